@@ -1,0 +1,67 @@
+"""tinynet: neural networks from scratch on NumPy.
+
+In reading order: functions, layers, losses, network, optim, training, gradcheck; then rng, backend, border,
+history, files and data.
+"""
+
+from . import data, functions
+from .backend import Backend, backend, backends
+from .files import ModelFileError, load, resume, save
+from .gradcheck import (
+    Comparison,
+    GradientReport,
+    gradient_check,
+    gradient_check_function,
+    gradient_check_layer,
+    gradient_check_loss,
+)
+from .history import History, Record
+from .layers import Dense, Dropout, Layer, ReLU, Softmax
+from .losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from .network import Network, mlp
+from .optim import SGD, Adam, Optimizer, constant, cosine, step_decay, warm_up
+from .training import Evaluation, evaluate, fit, predict, predict_classes
+
+__version__ = "0.1.0"
+__all__ = [
+    "functions",
+    "data",
+    "Layer",
+    "Dense",
+    "ReLU",
+    "Softmax",
+    "Dropout",
+    "Loss",
+    "SoftmaxCrossEntropy",
+    "CrossEntropy",
+    "MeanSquaredError",
+    "Network",
+    "mlp",
+    "Optimizer",
+    "SGD",
+    "Adam",
+    "constant",
+    "step_decay",
+    "cosine",
+    "warm_up",
+    "fit",
+    "evaluate",
+    "predict",
+    "predict_classes",
+    "Evaluation",
+    "History",
+    "Record",
+    "gradient_check",
+    "gradient_check_layer",
+    "gradient_check_loss",
+    "gradient_check_function",
+    "GradientReport",
+    "Comparison",
+    "save",
+    "load",
+    "resume",
+    "ModelFileError",
+    "Backend",
+    "backend",
+    "backends",
+]

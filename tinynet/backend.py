@@ -1,0 +1,74 @@
+"""Where arrays live, and whose version of each function serves them.
+
+A backend is a module in `tinynet.kernels` that holds faster versions of functions in `functions.py`, under the
+same names, and, where arrays do not live on the host, four more: `xp`, `to_device`, `to_host`, `synchronize`.
+"numpy" is the backend with no such module: the readable functions themselves.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from . import functions, kernels
+from .functions import Array
+
+
+@dataclass(frozen=True)
+class Backend:
+    """Arrays of one kind (`xp`), the way there and back, and the functions that serve them (`ops`)."""
+
+    name: str
+    xp: Any
+    ops: SimpleNamespace
+    to_device: Callable[[np.ndarray], Array]
+    to_host: Callable[[Array], np.ndarray]
+    synchronize: Callable[[], None]
+
+
+def backend(name: str | Backend) -> Backend:
+    """The backend of that name; a `Backend` is returned as it is.
+
+    Raises ValueError, with the names there are, for one that this installation does not have.
+    """
+    if isinstance(name, Backend):
+        return name
+    module = ModuleType("none") if name == "numpy" else _kernels(name)
+    return Backend(
+        name,
+        getattr(module, "xp", np),
+        SimpleNamespace(**(FUNCTIONS | _overrides(module))),
+        getattr(module, "to_device", np.asarray),
+        getattr(module, "to_host", np.asarray),
+        getattr(module, "synchronize", lambda: None),
+    )
+
+
+def backends() -> list[str]:
+    """The names that `backend` takes here."""
+    return ["numpy", *(module.name for module in pkgutil.iter_modules(kernels.__path__))]
+
+
+def _kernels(name: str) -> ModuleType:
+    if name not in backends():
+        raise ValueError(f"backend takes one of {', '.join(backends())}; got {name!r}")
+    return importlib.import_module(f"tinynet.kernels.{name}")
+
+
+def _overrides(module: ModuleType) -> dict[str, Callable[..., Any]]:
+    return {name: getattr(module, name) for name in FUNCTIONS if hasattr(module, name)}
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    name: function
+    for name, function in inspect.getmembers(functions, inspect.isfunction)
+    if function.__module__ == functions.__name__
+}
+"""Every function of `functions.py`, by name: what a backend offers, and what its kernels may replace."""

@@ -1,0 +1,88 @@
+"""The one border: what a user hands in is checked on the host, and then moved once to where the network lives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .functions import Array
+from .losses import Loss
+from .network import Network
+
+
+def rows_in(network: Network, x: Any) -> Array:
+    """x (N, D) of the network's dtype, or uint8 pixels as they are, on the network's backend.
+
+    Raises TypeError for numbers that are neither floats nor uint8, ValueError for another shape, no row, or a
+    number that is not finite.
+    """
+    x = _on_host(network, x)
+    if x.ndim != 2 or len(x) == 0:
+        raise ValueError(f"x must be (N, D) with at least one row, got {x.shape}; x.reshape(len(x), -1) makes rows")
+    if network.inputs not in (None, x.shape[1]):
+        raise ValueError(f"the network takes x (N, {network.inputs}), got {x.shape}")
+    if x.dtype == np.uint8:
+        return network.backend.to_device(x)
+    return network.backend.to_device(_finite("x", x).astype(network.dtype, copy=False))
+
+
+def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
+    """Targets (N, K) of the network's dtype on its backend, one row for each row of `like`, whatever form t has.
+
+    For a loss that classifies: labels (N,), whole numbers 0 .. K - 1, become one-hot rows, and rows (N, K) must be
+    at least 0 and sum to one. For another, t must have the shape of the network's output.
+    """
+    t = _on_host(network, t)
+    first = network.backend.ops.gather(like, network.backend.to_device(np.arange(1)), network.dtype)
+    expected = (len(like), network.forward(first).shape[-1])
+    if loss.classifies and t.ndim == 1:
+        t = _one_hot(t, *expected)
+    elif t.shape != expected:
+        raise ValueError(f"{type(loss).__name__} takes targets {_expected_targets(loss, expected)}, got {t.shape}")
+    elif loss.classifies:
+        _check_distributions(t)
+    return network.backend.to_device(_finite("t", t).astype(network.dtype))
+
+
+def _on_host(network: Network, array: Any) -> np.ndarray:
+    if isinstance(array, network.backend.xp.ndarray):
+        return network.backend.to_host(array)
+    return np.asarray(array)
+
+
+def _finite(name: str, array: np.ndarray) -> np.ndarray:
+    if not np.issubdtype(array.dtype, np.floating) and name == "x":
+        raise TypeError(
+            f"x must be floats, or uint8 pixels 0-255, which are divided by 255; got {array.dtype}: "
+            "use x.astype('float32') for numbers to take as they are, x.astype('uint8') for pixels"
+        )
+    finite = np.isfinite(array)
+    if not finite.all():
+        row = int(np.argwhere(~finite)[0][0])
+        raise ValueError(f"{name} must be finite, got {array[row][~finite[row]][0]} in row {row}")
+    return array
+
+
+def _one_hot(labels: np.ndarray, N: int, K: int) -> np.ndarray:
+    if len(labels) != N:
+        raise ValueError(f"x has {N} rows, but t has {len(labels)} labels")
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise TypeError(f"labels must be whole numbers, got {labels.dtype}; t.astype(int) makes them so")
+    wrong = np.flatnonzero((labels < 0) | (labels >= K))
+    if wrong.size:
+        raise ValueError(f"labels must lie in 0 .. {K - 1}, got {labels[wrong[0]]} in row {wrong[0]}")
+    return np.eye(K)[labels]
+
+
+def _check_distributions(t: np.ndarray) -> None:
+    wrong = np.flatnonzero((t < 0).any(axis=1) | ~np.isclose(t.sum(axis=1), 1, atol=1e-3))
+    if wrong.size:
+        raise ValueError(
+            f"rows of t must be at least 0 and sum to one, got {t[wrong[0]]} in row {wrong[0]}; "
+            "MeanSquaredError takes any numbers"
+        )
+
+
+def _expected_targets(loss: Loss, shape: tuple[int, int]) -> str:
+    return f"({shape[0]},) of labels or {shape} of rows" if loss.classifies else f"{shape}"

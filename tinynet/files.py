@@ -1,0 +1,203 @@
+"""Networks to and from disk: an .npz of plain arrays with a JSON header. A file holds no code, and none is run.
+
+header   uint8, JSON: format, version, layers with their arguments, dtype, seed, epoch, notes, optimizer
+theta    all parameters, in the order of the layers
+...      and with an optimizer its vectors, each as long as theta
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import struct
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .backend import Backend
+from .layers import Dense, Dropout, Layer, ReLU, Softmax
+from .network import Network
+from .optim import SGD, Adam, Optimizer
+
+FORMAT, VERSION = "tinynet network", 1
+LAYERS: tuple[type[Layer], ...] = (Dense, ReLU, Softmax, Dropout)
+OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam)
+
+
+class ModelFileError(ValueError):
+    """A file that cannot be written or read as a network; the message names the file and the cause."""
+
+
+def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | None = None) -> None:
+    """Writes the network, and with an optimizer all that `resume` needs to go on training bit for bit.
+
+    The file appears whole or not at all: it is written under another name and renamed. Raises ModelFileError, with
+    the file on disk as it was, for parameters that are not finite and for what JSON cannot hold.
+    """
+    path, to_host = Path(path), network.backend.to_host
+    arrays = {"theta": to_host(network.theta)}
+    if optimizer:
+        arrays |= {name: to_host(getattr(optimizer, name)) for name in optimizer.slots}
+    for name, array in arrays.items():
+        _require(np.isfinite(array).all(), path, f"{name} holds numbers that are not finite, and is not saved")
+    try:
+        header = json.dumps(_header(network, optimizer), allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"{path}: the header cannot be written as JSON: {error}") from None
+    _write(path, {"header": np.frombuffer(header, np.uint8)} | arrays)
+
+
+def load(
+    path: str | os.PathLike[str], *, backend: str | Backend = "numpy", layers: Sequence[type[Layer]] = ()
+) -> Network:
+    """The network in a file, on a backend. Layers of your own must be named: `layers=[MyLayer]`.
+
+    Raises ModelFileError for a file that is missing, damaged, not ours, of a later version, or that does not add up.
+    """
+    return _read(Path(path), backend, layers)[0]
+
+
+def resume(
+    path: str | os.PathLike[str],
+    *,
+    backend: str | Backend = "numpy",
+    layers: Sequence[type[Layer]] = (),
+    lr: Any = None,
+) -> tuple[Network, Optimizer]:
+    """The network and the optimizer of a file that was saved with one: `fit` goes on as if never interrupted.
+
+    `lr` replaces the learning rate, and must be given where it was a schedule, which no file holds.
+    """
+    path = Path(path)
+    network, header, arrays = _read(path, backend, layers)
+    saved = header.get("optimizer") or {}
+    _require(saved, path, "it was saved without an optimizer; load reads its network")
+    known = {kind.__name__: kind for kind in OPTIMIZERS}
+    _require(saved.get("optimizer") in known, path, f"unknown optimizer {saved.get('optimizer')!r}")
+    config = saved.get("config", {}) | ({} if lr is None else {"lr": lr})
+    _require(config.get("lr") is not None, path, "its learning rate was a schedule; give resume the schedule: lr=")
+    try:
+        optimizer = known[saved["optimizer"]](network, **config)
+        optimizer.t = int(saved["t"])
+    except (TypeError, ValueError, KeyError) as error:
+        raise ModelFileError(f"{path}: its optimizer is wrong: {error}") from None
+    for name in optimizer.slots:
+        _require(name in arrays, path, f"{name} is missing")
+        setattr(optimizer, name, network.backend.to_device(arrays[name]))
+    return network, optimizer
+
+
+def _header(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "layers": [{"layer": type(layer).__name__} | layer.config() for layer in network],
+        "dtype": network.dtype.name,
+        "seed": network.seed,
+        "epoch": network.epoch,
+        "notes": network.notes,
+    }
+    if optimizer:
+        config = optimizer.config() | ({"lr": None} if callable(optimizer.lr) else {})
+        header["optimizer"] = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.t}
+    return header
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    try:
+        with open(part, "xb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _read(
+    path: Path, backend: str | Backend, layers: Sequence[type[Layer]]
+) -> tuple[Network, dict[str, Any], dict[str, np.ndarray]]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            header = _parsed(path, _member(path, archive, "header", np.dtype(np.uint8)))
+            stack = _layers(path, header["layers"], layers)
+            dtype, size = np.dtype(header["dtype"]), sum(layer.size for layer in stack)
+            names = {name.removesuffix(".npy") for name in archive.namelist()} - {"header"}
+            arrays = {name: _member(path, archive, name, dtype, size) for name in sorted(names | {"theta"})}
+    except OSError as error:
+        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OverflowError, struct.error) as error:
+        raise ModelFileError(f"{path}: not an .npz file, or damaged: {error}") from None
+    try:
+        network = Network(*stack, seed=header["seed"], dtype=dtype.name, backend=backend)
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"{path}: {error}") from None
+    network.theta[...] = network.backend.to_device(arrays["theta"])
+    network.epoch, network.notes = header["epoch"], header["notes"]
+    return network, header, arrays
+
+
+def _member(path: Path, archive: zipfile.ZipFile, name: str, dtype: np.dtype, size: int | None = None) -> np.ndarray:
+    """One vector of the archive. What its own header claims is held against what is there before it is read."""
+    _require(f"{name}.npy" in archive.namelist(), path, f"{name} is missing")
+    info = archive.getinfo(f"{name}.npy")
+    stored = info.compress_type == zipfile.ZIP_STORED and info.file_size <= path.stat().st_size
+    _require(stored, path, f"{name} is packed, or larger than the file")
+    with archive.open(info) as file:
+        try:
+            _require(np.lib.format.read_magic(file) == (1, 0), path, f"{name} is of an unknown .npy version")
+            shape, _, found = np.lib.format.read_array_header_1_0(file)
+        except (ValueError, SyntaxError) as error:
+            raise ModelFileError(f"{path}: {name} is no array: {error}") from None
+        _require(found == dtype, path, f"{name} must be {dtype}, is {found}")
+        expected = shape if size is None else (size,)
+        _require(shape == expected, path, f"{name} must have the shape {expected} for these layers, has {shape}")
+        content = file.read()
+    _require(shape == (len(content) / dtype.itemsize,), path, f"{name} is {len(content)} bytes, not {shape} {dtype}")
+    array = np.frombuffer(content, dtype)
+    _require(np.isfinite(array).all(), path, f"{name} holds numbers that are not finite")
+    return array
+
+
+def _parsed(path: Path, content: np.ndarray) -> dict[str, Any]:
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no number")
+
+    try:
+        header = json.loads(content.tobytes(), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: its header is no JSON: {error}") from None
+    _require(isinstance(header, dict) and header.get("format") == FORMAT, path, f"not a {FORMAT}")
+    version = header.get("version")
+    _require(version == VERSION, path, f"its format is version {version!r}; this tinynet reads {VERSION}")
+    for name, kind in {"layers": list, "dtype": str, "seed": int, "epoch": int, "notes": dict}.items():
+        _require(isinstance(header.get(name), kind), path, f"{name} must be {kind.__name__}, is {header.get(name)!r}")
+    _require(header["dtype"] in ("float32", "float64"), path, f"dtype must be a float, is {header['dtype']!r}")
+    return header
+
+
+def _layers(path: Path, configs: list[Any], own: Sequence[type[Layer]]) -> list[Layer]:
+    known = {kind.__name__: kind for kind in (*LAYERS, *own)}
+    stack = []
+    for config in configs:
+        _require(isinstance(config, dict), path, f"a layer must be a JSON object, is {config!r}")
+        name = config.pop("layer", None)
+        known_names = ", ".join(known)
+        _require(name in known, path, f"unknown layer {name!r}; known are {known_names}, others go into layers=[...]")
+        try:
+            stack.append(known[name](**config))
+        except (TypeError, ValueError) as error:
+            raise ModelFileError(f"{path}: {name} with {config}: {error}") from None
+    return stack
+
+
+def _require(holds: Any, path: Path, cause: str) -> None:
+    if not holds:
+        raise ModelFileError(f"{path}: {cause}")

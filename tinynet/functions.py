@@ -1,0 +1,169 @@
+"""The calculus of a network: every map stands directly above its backward. The file to read first.
+
+Letters, fixed once
+    N batch, D features in, M features out, K classes
+    x, y        what a map takes and what it gives
+    dy, dx      the gradient of the loss L that comes in, dL/dy, and the one that goes out, dL/dx
+    W, b        weights (D, M) and bias (1, M); dW, db their gradients
+    z, p, t     logits, probabilities and targets, all (N, K); rows of p and t sum to one
+    theta, grad all parameters of a network in one vector, and all their gradients in another
+
+Nothing here has a state. Every map acts on the last two axes (axes in front are independent networks), returns
+the dtype it was given, and leaves its arguments alone unless it says otherwise. L is a mean over N: 1/N enters
+in the losses and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .rng import random_bits
+
+Array = Any
+"""A NumPy array, or the same thing on a device; x.__array_namespace__() is the module its functions come from."""
+
+# ---------------------------------------------------------------------------------------------- layers
+
+
+def dense(x: Array, W: Array, b: Array) -> Array:
+    """y = x W + b        x (N, D), W (D, M), b (1, M) -> y (N, M)"""
+    return x @ W + b
+
+
+def dense_backward(dy: Array, W: Array) -> Array:
+    """dx = dy W^T        dy (N, M), W (D, M) -> dx (N, D)"""
+    return dy @ W.mT
+
+
+def dense_backward_parameters(dy: Array, x: Array, dW: Array, db: Array) -> None:
+    """dW = x^T dy, db = sum of dy over N        written into dW (D, M) and db (1, M)"""
+    x.__array_namespace__().matmul(x.mT, dy, out=dW)
+    dy.sum(axis=-2, keepdims=True, out=db)
+
+
+def relu(x: Array) -> Array:
+    """y = max(x, 0)"""
+    return x.__array_namespace__().maximum(x, 0)
+
+
+def relu_backward(dy: Array, y: Array) -> Array:
+    """dx = dy where y > 0, else 0        (at the kink, x = 0, the gradient is taken as 0)"""
+    return dy * (y > 0)
+
+
+def softmax(x: Array) -> Array:
+    """y_k = exp(x_k) / sum_j exp(x_j)        x (N, K) -> y (N, K), each row shifted by its largest x first"""
+    e = x.__array_namespace__().exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def softmax_backward(dy: Array, y: Array) -> Array:
+    """dx_k = y_k (dy_k - sum_j dy_j y_j)        the whole Jacobian, dy_j/dx_k = y_j ([j = k] - y_k)"""
+    return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
+
+
+def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
+    """y = x mask        mask 0 with probability rate, else 1 / (1 - rate), so that y has the mean of x
+
+    The mask is a function of the key and the position alone. Returns y and mask. Srivastava et al. 2014,
+    section 4, scaled in training instead of afterwards.
+    """
+    bits = random_bits(x.__array_namespace__(), x.size, key).reshape(x.shape)
+    mask = (bits >= round(rate * 2**32)).astype(x.dtype) * (1 / (1 - rate))
+    return x * mask, mask
+
+
+def dropout_backward(dy: Array, mask: Array) -> Array:
+    """dx = dy mask"""
+    return dy * mask
+
+
+# ---------------------------------------------------------------------------------------------- losses
+
+
+def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
+    """L = 1/N sum_n (log sum_k exp(z_nk) - sum_k t_nk z_nk)        z (N, K), t (N, K) -> L (), p (N, K)
+
+    That is -1/N sum_n sum_k t_nk log p_nk with p = softmax(z): log p_nk = z_nk - log sum_j exp(z_nj), and a row of
+    t sums to one. Each row is shifted by its largest z first, so no exp overflows and no log meets a zero.
+    """
+    xp = z.__array_namespace__()
+    z = z - z.max(axis=-1, keepdims=True)
+    e = xp.exp(z)
+    total = e.sum(axis=-1, keepdims=True)
+    return (xp.log(total) - (t * z).sum(axis=-1, keepdims=True)).mean(axis=(-2, -1)), e / total
+
+
+def softmax_cross_entropy_backward(p: Array, t: Array) -> Array:
+    """dz = (p - t) / N        because the derivative of log sum_k exp(z_k) is p and that of t . z is t"""
+    return (p - t) / p.shape[-2]
+
+
+def cross_entropy(p: Array, t: Array) -> Array:
+    """L = -1/N sum_n sum_k t_nk log p_nk        p (N, K), t (N, K) -> L (); 0 log 0 counts as 0"""
+    xp = p.__array_namespace__()
+    return -(t * xp.log(xp.where(t > 0, p, 1))).sum(axis=(-2, -1)) / p.shape[-2]
+
+
+def cross_entropy_backward(p: Array, t: Array) -> Array:
+    """dp = -t / p / N"""
+    return -t / p.__array_namespace__().where(t > 0, p, 1) / p.shape[-2]
+
+
+def mean_squared_error(y: Array, t: Array) -> Array:
+    """L = 1/(N M) sum_n sum_m (y_nm - t_nm)^2        y (N, M), t (N, M) -> L ()"""
+    return ((y - t) ** 2).mean(axis=(-2, -1))
+
+
+def mean_squared_error_backward(y: Array, t: Array) -> Array:
+    """dy = 2 (y - t) / (N M)"""
+    return (y - t) * (2 / (y.shape[-2] * y.shape[-1]))
+
+
+def count_correct(z: Array, t: Array) -> Array:
+    """How many rows have their largest z where t has its largest        z (N, K), t (N, K) -> ()"""
+    return (z.argmax(axis=-1) == t.argmax(axis=-1)).sum(axis=-1)
+
+
+# ------------------------------------------------------------------------------------------ optimizers
+
+
+def sgd(theta: Array, grad: Array, velocity: Array, lr: float, momentum: float, nesterov: bool) -> None:
+    """v <- mu v + g,  theta <- theta - lr v        theta and v are changed in place
+
+    With Nesterov, theta <- theta - lr (g + mu v): the gradient looks one step ahead. Sutskever et al. 2013,
+    equations 1-4, with lr moved out of v.
+    """
+    velocity *= momentum
+    velocity += grad
+    theta -= lr * (grad + momentum * velocity if nesterov else velocity)
+
+
+def adam(
+    theta: Array, grad: Array, m: Array, v: Array, t: int, lr: float, beta1: float, beta2: float, eps: float
+) -> None:
+    """theta <- theta - lr m^ / (sqrt(v^) + eps)        theta, m and v are changed in place
+
+    m <- beta1 m + (1 - beta1) g        m^ = m / (1 - beta1^t)
+    v <- beta2 v + (1 - beta2) g^2      v^ = v / (1 - beta2^t)        Kingma and Ba 2015, Algorithm 1
+    """
+    m += (1 - beta1) * (grad - m)
+    v += (1 - beta2) * (grad * grad - v)
+    root = v.__array_namespace__().sqrt(v / (1 - beta2**t)) + eps
+    theta -= m * (lr / (1 - beta1**t)) / root
+
+
+def decay(theta: Array, rate: float) -> None:
+    """theta <- theta - rate theta, in place        weight decay beside the gradient: Loshchilov and Hutter 2019"""
+    theta *= 1 - rate
+
+
+# --------------------------------------------------------------------------------------------- batches
+
+
+def gather(x: Array, index: Array, dtype: object) -> Array:
+    """y_n = x[index_n] as dtype        x (rows, ...), index (N,) -> y (N, ...); uint8 is pixels: y = x / 255"""
+    rows = x.take(index, axis=0)
+    if rows.dtype == "uint8":
+        return rows.astype(dtype) * (1 / 255)
+    return rows.astype(dtype, copy=False)

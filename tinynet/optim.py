@@ -1,0 +1,140 @@
+"""How theta moves. An optimizer knows a network's two vectors, theta and grad, and nothing of its layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .functions import Array
+from .network import Network
+
+Schedule = Callable[[int], float]
+"""The learning rate at step t = 0, 1, ...: anything that can be called so."""
+
+
+class Optimizer:
+    """theta and grad of one network, the learning rate `lr`, and `t`, the steps taken.
+
+    `lr` is a number or a schedule. `weight_decay` w takes theta <- theta - lr w theta before each step, beside the
+    gradient and not in it (Loshchilov and Hutter 2019, decoupled).
+    """
+
+    slots: tuple[str, ...] = ()
+    """Names of the vectors, as long as theta, that an optimizer carries from step to step."""
+
+    def __init__(self, network: Network, lr: float | Schedule, weight_decay: float = 0.0) -> None:
+        self.network = network
+        self.theta, self.grad, self.ops = network.theta, network.grad, network.backend.ops
+        self.lr, self.weight_decay, self.t = lr, weight_decay, 0
+        self._require(callable(lr) or lr > 0, "lr above 0, or a schedule", lr)
+        self._require(weight_decay >= 0, "weight_decay of at least 0", weight_decay)
+        for name in self.slots:
+            setattr(self, name, self.theta * 0)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return self.lr(self.t) if callable(self.lr) else self.lr
+
+    def step(self) -> None:
+        """Moves theta once, by grad."""
+        lr = self.rate
+        self.t += 1
+        if self.weight_decay:
+            self.ops.decay(self.theta, lr * self.weight_decay)
+        self.update(lr)
+
+    def update(self, lr: float) -> None:
+        """The rule itself: changes theta in place."""
+        raise NotImplementedError(f"{type(self).__name__} defines no update(self, lr)")
+
+    def config(self) -> dict[str, Any]:
+        """The constructor's arguments after the network, by name."""
+        return {"lr": self.lr, "weight_decay": self.weight_decay}
+
+    def _require(self, holds: bool, expected: str, got: Any) -> None:
+        if not holds:
+            raise ValueError(f"{type(self).__name__} takes {expected}; got {got!r}")
+
+
+class SGD(Optimizer):
+    """v <- mu v + g,  theta <- theta - lr v;  with `nesterov`, theta <- theta - lr (g + mu v)
+
+    mu is `momentum`; 0 is plain gradient descent on minibatches. Sutskever et al. 2013.
+    """
+
+    slots = ("velocity",)
+    velocity: Array
+
+    def __init__(
+        self,
+        network: Network,
+        lr: float | Schedule = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(network, lr, weight_decay)
+        self._require(0 <= momentum < 1, "momentum of at least 0 and below 1", momentum)
+        self._require(momentum > 0 or not nesterov, "a momentum above 0 with nesterov", momentum)
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def update(self, lr: float) -> None:
+        self.ops.sgd(self.theta, self.grad, self.velocity, lr, self.momentum, self.nesterov)
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"momentum": self.momentum, "nesterov": self.nesterov}
+
+
+class Adam(Optimizer):
+    """theta <- theta - lr m^ / (sqrt(v^) + eps), moments m, v corrected for their start at 0: Kingma and Ba 2015
+
+    This is the paper's Algorithm 1, as in PyTorch: eps is added to the corrected root. Keras (the paper's
+    section 2, "epsilon hat") adds its epsilon to sqrt(v) before the correction, so that Keras's epsilon at step t
+    is an eps of epsilon / sqrt(1 - beta2^t) here: 32 times as much at first, the same in the end.
+    """
+
+    slots = ("m", "v")
+    m: Array
+    v: Array
+
+    def __init__(
+        self,
+        network: Network,
+        lr: float | Schedule = 0.001,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(network, lr, weight_decay)
+        self._require(0 <= beta1 < 1 and 0 <= beta2 < 1, "beta1 and beta2 of at least 0 and below 1", (beta1, beta2))
+        self._require(eps > 0, "eps above 0", eps)
+        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+
+    def update(self, lr: float) -> None:
+        self.ops.adam(self.theta, self.grad, self.m, self.v, self.t, lr, self.beta1, self.beta2, self.eps)
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
+
+
+def constant(lr: float) -> Schedule:
+    """lr at every step: what a bare number means, for use inside `warm_up`."""
+    return lambda t: lr
+
+
+def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
+    """lr factor^(t // every): down by a factor after each `every` steps."""
+    return lambda t: lr * factor ** (t // every)
+
+
+def cosine(lr: float, steps: int, floor: float = 0.0) -> Schedule:
+    """floor + (lr - floor) (1 + cos(pi t / steps)) / 2, then floor        Loshchilov and Hutter 2017, equation 5"""
+    return lambda t: floor + (lr - floor) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2
+
+
+def warm_up(schedule: Schedule, steps: int) -> Schedule:
+    """schedule(t) min(1, (t + 1) / steps): a straight rise over the first steps        Goyal et al. 2017, 2.2"""
+    return lambda t: schedule(t) * min(1, (t + 1) / steps)

@@ -1,0 +1,83 @@
+"""Where every random number comes from: a pure function of (seed, purpose, counter).
+
+Weights and shuffles are drawn on the host by NumPy's generators. Dropout's bits come from an integer hash
+that is computed where the arrays live and is equal, bit for bit, on every backend. There is no global seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+WORD = 0xFFFFFFFF
+GOLDEN = 0x9E3779B97F4A7C15
+
+
+def generator(seed: int, purpose: str, counter: int = 0) -> np.random.Generator:
+    """The host's generator for one purpose; another purpose or counter gives an independent stream."""
+    return np.random.default_rng([seed, *purpose.encode(), counter])
+
+
+def stream(seed: int, purpose: str) -> int:
+    """64 bits that name one stream of device bits."""
+    return int(np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1, np.uint64)[0])
+
+
+def stream_key(stream: int, counter: int) -> tuple[int, int]:
+    """Two 32-bit words for one use of a stream (the splitmix64 step: Steele, Lea and Flood 2014)."""
+    word = (stream + (counter + 1) * GOLDEN) % 2**64
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
+    word ^= word >> 31
+    return word >> 32, word & WORD
+
+
+def random_bits(xp: Any, size: int, key: tuple[int, int]) -> Any:
+    """32 random bits for each position 0 .. size - 1: uint32 (size,).
+
+    An invertible mix of the position (shift, xor and multiply, after Wellons' lowbias32), with one word of the
+    key before it and one in its middle.
+    """
+    bits = xp.arange(size, dtype=xp.uint32)
+    bits ^= key[0]
+    bits ^= bits >> 16
+    bits *= 0x7FEB352D
+    bits += key[1]
+    bits ^= bits >> 15
+    bits *= 0x846CA68B
+    bits ^= bits >> 16
+    return bits
+
+
+def glorot_uniform(draw: np.random.Generator, D: int, M: int) -> np.ndarray:
+    """W ~ U(-a, a), a = sqrt(6 / (D + M))        Glorot and Bengio 2010, equation 16"""
+    a = np.sqrt(6 / (D + M))
+    return draw.uniform(-a, a, (D, M))
+
+
+def glorot_normal(draw: np.random.Generator, D: int, M: int) -> np.ndarray:
+    """W ~ N(0, 2 / (D + M))        Glorot and Bengio 2010, equation 12"""
+    return draw.normal(0, np.sqrt(2 / (D + M)), (D, M))
+
+
+def he_uniform(draw: np.random.Generator, D: int, M: int) -> np.ndarray:
+    """W ~ U(-a, a), a = sqrt(6 / D)        the variance of He et al. 2015, equation 10"""
+    a = np.sqrt(6 / D)
+    return draw.uniform(-a, a, (D, M))
+
+
+def he_normal(draw: np.random.Generator, D: int, M: int) -> np.ndarray:
+    """W ~ N(0, 2 / D)        He et al. 2015, equation 10"""
+    return draw.normal(0, np.sqrt(2 / D), (D, M))
+
+
+def zeros(draw: np.random.Generator, D: int, M: int) -> np.ndarray:
+    """W = 0: every unit computes the same, and goes on doing so; for a lesson or an output layer."""
+    return np.zeros((D, M))
+
+
+INITIALISERS: dict[str, Callable[[np.random.Generator, int, int], np.ndarray]] = {
+    rule.__name__: rule for rule in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros)
+}

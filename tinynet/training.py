@@ -1,0 +1,216 @@
+"""Minibatches, fit, evaluate, predict: the loop, short enough to copy out."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from . import rng
+from .border import rows_in, targets_in
+from .functions import Array, softmax
+from .history import History, Progress, Record
+from .layers import Softmax
+from .losses import CrossEntropy, Loss, SoftmaxCrossEntropy
+from .network import Network
+from .optim import Optimizer
+
+EVALUATION_BATCH = 1000
+
+
+class Evaluation(NamedTuple):
+    """Mean loss over the rows, and the share of rows whose class is right (nan if the loss knows no classes)."""
+
+    loss: float
+    accuracy: float
+
+
+def fit(
+    network: Network,
+    optimizer: Optimizer,
+    x: Any,
+    t: Any,
+    *,
+    epochs: int,
+    batch_size: int = 32,
+    loss: Loss | None = None,
+    validation: tuple[Any, Any] | None = None,
+    callbacks: Iterable[Callable[[Record], None]] = (),
+    patience: int | None = None,
+    progress: tqdm[Any] | bool | None = None,
+) -> History:
+    """Trains for a number of epochs, each over all rows of x in a new order; returns a History.
+
+    x           (N, D) floats, or uint8 pixels, which are divided by 255 batch by batch
+    t           labels (N,), or one-hot or soft rows (N, K); for MeanSquaredError floats (N, M)
+    loss        if none is given, SoftmaxCrossEntropy, or CrossEntropy where the network ends in Softmax
+    validation  (x, t) to evaluate after each epoch
+    callbacks   each is called with the Record of every epoch
+    patience    stop after so many epochs without a lower validation loss, and put the best theta back
+    progress    True, False, a tqdm bar of your own, or None: a bar if stderr is a terminal
+
+    Training goes on where the network stands: two calls of 2 epochs are one of 4, bit for bit. It ends, with a
+    warning, once the loss is not finite. Raises ValueError or TypeError for bad input, before the first step.
+    """
+    _check_arguments(network, optimizer, epochs, batch_size, validation, patience)
+    loss = loss_for(network, loss)
+    x, t = _prepare(network, loss, x, t)
+    held_out = _prepare(network, loss, *validation) if validation else None
+    history, stopping = History(), _EarlyStopping(network, patience)
+    with Progress(progress, epochs * len(x)) as bar:
+        for _ in range(epochs):
+            record = _train_epoch(network, optimizer, loss, x, t, batch_size, bar)
+            if held_out:
+                val_loss, val_accuracy = _evaluate(network, loss, *held_out)
+                record = replace(record, val_loss=val_loss, val_accuracy=val_accuracy)
+            history.append(record)
+            bar.show(record)
+            for callback in callbacks:
+                callback(record)
+            history.stopped = _not_finite(record) or stopping.reason(record)
+            if history.stopped:
+                break
+    stopping.put_back()
+    return history
+
+
+def _train_epoch(
+    network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int, bar: Progress
+) -> Record:
+    start, lr, totals = time.perf_counter(), optimizer.rate, _Totals(network, loss)
+    order = rng.generator(network.seed, "shuffle", network.epoch).permutation(len(x))
+    network.epoch += 1
+    for x_batch, t_batch in _batches(network, order, batch_size, x, t):
+        z = network.forward(x_batch, train=True)
+        totals.add(loss.forward(z, t_batch), z, t_batch)
+        network.backward(loss.backward())
+        optimizer.step()
+        if bar.is_due(len(x_batch)):
+            bar.show(Record(network.epoch, *totals.means()))
+    return Record(network.epoch, *totals.means(), seconds=time.perf_counter() - start, rows=len(x), lr=lr)
+
+
+def evaluate(network: Network, x: Any, t: Any, loss: Loss | None = None) -> Evaluation:
+    """Loss and accuracy without dropout; x, t and loss as in `fit`."""
+    loss = loss_for(network, loss)
+    return _evaluate(network, loss, *_prepare(network, loss, x, t))
+
+
+def _evaluate(network: Network, loss: Loss, x: Array, t: Array) -> Evaluation:
+    totals = _Totals(network, loss)
+    for x_batch, t_batch in _batches(network, np.arange(len(x)), EVALUATION_BATCH, x, t):
+        z = network.forward(x_batch)
+        totals.add(loss.forward(z, t_batch), z, t_batch)
+    return totals.means()
+
+
+def predict(network: Network, x: Any) -> np.ndarray:
+    """Probabilities (N, K), on the host: softmax of the network's output, or the output if it ends in Softmax.
+
+    x as in `fit`. Dropout never acts here. For the bare output, as after MeanSquaredError, use `network.forward`.
+    """
+    x, to_host = rows_in(network, x), network.backend.to_host
+    batches = _batches(network, np.arange(len(x)), EVALUATION_BATCH, x)
+    y = np.concatenate([to_host(network.forward(x_batch)) for (x_batch,) in batches])
+    return y if _ends_in_softmax(network) else softmax(y)
+
+
+def predict_classes(network: Network, x: Any) -> np.ndarray:
+    """The most probable class of each row: whole numbers (N,), on the host."""
+    return predict(network, x).argmax(axis=-1)
+
+
+def _batches(network: Network, order: np.ndarray, size: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
+    """The arrays' rows in that order, `size` at a time, in the network's dtype; the last batch may be short."""
+    index, gather = network.backend.to_device(order), network.backend.ops.gather
+    for start in range(0, len(order), size):
+        rows = index[start : start + size]
+        yield tuple(gather(array, rows, network.dtype) for array in arrays)
+
+
+class _Totals:
+    """Loss and right answers, added up where the arrays live; `means` fetches both at once."""
+
+    def __init__(self, network: Network, loss: Loss) -> None:
+        self.backend, self.classifies = network.backend, loss.classifies
+        self.rows, self.loss, self.correct = 0, 0, 0
+
+    def add(self, loss: Array, z: Array, t: Array) -> None:
+        self.rows += len(z)
+        self.loss += loss * len(z)
+        self.correct += self.backend.ops.count_correct(z, t)
+
+    def means(self) -> Evaluation:
+        totals = self.backend.to_host(self.backend.xp.stack([self.loss, self.correct]))
+        loss, accuracy = (totals / self.rows).tolist()
+        return Evaluation(loss, accuracy if self.classifies else math.nan)
+
+
+class _EarlyStopping:
+    """Keeps the theta of the epoch with the lowest validation loss; with patience None it does nothing."""
+
+    def __init__(self, network: Network, patience: int | None) -> None:
+        self.network, self.patience = network, patience
+        self.epoch, self.loss, self.theta = 0, math.inf, None
+
+    def reason(self, record: Record) -> str:
+        """Why training should stop after this record; empty to go on."""
+        if self.patience is None or record.val_loss is None:
+            return ""
+        if record.val_loss < self.loss:
+            self.epoch, self.loss, self.theta = record.epoch, record.val_loss, self.network.theta.copy()
+        if record.epoch - self.epoch < self.patience:
+            return ""
+        return f"no lower validation loss since epoch {self.epoch}, whose weights are back"
+
+    def put_back(self) -> None:
+        if self.theta is not None:
+            self.network.theta[...] = self.theta
+
+
+def _not_finite(record: Record) -> str:
+    if math.isfinite(record.loss):
+        return ""
+    reason = f"the loss of epoch {record.epoch} is {record.loss}; a lower lr may help"
+    warnings.warn(f"fit stops: {reason}", RuntimeWarning, stacklevel=3)
+    return reason
+
+
+def _prepare(network: Network, loss: Loss, x: Any, t: Any) -> tuple[Array, Array]:
+    rows = rows_in(network, x)
+    return rows, targets_in(network, loss, t, rows)
+
+
+def _ends_in_softmax(network: Network) -> bool:
+    return isinstance(network[-1], Softmax)
+
+
+def loss_for(network: Network, loss: Loss | None) -> Loss:
+    usual = CrossEntropy if _ends_in_softmax(network) else SoftmaxCrossEntropy
+    if isinstance(loss, SoftmaxCrossEntropy) and usual is CrossEntropy:
+        raise ValueError("SoftmaxCrossEntropy takes logits, but the network ends in Softmax: use CrossEntropy")
+    loss = usual() if loss is None else loss
+    loss.ops = network.backend.ops
+    return loss
+
+
+def _check_arguments(
+    network: Network,
+    optimizer: Optimizer,
+    epochs: int,
+    batch_size: int,
+    validation: tuple[Any, Any] | None,
+    patience: int | None,
+) -> None:
+    if epochs < 1 or batch_size < 1:
+        raise ValueError(f"fit takes epochs and batch_size of at least 1; got {epochs} and {batch_size}")
+    if optimizer.network is not network:
+        raise ValueError("fit takes an optimizer of the network that it trains; this one moves another's theta")
+    if patience is not None and (patience < 1 or validation is None):
+        raise ValueError(f"fit takes patience of at least 1, with validation=(x, t) to judge by; got {patience}")
