@@ -69,8 +69,7 @@ class Progress:
     """
 
     def __init__(self, wanted: tqdm[Any] | bool | None, rows: int) -> None:
-        disable = None if wanted is None else not wanted
-        self.bar = wanted if isinstance(wanted, tqdm) else tqdm(disable=disable, unit=" rows", unit_scale=True)
+        self.bar = wanted if isinstance(wanted, tqdm) else _bar(wanted)
         self.bar.reset(total=rows)
         self.waiting, self.next = 0, 0.0
 
@@ -93,3 +92,8 @@ class Progress:
     def __exit__(self, *exception: object) -> None:
         self.bar.refresh()
         self.bar.close()
+
+
+def _bar(wanted: bool | None) -> tqdm[Any]:
+    """A bar, or a silent one where it is not wanted, or stderr is no terminal and nobody has said."""
+    return tqdm(disable=None if wanted is None else not wanted, unit=" rows", unit_scale=True)

@@ -1,0 +1,193 @@
+"""Training several networks side by side: each in a process of its own, saved as soon as it is finished."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import multiprocessing
+import signal
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+import tinynet as tn
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one network is built and trained, and what the blog reached with it on its validation data."""
+
+    hidden: tuple[int, ...]
+    epochs: int
+    batch: int
+    blog_loss: float
+    blog_accuracy: float
+    dropout: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network to train from one seed, and the file that keeps it. `data` is Kaggle's folder, or None."""
+
+    name: str
+    seed: int
+    recipe: Recipe
+    adam: dict[str, float]
+    path: Path
+    data: Path | None
+    backend: str
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """What a saved network must have been trained with to stand for this job, as JSON gives it back."""
+        recipe = {key: value for key, value in asdict(self.recipe).items() if not key.startswith("blog")}
+        data = str(self.data.resolve()) if self.data else "embedded MNIST"
+        return json.loads(json.dumps({**recipe, **self.adam, "seed": self.seed, "data": data}))
+
+    @property
+    def cost(self) -> float:
+        """Roughly how long it takes: multiplications of all steps, with a constant for each step's overhead."""
+        widths = [784, *self.recipe.hidden, 10]
+        per_row = sum(a * b for a, b in itertools.pairwise(widths))
+        return self.recipe.epochs * (per_row + 50_000 / self.recipe.batch)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained network and what its training left: one record an epoch, and its figures at the end."""
+
+    job: Job
+    network: tn.Network
+    history: list[dict[str, Any]]
+    train: tn.Evaluation
+    validation: tn.Evaluation
+    dead: int
+
+    @property
+    def name(self) -> str:
+        return self.job.name
+
+    @property
+    def seconds(self) -> float:
+        return sum(record["seconds"] for record in self.history)
+
+    @property
+    def samples_per_second(self) -> float:
+        return sum(record["rows"] for record in self.history) / self.seconds
+
+
+def run_all(jobs: list[Job], side_by_side: int, retrain: bool) -> list[Run]:
+    """Trains what is not saved yet, the longest first, then loads every network."""
+    missing = sorted((job for job in jobs if retrain or not is_saved(job)), key=lambda job: -job.cost)
+    if len(jobs) > len(missing):
+        tqdm.write(f"{len(jobs) - len(missing)} of {len(jobs)} networks are saved and loaded; --retrain trains anew")
+    if side_by_side == 1 or len(missing) == 1:
+        for job in missing:
+            tqdm.write(train(job))
+    elif missing:
+        _train_in_processes(missing, side_by_side)
+    return [load(job) for job in jobs]
+
+
+def is_saved(job: Job) -> bool:
+    """Whether the job's file holds its network. FileExistsError if it holds one of another recipe."""
+    if not job.path.exists():
+        return False
+    found = tn.load(job.path).notes.get("signature")
+    if found != job.signature:
+        raise FileExistsError(
+            f"{job.path} holds a network of another recipe: {found}, wanted {job.signature}; "
+            "keep it with another --out, or replace it with --retrain"
+        )
+    return True
+
+
+def load(job: Job) -> Run:
+    network = tn.load(job.path, backend=job.backend)
+    notes = network.notes
+    train, validation = tn.Evaluation(*notes["train"]), tn.Evaluation(*notes["validation"])
+    return Run(job, network, notes["history"], train, validation, notes["dead"])
+
+
+def train(job: Job, position: int = 0) -> str:
+    """Trains one network, saves it with its history, and says in a line how it went."""
+    digits, recipe = read_digits(job.data), job.recipe
+    network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, seed=job.seed, backend=job.backend)
+    bar = tqdm(
+        desc=f"{job.path.stem:>22}", position=position, leave=False, disable=None, unit=" digits", unit_scale=True
+    )
+    history = tn.fit(
+        network,
+        tn.Adam(network, **job.adam),
+        digits.x_train,
+        digits.y_train,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch,
+        validation=(digits.x_val, digits.y_val),
+        progress=bar,
+    )
+    validation = tn.evaluate(network, digits.x_val, digits.y_val)
+    network.notes = {
+        "signature": job.signature,
+        "history": [asdict(record) for record in history],
+        "train": tn.evaluate(network, digits.x_train, digits.y_train),
+        "validation": validation,
+        "dead": dead_units(network, digits.x_val),
+    }
+    tn.save(network, job.path)
+    seconds = sum(record.seconds for record in history)
+    return f"{job.path.stem:>28}   validation accuracy {validation.accuracy:.4f}   {seconds:5.1f} s"
+
+
+def dead_units(network: tn.Network, pixels: np.ndarray) -> int:
+    """How many ReLUs give 0 for every digit: they pass no gradient, and never come back."""
+    y = network.backend.to_device(pixels.astype(np.float32) / 255)
+    dead = 0
+    for layer in network:
+        y = layer.forward(y)
+        dead += int((y.max(axis=0) == 0).sum()) if isinstance(layer, tn.ReLU) else 0
+    return dead
+
+
+@functools.cache
+def read_digits(folder: Path | None) -> tn.data.Split:
+    return tn.data.kaggle(folder) if folder else tn.data.mnist_split()
+
+
+def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
+    context = multiprocessing.get_context("spawn")
+    slots, lock = context.Queue(), context.RLock()
+    tqdm.set_lock(lock)
+    for slot in range(side_by_side):
+        slots.put(slot)
+    with ProcessPoolExecutor(side_by_side, context, initializer=_set_up_process, initargs=(slots, lock)) as pool:
+        try:
+            for done in as_completed([pool.submit(_train_in_slot, job) for job in jobs]):
+                tqdm.write(done.result())
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def _set_up_process(slots: Any, lock: Any) -> None:
+    """One BLAS thread and one line of the terminal for this process, and a silent end when Ctrl-C is pressed."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threadpool_limits(1)
+    tqdm.set_lock(lock)
+    global _slot
+    _slot = slots.get()
+
+
+def _train_in_slot(job: Job) -> str:
+    return train(job, position=_slot)
+
+
+_slot = 0

@@ -1,0 +1,210 @@
+"""Eight fully connected networks compared on handwritten digits.
+
+    python examples/mnist_compare.py                        all eight: train, compare, draw      (a minute or two)
+    python examples/mnist_compare.py --quick                a few epochs of the small ones       (seconds)
+    python examples/mnist_compare.py --seeds 5              every network five times: mean, spread, failed runs
+    python examples/mnist_compare.py --image my_digit.png   what each network sees in a picture of yours
+
+Trained networks are kept in --out and loaded by the next run. The comparison is that of a blog post of 2020,
+"Deep Learning - Digit recognizer for MNIST - part 1"; its figures stand beside ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pictures
+from jobs import Job, Recipe, Run, read_digits, run_all
+
+import tinynet as tn
+
+# ------------------------------------------------------------------------------------------- settings
+
+NETWORKS = {  # widths of the hidden layers, epochs, batch; the blog's validation loss and accuracy; dropout
+    "12x8x10": Recipe((12, 8), 20, 32, 0.2352, 0.9314),
+    "24x12x6x10": Recipe((24, 12, 6), 20, 32, 0.2025, 0.9508),
+    "48x24x10": Recipe((48, 24), 20, 32, 0.1583, 0.9677),
+    "480x240x120x60x10": Recipe((480, 240, 120, 60), 25, 64, 0.1021, 0.9774, (0.10, 0.25, 0.25, 0.25)),
+    "960x480x240x120x60x10": Recipe((960, 480, 240, 120, 60), 25, 128, 0.1016, 0.9790, (0.10, 0.25, 0.25, 0.25, 0.25)),
+    "12x10x8x6x4x4x10": Recipe((12, 10, 8, 6, 4, 4), 20, 32, 0.3668, 0.9174),
+    "24x12x8x6x4x4x10": Recipe((24, 12, 8, 6, 4, 4), 20, 32, 0.4119, 0.9173),
+    "48x24x12x6x3x10": Recipe((48, 24, 12, 6, 3), 20, 32, 0.2434, 0.9595),
+}
+ADAM = {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7}
+QUICK_NETWORKS, QUICK_EPOCHS = ["12x8x10", "24x12x6x10", "48x24x10"], 3
+FIRST_SEED = 1
+FAILED = 0.85  # below this validation accuracy a run has lost a digit or more: the ReLUs of a narrow layer died
+SIDE_BY_SIDE = 2  # networks that train at once, each in a process with one BLAS thread
+OUT = Path("runs/mnist_compare")
+
+
+# ----------------------------------------------------------------------------------------------- main
+
+
+def main() -> int:
+    """Trains or loads the networks, then compares them, or shows them the user's own pictures."""
+    options = parse_options()
+    jobs = [job for name in options.models for job in jobs_for(name, options)]
+    try:
+        own_digits = [tn.data.digit_image(path) for path in options.image]
+        digits = read_digits(options.data)
+        options.out.mkdir(parents=True, exist_ok=True)
+        runs = run_all(jobs, options.jobs, options.retrain)
+        if own_digits:
+            print(answers(runs, options.image, np.stack(own_digits)))
+        else:
+            compare(runs, digits, options.out)
+    except (tn.ModelFileError, tn.data.DataError, ImportError, OSError) as error:
+        return stop(f"error: {error}", 2)
+    except KeyboardInterrupt:
+        finished = ", ".join(job.path.stem for job in jobs if job.path.exists()) or "none yet"
+        return stop(f"\nStopped. Finished and kept: {finished}. The same command goes on with the rest.", 130)
+    return 0
+
+
+def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
+    """Prints the table, writes tables, pictures and the submission to `out`, and says how the best does unseen."""
+    best = max(runs, key=lambda run: run.validation.accuracy)
+    one_each = [run for run in runs if run.job.seed == FIRST_SEED]
+    unseen = tn.predict_classes(best.network, digits.x_test)
+
+    table = results(runs).to_markdown(index=False, disable_numparse=True)
+    print(f"\n{table}\n")
+    (out / "results.md").write_text(f"{table}\n")
+    every_run(runs).to_csv(out / "results.csv", index=False)
+    submission = pd.DataFrame({"ImageId": range(1, len(unseen) + 1), "Label": unseen})
+    submission.to_csv(out / "submission.csv", index=False)
+    pictures.curves(one_each).savefig(out / "curves.png")
+    pictures.confusion(best, digits).savefig(out / "confusion.png")
+    pictures.mistakes(best, one_each, digits).savefig(out / "mistakes.png")
+    pictures.weights(one_each).savefig(out / "weights.png")
+    pictures.predictions(best, digits.x_test, unseen).savefig(out / "predictions.png")
+
+    print(f"Tables, pictures, networks and {best.name}'s submission.csv are in {out}.")
+    if digits.y_test is not None:
+        accuracy = (unseen == digits.y_test).mean()
+        print(
+            f"{best.name}, best on the validation digits, on the {len(unseen):,} it never saw: accuracy {accuracy:.4f}"
+        )
+
+
+# --------------------------------------------------------------------------------------------- tables
+
+
+def results(runs: list[Run]) -> pd.DataFrame:
+    """A row a network, beside the blog's figures; over several seeds mean and standard deviation."""
+    groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
+    return pd.DataFrame([result(name, group) for name, group in groups.items()])
+
+
+def result(name: str, runs: list[Run]) -> dict[str, str]:
+    recipe = runs[0].job.recipe
+    row = {
+        "network": name,
+        "parameters": f"{runs[0].network.theta.size:,}",
+        "train accuracy": spread([run.train.accuracy for run in runs]),
+        "validation loss": spread([run.validation.loss for run in runs]),
+        "blog's loss": f"{recipe.blog_loss:.4f}",
+        "validation accuracy": spread([run.validation.accuracy for run in runs]),
+        "blog's accuracy": f"{recipe.blog_accuracy:.4f}",
+        "dead ReLUs": f"{np.mean([run.dead for run in runs]):g} of {sum(recipe.hidden)}",
+        "seconds": f"{np.mean([run.seconds for run in runs]):.1f}",
+        "samples/s": f"{np.mean([run.samples_per_second for run in runs]):,.0f}",
+    }
+    failed = sum(run.validation.accuracy < FAILED for run in runs)
+    return row | ({"failed runs": f"{failed} of {len(runs)}"} if len(runs) > 1 else {})
+
+
+def spread(values: list[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
+
+
+def every_run(runs: list[Run]) -> pd.DataFrame:
+    """A row a run, in plain numbers."""
+    rows = [
+        {
+            "network": run.name,
+            "seed": run.job.seed,
+            "parameters": run.network.theta.size,
+            "epochs": len(run.history),
+            "train_loss": run.train.loss,
+            "train_accuracy": run.train.accuracy,
+            "validation_loss": run.validation.loss,
+            "validation_accuracy": run.validation.accuracy,
+            "blog_loss": run.job.recipe.blog_loss,
+            "blog_accuracy": run.job.recipe.blog_accuracy,
+            "dead_relus": run.dead,
+            "seconds": round(run.seconds, 3),
+            "samples_per_second": round(run.samples_per_second),
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows)
+
+
+def answers(runs: list[Run], paths: list[Path], images: np.ndarray) -> str:
+    """A row a network, a column a picture: the digit it sees, and how probable it finds it."""
+    columns = {"network": [run.job.path.stem for run in runs]}
+    x = images.reshape(len(images), -1)
+    p = np.stack([tn.predict(run.network, x) for run in runs])
+    for k, path in enumerate(paths):
+        columns[path.name] = [f"{row.argmax()} ({row.max():.0%})" for row in p[:, k]]
+    return pd.DataFrame(columns).to_markdown(index=False)
+
+
+# -------------------------------------------------------------------------------------------- options
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument
+    add("--models", nargs="+", choices=NETWORKS, metavar="NAME", help=f"only these networks; of {', '.join(NETWORKS)}")
+    add("--epochs", type=positive, metavar="N", help="epochs for every network, in place of the blog's 20 or 25")
+    add("--quick", action="store_true", help=f"{QUICK_EPOCHS} epochs of {', '.join(QUICK_NETWORKS)}: a look in seconds")
+    add("--seeds", type=positive, default=1, metavar="N", help=f"train each network N times, from seed {FIRST_SEED} on")
+    add(
+        "--image", type=Path, nargs="+", default=[], metavar="FILE", help="show the networks pictures of one digit each"
+    )
+    add("--data", type=Path, metavar="DIR", help="Kaggle's train.csv and test.csv, in place of the embedded MNIST")
+    add("--out", type=Path, metavar="DIR", help=f"where everything is written ({OUT})")
+    add("--backend", choices=tn.backends(), default="numpy", help="whose functions compute (numpy)")
+    add("--jobs", type=positive, default=SIDE_BY_SIDE, metavar="N", help=f"train N networks at once ({SIDE_BY_SIDE})")
+    add("--retrain", action="store_true", help="train again what is saved already")
+    options = parser.parse_args()
+    options.models = options.models or (QUICK_NETWORKS if options.quick else list(NETWORKS))
+    options.epochs = options.epochs or (QUICK_EPOCHS if options.quick else None)
+    options.out = options.out or (OUT.with_name(f"{OUT.name}_quick") if options.quick else OUT)
+    return options
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)
+
+
+def jobs_for(name: str, options: argparse.Namespace) -> list[Job]:
+    """A job for each seed of one network; the first seed's file has the network's name alone."""
+    recipe = replace(NETWORKS[name], epochs=options.epochs or NETWORKS[name].epochs)
+    seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
+    files = [f"{name}.npz" if seed == FIRST_SEED else f"{name}.seed{seed}.npz" for seed in seeds]
+    return [
+        Job(name, seed, recipe, ADAM, options.out / file, options.data, options.backend)
+        for seed, file in zip(seeds, files, strict=True)
+    ]
+
+
+def stop(message: str, status: int) -> int:
+    print(message, file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""The pictures of the comparison, each a matplotlib Figure."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+from jobs import Run
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+import tinynet as tn
+
+
+def curves(runs: list[Run], columns: int = 4) -> Figure:
+    """Loss and accuracy per epoch, training and validation, one above the other for each network."""
+    bands = -(-len(runs) // columns)
+    figure = Figure(figsize=(3.6 * columns, 5.2 * bands), layout="constrained", dpi=110)
+    for band, half in enumerate(np.atleast_1d(figure.subfigures(bands, 1))):
+        grid = half.subplots(2, columns, sharex="col", sharey="row", squeeze=False)
+        for k, (loss, accuracy) in enumerate(grid.T, start=band * columns):
+            if k < len(runs):
+                _curve(loss, runs[k], "loss")
+                _curve(accuracy, runs[k], "accuracy")
+                loss.set_title(runs[k].name, fontsize=11)
+                accuracy.set_xlabel("epoch")
+            else:
+                loss.axis("off")
+                accuracy.axis("off")
+        grid[0, 0].set(ylabel="loss", yscale="log", ylim=(0.01, 3), yticks=[0.01, 0.03, 0.1, 0.3, 1, 3])
+        grid[1, 0].set(
+            ylabel="accuracy", yscale="logit", ylim=(0.1, 0.999), yticks=[0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99]
+        )
+        for axes, text in ((grid[0, 0], "{x:g}"), (grid[1, 0], "{x:.0%}")):
+            axes.yaxis.set_major_formatter(text)
+            axes.yaxis.set_minor_formatter("")
+        grid[0, 0].legend(fontsize=9)
+    return figure
+
+
+def confusion(run: Run, digits: tn.data.Split) -> Figure:
+    """How often the network took each digit for which, on the validation digits."""
+    said = tn.predict_classes(run.network, digits.x_val)
+    counts = np.zeros((10, 10), int)
+    np.add.at(counts, (digits.y_val, said), 1)
+    figure = Figure(figsize=(7, 6.4), layout="constrained", dpi=110)
+    axes = figure.subplots()
+    mistakes = counts * (1 - np.eye(10, dtype=int))
+    axes.imshow(mistakes, cmap="Oranges", vmax=max(mistakes.max(), 1) * 2)
+    for (row, column), count in np.ndenumerate(counts):
+        if row == column:
+            axes.add_patch(_square(column, row))
+        if count:
+            axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9)
+    right = counts.diagonal() / counts.sum(axis=1)
+    axes.set_xticks(range(10))
+    axes.set_yticks(range(10), [f"{digit}   {share:.1%}" for digit, share in enumerate(right)])
+    axes.set(xlabel="what the network said", ylabel="the digit, and the share that was read right")
+    axes.set_title(f"{run.name}: {mistakes.sum()} of {len(said):,} validation digits misread")
+    return figure
+
+
+def mistakes(best: Run, runs: list[Run], digits: tn.data.Split, rows: int = 4, columns: int = 8) -> Figure:
+    """Digits that the best network misreads, the surest mistakes first, with what every network said."""
+    p = tn.predict(best.network, digits.x_val)
+    wrong = np.flatnonzero(p.argmax(axis=1) != digits.y_val)
+    shown = wrong[np.argsort(-p[wrong].max(axis=1))][: rows * columns]
+    votes = [tn.predict_classes(run.network, digits.x_val[shown]) for run in runs]
+    figure = Figure(figsize=(1.75 * columns, 2.6 * rows), layout="constrained", dpi=110)
+    for k, axes in enumerate(figure.subplots(rows, columns).flat):
+        axes.axis("off")
+        if k < len(shown):
+            _digit(axes, digits.x_val[shown[k]].reshape(28, 28))
+            axes.set_title(f"{digits.y_val[shown[k]]}, read as {p[shown[k]].argmax()}", fontsize=10)
+            _votes(axes, [vote[k] for vote in votes], digits.y_val[shown[k]])
+    figure.suptitle(f"{best.name}'s surest mistakes: {len(wrong)} in all", fontsize=13)
+    order = ", ".join(run.name for run in runs)
+    legend = f"Below each digit, what the networks said, right answers boxed in green; from the left: {order}"
+    figure.supxlabel(textwrap.fill(legend, 150), fontsize=9)
+    return figure
+
+
+def weights(runs: list[Run], most: int = 64) -> Figure:
+    """What each unit of one first layer looks for, in the network with the most units that still fit."""
+    firsts = {run.name: next(layer for layer in run.network if isinstance(layer, tn.Dense)) for run in runs}
+    name = max(firsts, key=lambda name: firsts[name].M if most >= firsts[name].M else 0)
+    W = runs[0].network.backend.to_host(firsts[name].W)[:, :most]
+    columns = 12
+    rows = -(-W.shape[1] // columns)
+    figure = Figure(figsize=(columns, rows + 0.8), layout="constrained", dpi=110)
+    scale = np.quantile(abs(W), 0.995)
+    for k, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axes.axis("off")
+        if k < W.shape[1]:
+            axes.imshow(W[:, k].reshape(28, 28), cmap="RdBu_r", vmin=-scale, vmax=scale)
+    figure.suptitle(f"First layer of {name}: where a unit wants ink (red) and where it does not (blue)")
+    return figure
+
+
+def predictions(run: Run, images: np.ndarray, said: np.ndarray, rows: int = 20, columns: int = 25) -> Figure:
+    """The first unlabelled digits, each with index:prediction above it."""
+    cell, top = 38, 9
+    page = np.zeros((rows * cell, columns * cell), np.uint8)
+    figure = Figure(figsize=(0.62 * columns, 0.64 * rows), layout="constrained", dpi=110)
+    axes = figure.subplots()
+    for k, pixels in enumerate(images[: rows * columns]):
+        y, x = k // columns * cell, k % columns * cell
+        page[y + top : y + top + 28, x + 5 : x + 33] = pixels.reshape(28, 28)
+        axes.text(x + cell / 2, y + top, f"{k}:{said[k]}", ha="center", va="bottom", fontsize=8)
+    _digit(axes, page)
+    axes.axis("off")
+    axes.set_title(f"{run.name} on digits without labels, index:prediction")
+    return figure
+
+
+def _curve(axes: Axes, run: Run, field: str) -> None:
+    epochs = [record["epoch"] for record in run.history]
+    axes.plot(epochs, [record[field] for record in run.history], "--", color="tab:orange", label="training, running")
+    axes.plot(epochs, [record[f"val_{field}"] for record in run.history], color="tab:blue", label="validation")
+    axes.grid(alpha=0.3)
+
+
+def _digit(axes: Axes, pixels: np.ndarray) -> None:
+    axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=255)
+
+
+def _votes(axes: Axes, votes: list[int], right: int) -> None:
+    """A row of what the networks said, the right answers on green."""
+    for k, vote in enumerate(votes):
+        style = {"facecolor": "#b7e4b0", "edgecolor": "#2e7d32", "pad": 1.5} if vote == right else None
+        x = (k + 0.5) / len(votes)
+        axes.text(x, -0.08, f"{vote}", transform=axes.transAxes, ha="center", va="top", fontsize=8, bbox=style)
+
+
+def _square(column: int, row: int) -> Rectangle:
+    """The diagonal's frame, so that the right answers stand apart without colour."""
+    return Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="0.6")

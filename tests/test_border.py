@@ -1,0 +1,183 @@
+"""The border: what a user hands in is taken as it is meant, refused by name, and never written to."""
+
+import numpy as np
+import pandas
+import pytest
+
+import tinynet as tn
+from tinynet.border import rows_in
+
+N, D, K = 6, 4, 3
+ROWS = np.linspace(-1, 1, N * D).reshape(N, D)
+LABELS = np.arange(N) % K
+ONE_HOT = np.eye(K)[LABELS]
+
+
+def network(**options):
+    return tn.mlp(D, [5], K, **options)
+
+
+def changed(array, place, value):
+    array = array.copy()
+    array[place] = value
+    return array
+
+
+DOORS = {
+    "fit": lambda net, x, t, loss: tn.fit(net, tn.SGD(net), x, t, loss=loss, epochs=1),
+    "validation": lambda net, x, t, loss: tn.fit(
+        net, tn.SGD(net), ROWS, LABELS if loss.classifies else ONE_HOT, loss=loss, epochs=1, validation=(x, t)
+    ),
+    "evaluate": lambda net, x, t, loss: tn.evaluate(net, x, t, loss),
+    "gradient_check": lambda net, x, t, loss: tn.gradient_check(net, x, t, loss),
+}
+WRONG_ROWS = {
+    "a single row": (ROWS[0], ValueError, r"x must be \(N, D\) .* got \(4,\); x\.reshape\(len\(x\), -1\) makes rows"),
+    "images": (np.zeros((N, 2, 2)), ValueError, r"x must be \(N, D\) with at least one row, got \(6, 2, 2\)"),
+    "a number": (1.0, ValueError, r"x must be \(N, D\) with at least one row, got \(\)"),
+    "no row": (ROWS[:0], ValueError, r"x must be \(N, D\) with at least one row, got \(0, 4\)"),
+    "another width": (ROWS[:, 1:], ValueError, r"the network takes x \(N, 4\), got \(6, 3\)"),
+    "integers": (LABELS.repeat(D).reshape(N, D), TypeError, r"x must be floats, or uint8 pixels .* got int64"),
+    "truth values": (ROWS > 0, TypeError, "got bool"),
+    "complex numbers": (ROWS + 0j, TypeError, "got complex128"),
+    "objects": (ROWS.astype(object), TypeError, "got object"),
+    "words": (ROWS.astype(str), TypeError, "got <U"),
+    "a NaN": (changed(ROWS, (3, 1), np.nan), ValueError, "x must be finite, got nan in row 3"),
+    "an infinity": (changed(ROWS, (5, 0), -np.inf), ValueError, "x must be finite, got -inf in row 5"),
+}
+WRONG_CLASSES = {
+    "label K": (changed(LABELS, 2, K), ValueError, r"labels must lie in 0 \.\. 2, got 3 in row 2"),
+    "label -1": (changed(LABELS, 4, -1), ValueError, r"labels must lie in 0 \.\. 2, got -1 in row 4"),
+    "label 255 of uint8": (changed(LABELS.astype(np.uint8), 0, 255), ValueError, "got 255 in row 0"),
+    "float labels": (LABELS / 1, TypeError, r"labels must be whole numbers, got float64; t\.astype\(int\)"),
+    "words": (LABELS.astype(str), TypeError, "labels must be whole numbers, got <U"),
+    "a label too few": (LABELS[1:], ValueError, "x has 6 rows, but t has 5 labels"),
+    "a column of labels": (LABELS[:, None], ValueError, r"targets \(6,\) of labels or \(6, 3\) of rows, got \(6, 1\)"),
+    "a row too few": (ONE_HOT[1:], ValueError, r"\(6, 3\) of rows, got \(5, 3\)"),
+    "a class too many": (np.eye(4)[LABELS], ValueError, r"\(6, 3\) of rows, got \(6, 4\)"),
+    "a row that sums to two": (changed(ONE_HOT, 2, [1, 1, 0]), ValueError, r"sum to one, got \[1\. 1\. 0\.\] in row 2"),
+    "a negative row": (changed(ONE_HOT, 1, [-1, 1, 1]), ValueError, "at least 0 and sum to one, .* in row 1"),
+    "a NaN": (changed(ONE_HOT, (3, 0), np.nan), ValueError, "in row 3"),
+}
+WRONG_ARRAYS = {
+    "labels": (LABELS, ValueError, r"MeanSquaredError takes targets \(6, 3\), got \(6,\)"),
+    "one column": (ONE_HOT[:, :1], ValueError, r"MeanSquaredError takes targets \(6, 3\), got \(6, 1\)"),
+    "a NaN": (changed(ONE_HOT, (3, 0), np.nan), ValueError, "t must be finite, got nan in row 3"),
+}
+WELCOME_ROWS = {
+    "list": ROWS.tolist(),
+    "DataFrame": pandas.DataFrame(ROWS),
+    "read-only": np.frombuffer(ROWS.tobytes()).reshape(N, D),
+    "Fortran order": np.asfortranarray(ROWS),
+    "every other column": ROWS.repeat(2, axis=1)[:, ::2],
+    "long double": ROWS.astype(np.longdouble),
+}
+WELCOME_TARGETS = {
+    "list": LABELS.tolist(),
+    "Series": pandas.Series(LABELS),
+    "int8": LABELS.astype(np.int8),
+    "uint64": LABELS.astype(np.uint64),
+    "one-hot floats": ONE_HOT,
+    "one-hot integers": ONE_HOT.astype(int),
+    "one-hot truth values": ONE_HOT.astype(bool),
+    "DataFrame": pandas.DataFrame(ONE_HOT),
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("name", WRONG_ROWS)
+def test_wrong_rows_are_refused(door, name):
+    x, error, message = WRONG_ROWS[name]
+    with pytest.raises(error, match=message):
+        DOORS[door](network(), x, LABELS, tn.SoftmaxCrossEntropy())
+
+
+@pytest.mark.parametrize("name", WRONG_ROWS)
+def test_predict_refuses_wrong_rows(name):
+    x, error, message = WRONG_ROWS[name]
+    with pytest.raises(error, match=message):
+        tn.predict(network(), x)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("name", WRONG_CLASSES)
+def test_wrong_classes_are_refused(door, name):
+    t, error, message = WRONG_CLASSES[name]
+    with pytest.raises(error, match=message):
+        DOORS[door](network(), ROWS, t, tn.SoftmaxCrossEntropy())
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("name", WRONG_ARRAYS)
+def test_wrong_arrays_for_mean_squared_error_are_refused(door, name):
+    t, error, message = WRONG_ARRAYS[name]
+    with pytest.raises(error, match=message):
+        DOORS[door](network(), ROWS, t, tn.MeanSquaredError())
+
+
+def test_a_vector_of_targets_does_not_broadcast_against_a_column_of_outputs():
+    with pytest.raises(ValueError, match=r"takes targets \(6, 1\), got \(6,\)"):
+        tn.evaluate(tn.mlp(D, [], 1), ROWS, ROWS[:, 0], tn.MeanSquaredError())
+
+
+@pytest.mark.parametrize(
+    "t", [ONE_HOT.astype(str), ONE_HOT.astype(object), ONE_HOT + 0j], ids=["str", "object", "complex"]
+)
+@pytest.mark.parametrize("loss", [tn.SoftmaxCrossEntropy(), tn.MeanSquaredError()], ids=["classes", "arrays"])
+def test_targets_that_are_no_real_numbers_are_refused_by_name(t, loss):
+    with pytest.raises(TypeError, match=f"t must be .* got {t.dtype}"):
+        tn.evaluate(network(), ROWS, t, loss)
+
+
+def test_rows_too_large_for_float32_are_not_finite_in_it():
+    with pytest.raises(ValueError, match=r"x must be finite.* in row 2"):
+        tn.predict(network(), changed(ROWS, (2, 0), 1e300))
+
+
+def test_targets_too_large_for_float32_are_not_finite_in_it():
+    with pytest.raises(ValueError, match=r"t must be finite.* in row 2"):
+        tn.evaluate(network(), ROWS, changed(ONE_HOT, (2, 0), 1e300), tn.MeanSquaredError())
+
+
+@pytest.mark.parametrize("name", WELCOME_ROWS)
+def test_rows_of_many_kinds_mean_the_same(name):
+    net = network()
+    assert tn.evaluate(net, WELCOME_ROWS[name], LABELS) == tn.evaluate(net, ROWS, LABELS)
+
+
+@pytest.mark.parametrize("name", WELCOME_TARGETS)
+def test_targets_of_many_kinds_mean_the_same(name):
+    net = network()
+    assert tn.evaluate(net, ROWS, WELCOME_TARGETS[name]) == tn.evaluate(net, ROWS, LABELS)
+
+
+def test_half_precision_is_taken():
+    assert tn.predict(network(), ROWS.astype(np.float16)) == pytest.approx(tn.predict(network(), ROWS), abs=1e-3)
+
+
+def test_targets_that_sum_to_one_but_for_rounding_are_taken():
+    thirds = np.full((N, K), 1 / 3).astype(np.float16)
+    assert tn.evaluate(network(), ROWS, thirds).loss > 0
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])
+@pytest.mark.parametrize("door", DOORS)
+def test_what_the_user_hands_in_is_not_written_to(door, dtype):
+    x, t = (127 * ROWS + 128).astype(dtype), ONE_HOT.astype(dtype)
+    kept = x.copy(), t.copy()
+    DOORS[door](network(dtype="float64"), x, t, tn.SoftmaxCrossEntropy())
+    assert (x == kept[0]).all()
+    assert (t == kept[1]).all()
+
+
+def test_pixels_cross_the_border_as_bytes():
+    assert rows_in(network(), np.zeros((N, D), np.uint8)).dtype == np.uint8
+
+
+def test_rows_of_the_networks_dtype_cross_without_a_copy():
+    x = ROWS.astype(np.float32)
+    assert np.shares_memory(rows_in(network(), x), x)
+
+
+def test_a_network_that_names_no_width_takes_any():
+    assert tn.predict(tn.Network(tn.Softmax()), ROWS).shape == ROWS.shape
