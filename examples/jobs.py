@@ -7,6 +7,7 @@ import itertools
 import json
 import multiprocessing
 import signal
+import sys
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -86,13 +87,21 @@ def run_all(jobs: list[Job], side_by_side: int, retrain: bool) -> list[Run]:
     """Trains what is not saved yet, the longest first, then loads every network."""
     missing = sorted((job for job in jobs if retrain or not is_saved(job)), key=lambda job: -job.cost)
     if len(jobs) > len(missing):
-        tqdm.write(f"{len(jobs) - len(missing)} of {len(jobs)} networks are saved and loaded; --retrain trains anew")
+        say(f"{len(jobs) - len(missing)} of {len(jobs)} networks are saved and loaded; --retrain trains anew")
     if side_by_side == 1 or len(missing) == 1:
         for job in missing:
-            tqdm.write(train(job))
+            say(train(job))
     elif missing:
         _train_in_processes(missing, side_by_side)
     return [load(job) for job in jobs]
+
+
+def say(line: str) -> None:
+    """Prints a line; on a terminal it takes the place of the topmost bar, which other processes draw anew below."""
+    with tqdm.get_lock():
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        print(line, flush=True)
 
 
 def is_saved(job: Job) -> bool:
@@ -169,7 +178,7 @@ def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
     with ProcessPoolExecutor(side_by_side, context, initializer=_set_up_process, initargs=(slots, lock)) as pool:
         try:
             for done in as_completed([pool.submit(_train_in_slot, job) for job in jobs]):
-                tqdm.write(done.result())
+                say(done.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():

@@ -73,7 +73,7 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
     one_each = [run for run in runs if run.job.seed == FIRST_SEED]
     unseen = tn.predict_classes(best.network, digits.x_test)
 
-    table = results(runs).to_markdown(index=False, disable_numparse=True)
+    table = markdown(results(runs))
     print(f"\n{table}\n")
     (out / "results.md").write_text(f"{table}\n")
     every_run(runs).to_csv(out / "results.csv", index=False)
@@ -107,11 +107,11 @@ def result(name: str, runs: list[Run]) -> dict[str, str]:
     row = {
         "network": name,
         "parameters": f"{runs[0].network.theta.size:,}",
-        "train accuracy": spread([run.train.accuracy for run in runs]),
-        "validation loss": spread([run.validation.loss for run in runs]),
-        "blog's loss": f"{recipe.blog_loss:.4f}",
-        "validation accuracy": spread([run.validation.accuracy for run in runs]),
-        "blog's accuracy": f"{recipe.blog_accuracy:.4f}",
+        "train acc": spread([run.train.accuracy for run in runs]),
+        "val loss": spread([run.validation.loss for run in runs]),
+        "blog loss": f"{recipe.blog_loss:.4f}",
+        "val acc": spread([run.validation.accuracy for run in runs]),
+        "blog acc": f"{recipe.blog_accuracy:.4f}",
         "dead ReLUs": f"{np.mean([run.dead for run in runs]):g} of {sum(recipe.hidden)}",
         "seconds": f"{np.mean([run.seconds for run in runs]):.1f}",
         "samples/s": f"{np.mean([run.samples_per_second for run in runs]):,.0f}",
@@ -156,7 +156,13 @@ def answers(runs: list[Run], paths: list[Path], images: np.ndarray) -> str:
     p = np.stack([tn.predict(run.network, x) for run in runs])
     for k, path in enumerate(paths):
         columns[path.name] = [f"{row.argmax()} ({row.max():.0%})" for row in p[:, k]]
-    return pd.DataFrame(columns).to_markdown(index=False)
+    return markdown(pd.DataFrame(columns))
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table as it stands, the first column to the left and the others to the right."""
+    alignment = ["left"] + ["right"] * (len(table.columns) - 1)
+    return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
 
 
 # -------------------------------------------------------------------------------------------- options

@@ -129,7 +129,7 @@ def _votes(axes: Axes, votes: list[int], right: int) -> None:
     """A row of what the networks said, the right answers on green."""
     for k, vote in enumerate(votes):
         style = {"facecolor": "#b7e4b0", "edgecolor": "#2e7d32", "pad": 1.5} if vote == right else None
-        x = (k + 0.5) / len(votes)
+        x = 0.06 + 0.88 * (k + 0.5) / len(votes)
         axes.text(x, -0.08, f"{vote}", transform=axes.transAxes, ha="center", va="top", fontsize=8, bbox=style)
 
 

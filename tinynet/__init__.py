@@ -8,8 +8,6 @@ from . import data, functions
 from .backend import Backend, backend, backends
 from .files import ModelFileError, load, resume, save
 from .gradcheck import (
-    Comparison,
-    GradientReport,
     gradient_check,
     gradient_check_function,
     gradient_check_layer,
@@ -21,6 +19,7 @@ from .losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
 from .optim import SGD, Adam, Optimizer, constant, cosine, step_decay, warm_up
 from .training import Evaluation, evaluate, fit, predict, predict_classes
+from .verdicts import Comparison, GradientReport
 
 __version__ = "0.1.0"
 __all__ = [

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,71 +19,13 @@ from .layers import Layer
 from .losses import Loss
 from .network import Network
 from .training import loss_for
+from .verdicts import Comparison, GradientReport, guess
 
 TOLERANCE = 1e-6
 DIRECTIONS = 3
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
 FLOOR = 1e-4
 """Gradients smaller than this (times |f|, if above 1) count as this large: below it rounding would decide."""
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """gradient . v (`analytic`) and the difference quotient (`numeric`) along one direction of one array.
-
-    `index` is the coordinate in a full check. `verdict` is "ok", "wrong", "kink" (f has a corner here: skipped) or
-    "zero" (both are zero, as in the whole array: nothing was tested).
-    """
-
-    name: str
-    index: tuple[int, ...] | None
-    analytic: float
-    numeric: float
-    error: float
-    verdict: str
-
-    def __str__(self) -> str:
-        place = list(self.index) if self.index else ""
-        return f"{self.name}{place}: backward {self.analytic:.9g}, difference quotient {self.numeric:.9g}"
-
-
-class GradientReport(list[Comparison]):
-    """All comparisons, and `hints` where a fault looks familiar.
-
-    True if none failed and at least one was not skipped, so that `assert gradient_check(...)` is a test.
-    """
-
-    def __init__(self, comparisons: list[Comparison], hints: list[str]) -> None:
-        super().__init__(comparisons)
-        self.hints = hints
-
-    def __bool__(self) -> bool:
-        return not self.failures and len(self.skipped) < len(self)
-
-    @property
-    def failures(self) -> list[Comparison]:
-        return [entry for entry in self if entry.verdict in ("wrong", "zero")]
-
-    @property
-    def skipped(self) -> list[Comparison]:
-        return [entry for entry in self if entry.verdict == "kink"]
-
-    @property
-    def worst(self) -> Comparison | None:
-        """The comparison with the largest relative error, kinks apart."""
-        return max((e for e in self if e.verdict != "kink"), key=lambda e: e.error, default=None)
-
-    def __repr__(self) -> str:
-        counts = f"{len(self)} comparisons, {len(self.failures)} failed, {len(self.skipped)} skipped at a kink"
-        outcome = "passed" if self else "FAILED" if self.failures else "tested nothing"
-        lines = [f"gradient check {outcome}: {counts}"]
-        for name in dict.fromkeys(entry.name for entry in self):
-            entries = [entry for entry in self if entry.name == name]
-            verdicts = ", ".join(dict.fromkeys(entry.verdict for entry in entries))
-            error = max(entry.error for entry in entries)
-            lines.append(f"  {name:<24} {len(entries):>6} x   largest relative error {error:.1e}   {verdicts}")
-        lines += [f"worst: {self.worst} (relative error {self.worst.error:.1e})"] if self.worst else []
-        return "\n".join(lines + [f"hint: {hint}" for hint in self.hints])
 
 
 def gradient_check(
@@ -107,7 +48,7 @@ def gradient_check(
     f()
     twin.grad[...] = math.nan
     dx = twin.backward(loss.backward(), need_dx=True)
-    return _report(twin, f, [*_parameters(twin), ("x", x, dx)], full, seed)
+    return _report(twin, f, [*_parameters(twin), ("x", x, dx)], len(x), full, seed)
 
 
 def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int = 0) -> GradientReport:
@@ -126,7 +67,7 @@ def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int 
     f()
     network.grad[...] = math.nan
     dx = _unharmed(dy, lambda: network.backward(dy, need_dx=True))
-    return _report(network, f, [*_parameters(network), ("x", x, dx)], full, seed)
+    return _report(network, f, [*_parameters(network), ("x", x, dx)], len(x), full, seed)
 
 
 def gradient_check_loss(loss: Loss, z: Any, t: Any, *, full: bool = False, seed: int = 0) -> GradientReport:
@@ -134,7 +75,7 @@ def gradient_check_loss(loss: Loss, z: Any, t: Any, *, full: bool = False, seed:
     z, t = np.array(z, dtype=np.float64), np.asarray(t)
     loss.forward(z, t)
     dz = loss.backward()
-    return _report(None, lambda: loss.forward(z, t), [("z", z, dz)], full, seed)
+    return _report(None, lambda: loss.forward(z, t), [("z", z, dz)], len(z), full, seed)
 
 
 def gradient_check_function(
@@ -160,15 +101,21 @@ def gradient_check_function(
         for k, (array, gradient) in enumerate(zip(arrays, gradients, strict=True))
         if gradient is not None and array.dtype == np.float64
     ]
-    return _report(None, lambda: (dy * forward(*arrays)).sum(), tested, full, seed)
+    rows = dy.shape[0] if dy.ndim else 1
+    return _report(None, lambda: (dy * forward(*arrays)).sum(), tested, rows, full, seed)
 
 
 def _report(
-    network: Network | None, f: Callable[[], Array], arrays: list[tuple[str, Array, Array]], full: bool, seed: int
+    network: Network | None,
+    f: Callable[[], Array],
+    arrays: list[tuple[str, Array, Array]],
+    N: int,
+    full: bool,
+    seed: int,
 ) -> GradientReport:
     """Compares, for each (name, array, gradient), along directions of that array, which f reads."""
     to_device = network.backend.to_device if network else np.asarray
-    report = GradientReport([], [])
+    report = GradientReport()
     for name, array, gradient in arrays:
         if gradient.shape != array.shape:
             raise ValueError(f"the gradient of {name} must have its shape {array.shape}, got {gradient.shape}")
@@ -179,7 +126,8 @@ def _report(
             comparisons.append(_compare(name, index, _line(f, array, v), float((gradient * v).sum())))
             alternatives.append(float((transposed * v).sum()))
         report += _zeros_named(comparisons)
-        report.hints += [f"{name}: {hint}" for hint in _hints(comparisons, alternatives, array.shape[0])]
+        if hint := guess(comparisons, alternatives, N):
+            report.hints.setdefault(hint, []).append(name)
     return report
 
 
@@ -247,25 +195,6 @@ def _zeros_named(comparisons: list[Comparison]) -> list[Comparison]:
     if any(entry.analytic or abs(entry.numeric) > 1e-9 for entry in comparisons):
         return comparisons
     return [Comparison(e.name, e.index, 0.0, e.numeric, 0.0, "zero") for e in comparisons]
-
-
-def _hints(comparisons: list[Comparison], transposed: list[float], N: int) -> list[str]:
-    wrong = [k for k, entry in enumerate(comparisons) if entry.verdict == "wrong"]
-    analytic = np.array([comparisons[k].analytic for k in wrong])
-    numeric = np.array([comparisons[k].numeric for k in wrong])
-    if not wrong:
-        return []
-    if np.isnan(analytic).any():
-        return ["left unwritten; write into the window, self.dW[...] = or out=self.dW, and never rebind it"]
-    if not analytic.any():
-        return ["backward gives zero"]
-    known = {-1: "the sign is wrong", 2: "2 times too large", 1 / 2: "2 times too small: a factor 2 is missing"}
-    known |= {N: f"{N} = N times too large: a sum over the batch where forward has the mean"}
-    known |= {1 / N: f"{N} = N times too small: the mean over the batch is taken twice"}
-    hints = [text for ratio, text in known.items() if np.allclose(analytic, ratio * numeric, rtol=1e-4, atol=0)]
-    if not hints and np.allclose(np.array(transposed)[wrong], numeric, rtol=1e-4, atol=0):
-        return ["transposed"]
-    return hints
 
 
 def _parameters(network: Network) -> list[tuple[str, Array, Array]]:

@@ -1,0 +1,180 @@
+"""The examples, run as a user runs them."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import tinynet as tn
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+DIGITS = Path(__file__).parent / "digits"
+PICTURES = ["curves.png", "confusion.png", "mistakes.png", "weights.png", "predictions.png"]
+SMALL = ["--models", "12x8x10", "48x24x12x6x3x10", "--epochs", "1"]
+
+
+def run(script: str, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with two networks trained for one epoch, and what the run printed."""
+    out = tmp_path_factory.mktemp("compared")
+    return out, run("mnist_compare.py", *SMALL, "--out", out).stdout
+
+
+def test_training_loop_learns_and_is_short() -> None:
+    accuracies = re.findall(r"validation accuracy (0\.\d+)", run("training_loop.py").stdout)
+    assert len(accuracies) == 5
+    assert float(accuracies[-1]) > 0.95
+    assert len((EXAMPLES / "training_loop.py").read_text().splitlines()) < 60
+
+
+def test_gradient_check_passes_three_and_catches_the_broken_one() -> None:
+    printed = run("gradient_check.py").stdout
+    assert printed.count("gradient check passed") == 3
+    assert printed.count("gradient check FAILED") == 1
+    assert "N = 8 times too large" in printed
+
+
+def test_compare_prints_a_row_a_network_beside_the_blog(compared: tuple[Path, str]) -> None:
+    rows = [line.split("|") for line in compared[1].splitlines() if line.startswith("| 12x8x10")]
+    assert [cell.strip() for cell in rows[0][1:3]] == ["12x8x10", "9,614"]
+    assert "0.9314" in compared[1]
+    assert re.search(r"on the 28,000 it never saw: accuracy 0\.[89]", compared[1])
+
+
+def test_compare_writes_tables_networks_and_submission(compared: tuple[Path, str]) -> None:
+    out = compared[0]
+    submission = pd.read_csv(out / "submission.csv")
+    assert list(submission.columns) == ["ImageId", "Label"]
+    assert submission["ImageId"].tolist() == list(range(1, 28_001))
+    assert submission["Label"].between(0, 9).all()
+    assert pd.read_csv(out / "results.csv")["parameters"].tolist() == [9_614, 39_295]
+    assert (out / "results.md").read_text() in compared[1]
+
+
+def test_saved_network_gives_the_accuracy_of_the_table(compared: tuple[Path, str]) -> None:
+    digits = tn.data.mnist_split()
+    accuracy = tn.evaluate(tn.load(compared[0] / "12x8x10.npz"), digits.x_val, digits.y_val).accuracy
+    assert accuracy > 0.85
+    assert f" {accuracy:.4f} " in compared[1]
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_compare_draws_pictures_that_are_not_empty(compared: tuple[Path, str], name: str) -> None:
+    with Image.open(compared[0] / name) as picture:
+        assert picture.width > 600
+        assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_second_run_loads_instead_of_training(compared: tuple[Path, str]) -> None:
+    out, first = compared
+    before = (out / "12x8x10.npz").stat().st_mtime_ns
+    second = run("mnist_compare.py", *SMALL, "--out", out).stdout
+    assert "2 of 2 networks are saved and loaded" in second
+    assert (out / "12x8x10.npz").stat().st_mtime_ns == before
+    assert [line for line in second.splitlines() if line.startswith("|")] == [
+        line for line in first.splitlines() if line.startswith("|")
+    ]
+
+
+def test_another_recipe_is_refused_and_nothing_is_lost(compared: tuple[Path, str]) -> None:
+    out = compared[0]
+    before = (out / "12x8x10.npz").read_bytes()
+    done = run("mnist_compare.py", "--models", "12x8x10", "--epochs", 2, "--out", out, status=2)
+    assert "another recipe" in done.stderr
+    assert "--retrain" in done.stderr
+    assert (out / "12x8x10.npz").read_bytes() == before
+
+
+def test_pictures_are_read_by_every_network(compared: tuple[Path, str]) -> None:
+    pictures = [DIGITS / "5_blue_on_cream.png", DIGITS / "2_red_on_yellow.png"]
+    printed = run("mnist_compare.py", *SMALL, "--out", compared[0], "--image", *pictures).stdout
+    assert len(re.findall(r"\d \(\d+%\)", printed)) == 4
+    assert "5_blue_on_cream.png" in printed
+
+
+def test_bad_picture_is_named_before_any_training(tmp_path: Path) -> None:
+    done = run("mnist_compare.py", "--out", tmp_path / "new", "--image", tmp_path / "none.png", status=2)
+    assert "none.png" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_bad_csv_folder_is_named_before_any_training(tmp_path: Path) -> None:
+    done = run("mnist_compare.py", "--out", tmp_path / "new", "--data", tmp_path, status=2)
+    assert "train.csv" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_damaged_network_is_named_and_kept(compared: tuple[Path, str], tmp_path: Path) -> None:
+    damaged = tmp_path / "12x8x10.npz"
+    damaged.write_bytes((compared[0] / "12x8x10.npz").read_bytes()[:-100])
+    before = damaged.read_bytes()
+    done = run("mnist_compare.py", "--models", "12x8x10", "--epochs", 1, "--out", tmp_path, status=2)
+    assert "12x8x10.npz" in done.stderr
+    assert damaged.read_bytes() == before
+
+
+def test_several_seeds_give_mean_spread_and_failed_runs(tmp_path: Path) -> None:
+    printed = run("mnist_compare.py", "--models", "12x8x10", "--epochs", 1, "--seeds", 3, "--out", tmp_path).stdout
+    assert re.search(r"0\.\d{4} ± 0\.\d{4}", printed)
+    assert "0 of 3" in printed
+    assert len(list(tmp_path.glob("*.npz"))) == 3
+
+
+def test_one_process_and_two_train_the_same_network(compared: tuple[Path, str], tmp_path: Path) -> None:
+    run("mnist_compare.py", "--models", "12x8x10", "--epochs", 1, "--jobs", 1, "--out", tmp_path)
+    alone, beside = (tn.load(folder / "12x8x10.npz") for folder in (tmp_path, compared[0]))
+    np.testing.assert_allclose(alone.theta, beside.theta, rtol=1e-3, atol=1e-5)
+
+
+def test_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path: Path) -> None:
+    models = ["12x8x10", "960x480x240x120x60x10"]
+    command = [sys.executable, str(EXAMPLES / "mnist_compare.py"), "--models", *models, "--epochs", "3"]
+    process = subprocess.Popen(
+        [*command, "--out", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for(tmp_path / "12x8x10.npz")
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Finished and kept: 12x8x10. The same command goes on" in errors
+    assert "Traceback" not in errors
+    assert [file.name for file in tmp_path.iterdir()] == ["12x8x10.npz"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--models", "13x8x10"], "invalid choice: '13x8x10'"),
+        (["--epochs", "0"], "expected a whole number of at least 1, got '0'"),
+        (["--jobs", "two"], "expected a whole number of at least 1, got 'two'"),
+        (["--backend", "abacus"], "invalid choice: 'abacus'"),
+    ],
+)
+def test_bad_options_are_explained(arguments: list[str], message: str) -> None:
+    assert message in run("mnist_compare.py", *arguments, status=2).stderr
+
+
+def wait_for(file: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file.name} has not come"
+        time.sleep(0.02)

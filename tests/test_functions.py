@@ -1,0 +1,555 @@
+"""functions.py: every backward against difference quotients, every check against a planted fault, every promise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tinynet as tn
+from tinynet import functions
+from tinynet.backend import FUNCTIONS
+from tinynet.rng import stream_key
+
+N, D, M, K = 5, 4, 3, 3
+KEY, *OTHER_KEYS = (stream_key(0, counter) for counter in range(3))
+GRADS = ((0.5, -0.1), (-0.2, 0.3), (0.4, 0.2), (0.1, -0.7))
+"""Four gradients of two parameters, for the update rules."""
+
+
+def around_zero(*shape: int, seed: int = 0) -> np.ndarray:
+    """Numbers of both signs, none nearer than 0.2 to relu's kink."""
+    draw = np.random.default_rng(seed)
+    return draw.uniform(0.2, 1.5, shape) * draw.choice([-1, 1], shape)
+
+
+def distributions(*shape: int, seed: int = 1) -> np.ndarray:
+    """Rows of positive numbers that sum to one."""
+    rows = np.random.default_rng(seed).uniform(0.1, 1, shape)
+    return rows / rows.sum(axis=-1, keepdims=True)
+
+
+# ------------------------------------------------------------ a check for each function, and faults it must catch
+
+
+def check_dense(f: SimpleNamespace) -> Any:
+    def backward(dy: np.ndarray, x: np.ndarray, W: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, ...]:
+        dW, db = np.full_like(W, np.nan), np.full_like(b, np.nan)
+        f.dense_backward_parameters(dy, x, dW, db)
+        return f.dense_backward(dy, W), dW, db
+
+    x, W, b = around_zero(N, 3), around_zero(3, 3, seed=1), around_zero(1, 3, seed=2)
+    return tn.gradient_check_function(f.dense, backward, x, W, b)
+
+
+def check_relu(f: SimpleNamespace) -> Any:
+    return tn.gradient_check_function(f.relu, lambda dy, x: f.relu_backward(dy, f.relu(x)), around_zero(N, D))
+
+
+def check_softmax(f: SimpleNamespace) -> Any:
+    return tn.gradient_check_function(f.softmax, lambda dy, x: f.softmax_backward(dy, f.softmax(x)), around_zero(N, K))
+
+
+def check_dropout(f: SimpleNamespace) -> Any:
+    keeps_the_mean = abs(f.dropout(np.ones((100, 100)), 0.25, KEY)[0].mean() - 1) < 0.03
+    return keeps_the_mean and tn.gradient_check_function(
+        lambda x: f.dropout(x, 0.25, KEY)[0],
+        lambda dy, x: f.dropout_backward(dy, f.dropout(x, 0.25, KEY)[1]),
+        around_zero(N, D),
+    )
+
+
+def check_softmax_cross_entropy(f: SimpleNamespace) -> Any:
+    return tn.gradient_check_loss(tn.SoftmaxCrossEntropy(f), around_zero(N, K), distributions(N, K))
+
+
+def check_cross_entropy(f: SimpleNamespace) -> Any:
+    return tn.gradient_check_loss(tn.CrossEntropy(f), distributions(N, K), distributions(N, K, seed=2))
+
+
+def check_mean_squared_error(f: SimpleNamespace) -> Any:
+    return tn.gradient_check_loss(tn.MeanSquaredError(f), around_zero(N, K), around_zero(N, K, seed=1))
+
+
+def check_count_correct(f: SimpleNamespace) -> Any:
+    z = np.array([[3.0, 1, 2], [1, 3, 2], [1, 2, 3], [3, 2, 1]])
+    t = np.array([[1.0, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]])
+    return f.count_correct(z, t) == 2
+
+
+def check_gather(f: SimpleNamespace) -> Any:
+    index = np.array([2, 0, 2])
+    pixels, floats = np.array([[0, 255], [51, 102], [153, 204]], np.uint8), np.array([[1.0], [2.0], [3.0]])
+    return np.allclose(f.gather(pixels, index, "float64"), [[0.6, 0.8], [0, 1], [0.6, 0.8]], atol=1e-12) and (
+        np.array_equal(f.gather(floats, index, "float64"), [[3.0], [1.0], [3.0]])
+    )
+
+
+def moving_average(numbers: Sequence[float], beta: float) -> float:
+    """Of all numbers so far, each step back weighing beta times as much: what Adam's corrected moments are."""
+    weights = [beta**age for age in reversed(range(len(numbers)))]
+    return sum(w * g for w, g in zip(weights, numbers, strict=True)) / sum(weights)
+
+
+def adam_by_hand(theta: float, grads: Sequence[float], lr: float, beta1: float, beta2: float, eps: float) -> float:
+    for t in range(1, len(grads) + 1):
+        second_moment = moving_average([g * g for g in grads[:t]], beta2)
+        theta -= lr * moving_average(grads[:t], beta1) / (math.sqrt(second_moment) + eps)
+    return theta
+
+
+def sgd_by_hand(theta: float, grads: Sequence[float], lr: float, mu: float, nesterov: bool) -> float:
+    for t in range(1, len(grads) + 1):
+        v = sum(mu ** (t - 1 - s) * grads[s] for s in range(t))
+        theta -= lr * (grads[t - 1] + mu * v) if nesterov else lr * v
+    return theta
+
+
+def check_adam(f: SimpleNamespace) -> Any:
+    theta, m, v = np.array([0.5, -2.0]), np.zeros(2), np.zeros(2)
+    expected = [adam_by_hand(theta[k], [g[k] for g in GRADS], 0.1, 0.8, 0.9, 0.05) for k in range(2)]
+    for t, grad in enumerate(GRADS, start=1):
+        f.adam(theta, np.array(grad), m, v, t, 0.1, 0.8, 0.9, 0.05)
+    return np.allclose(theta, expected, rtol=1e-12, atol=0)
+
+
+def check_sgd(f: SimpleNamespace) -> Any:
+    return all(_sgd_is_right(f, mu, nesterov) for mu, nesterov in ((0.0, False), (0.9, False), (0.9, True)))
+
+
+def _sgd_is_right(f: SimpleNamespace, mu: float, nesterov: bool) -> bool:
+    theta, velocity = np.array([0.5, -2.0]), np.zeros(2)
+    expected = [sgd_by_hand(theta[k], [g[k] for g in GRADS], 0.1, mu, nesterov) for k in range(2)]
+    for grad in GRADS:
+        f.sgd(theta, np.array(grad), velocity, 0.1, mu, nesterov)
+    return np.allclose(theta, expected, rtol=1e-12, atol=0)
+
+
+def check_decay(f: SimpleNamespace) -> Any:
+    theta = np.array([2.0, -4.0, 0.0])
+    f.decay(theta, 0.25)
+    return np.array_equal(theta, [1.5, -3.0, 0.0])
+
+
+CHECKS: dict[str, Callable[[SimpleNamespace], Any]] = {
+    name.removeprefix("check_"): check for name, check in list(globals().items()) if name.startswith("check_")
+}
+
+
+def parameters_fault(dW_of: Callable[..., np.ndarray], db_of: Callable[..., np.ndarray]) -> Callable[..., None]:
+    def dense_backward_parameters(dy: np.ndarray, x: np.ndarray, dW: np.ndarray, db: np.ndarray) -> None:
+        dW[...], db[...] = dW_of(dy, x), db_of(dy)
+
+    return dense_backward_parameters
+
+
+def adam_fault(
+    *, correct1: bool = True, correct2: bool = True, square: bool = True, eps_outside: bool = True, late: int = 0
+) -> Callable[..., None]:
+    def adam(theta: Any, grad: Any, m: Any, v: Any, t: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+        m[...] = beta1 * m + (1 - beta1) * grad
+        v[...] = beta2 * v + (1 - beta2) * (grad**2 if square else abs(grad))
+        m_hat = m / (1 - beta1 ** (t + late)) if correct1 else m
+        v_hat = v / (1 - beta2 ** (t + late)) if correct2 else v
+        theta -= lr * m_hat / (np.sqrt(v_hat) + eps if eps_outside else np.sqrt(v_hat + eps))
+
+    return adam
+
+
+def sgd_fault(
+    *, keep: float = 1, add: float = 1, ahead: float = 1, lr_in_velocity: bool = False
+) -> Callable[..., None]:
+    def sgd(theta: Any, grad: Any, velocity: Any, lr: float, momentum: float, nesterov: bool) -> None:
+        velocity[...] = keep * momentum * velocity + add * grad
+        theta -= lr * (grad + ahead * momentum * velocity if nesterov else velocity)
+        if lr_in_velocity:
+            velocity *= lr
+
+    return sgd
+
+
+def dropout_fault(scale: Callable[[float], float], keeps_the_dropped: bool = False) -> Callable[..., Any]:
+    def dropout(x: np.ndarray, rate: float, key: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        dropped = functions.dropout(x, rate, key)[1] == 0
+        mask = (dropped if keeps_the_dropped else ~dropped) * scale(rate)
+        return x * mask, mask
+
+    return dropout
+
+
+def sum_rows(dy: np.ndarray) -> np.ndarray:
+    return dy.sum(axis=-2, keepdims=True)
+
+
+FAULTS: list[tuple[str, str, Callable[..., Any]]] = [
+    ("dense", "without b", lambda x, W, b: x @ W),
+    ("dense", "b subtracted", lambda x, W, b: x @ W - b),
+    ("dense", "W transposed", lambda x, W, b: x @ W.mT + b),
+    ("dense_backward", "W not transposed", lambda dy, W: dy @ W),
+    ("dense_backward", "wrong sign", lambda dy, W: -dy @ W.mT),
+    ("dense_backward_parameters", "dW transposed", parameters_fault(lambda dy, x: dy.mT @ x, sum_rows)),
+    ("dense_backward_parameters", "dW a mean", parameters_fault(lambda dy, x: x.mT @ dy / len(x), sum_rows)),
+    ("dense_backward_parameters", "db of one row", parameters_fault(lambda dy, x: x.mT @ dy, lambda dy: dy[:1])),
+    ("dense_backward_parameters", "db a mean", parameters_fault(lambda dy, x: x.mT @ dy, lambda dy: dy.mean(0))),
+    ("dense_backward_parameters", "nothing written", lambda dy, x, dW, db: None),
+    ("relu", "absolute value", lambda x: abs(x)),
+    ("relu", "leaky", lambda x: np.where(x > 0, x, 0.01 * x)),
+    ("relu_backward", "identity", lambda dy, y: dy),
+    ("relu_backward", "other side", lambda dy, y: dy * (y <= 0)),
+    ("relu_backward", "y itself", lambda dy, y: dy * y),
+    ("softmax", "not normalised", lambda x: np.exp(x)),
+    ("softmax", "over the batch", lambda x: np.exp(x) / np.exp(x).sum(axis=-2, keepdims=True)),
+    ("softmax_backward", "diagonal alone", lambda dy, y: dy * y * (1 - y)),
+    ("softmax_backward", "without the second term", lambda dy, y: dy * y),
+    ("softmax_backward", "the shortcut of the loss", lambda dy, y: dy),
+    ("softmax_backward", "sum over the batch", lambda dy, y: y * (dy - (dy * y).sum(axis=-2, keepdims=True))),
+    ("dropout", "unscaled", dropout_fault(lambda rate: 1)),
+    ("dropout", "scaled by the rate", dropout_fault(lambda rate: 1 / rate)),
+    ("dropout", "keeps what it should drop", dropout_fault(lambda rate: 1 / (1 - rate), keeps_the_dropped=True)),
+    ("dropout_backward", "mask ignored", lambda dy, mask: dy),
+    ("dropout_backward", "unscaled", lambda dy, mask: dy * (mask > 0)),
+    ("softmax_cross_entropy", "a sum", lambda z, t: (len(z) * functions.softmax_cross_entropy(z, t)[0], softmax(z))),
+    ("softmax_cross_entropy", "z for p", lambda z, t: (functions.softmax_cross_entropy(z, t)[0], z)),
+    ("softmax_cross_entropy_backward", "a sum", lambda p, t: p - t),
+    ("softmax_cross_entropy_backward", "wrong sign", lambda p, t: (t - p) / len(p)),
+    ("softmax_cross_entropy_backward", "without t", lambda p, t: p / len(p)),
+    ("softmax_cross_entropy_backward", "mean over K as well", lambda p, t: (p - t) / p.size),
+    ("cross_entropy", "wrong sign", lambda p, t: (t * np.log(p)).sum() / len(p)),
+    ("cross_entropy", "a sum", lambda p, t: -(t * np.log(p)).sum()),
+    ("cross_entropy", "log of t", lambda p, t: -(p * np.log(t)).sum() / len(p)),
+    ("cross_entropy_backward", "wrong sign", lambda p, t: t / p / len(p)),
+    ("cross_entropy_backward", "a sum", lambda p, t: -t / p),
+    ("cross_entropy_backward", "not divided by p", lambda p, t: -t / len(p)),
+    ("mean_squared_error", "halved", lambda y, t: ((y - t) ** 2).mean() / 2),
+    ("mean_squared_error", "a sum over columns", lambda y, t: ((y - t) ** 2).sum(axis=-1).mean()),
+    ("mean_squared_error_backward", "without the 2", lambda y, t: (y - t) / y.size),
+    ("mean_squared_error_backward", "wrong sign", lambda y, t: 2 * (t - y) / y.size),
+    ("mean_squared_error_backward", "without 1/M", lambda y, t: 2 * (y - t) / len(y)),
+    ("count_correct", "argmin", lambda z, t: (z.argmin(axis=-1) == t.argmax(axis=-1)).sum(axis=-1)),
+    ("count_correct", "over the batch", lambda z, t: (z.argmax(axis=-2) == t.argmax(axis=-2)).sum(axis=-1)),
+    ("count_correct", "counts mistakes twice", lambda z, t: 2 * (z.argmax(axis=-1) != t.argmax(axis=-1)).sum()),
+    ("gather", "off by one", lambda x, index, dtype: functions.gather(x, index - 1, dtype)),
+    ("gather", "in the order of the rows", lambda x, index, dtype: functions.gather(x, np.sort(index), dtype)),
+    ("gather", "unscaled", lambda x, index, dtype: x[index].astype(dtype)),
+    ("gather", "divided by 256", lambda x, index, dtype: x[index] / (256 if x.dtype == np.uint8 else 1)),
+    ("gather", "floats scaled too", lambda x, index, dtype: x[index] / 255),
+    ("sgd", "without momentum", sgd_fault(keep=0)),
+    ("sgd", "gradient damped", sgd_fault(add=0.1)),
+    ("sgd", "wrong sign", lambda theta, grad, v, lr, *rest: functions.sgd(theta, grad, v, -lr, *rest)),
+    ("sgd", "nesterov not ahead", sgd_fault(ahead=0)),
+    ("sgd", "lr kept in the velocity", sgd_fault(lr_in_velocity=True)),
+    ("adam", "first moment not corrected", adam_fault(correct1=False)),
+    ("adam", "second moment not corrected", adam_fault(correct2=False)),
+    ("adam", "eps inside the root", adam_fault(eps_outside=False)),
+    ("adam", "gradient not squared", adam_fault(square=False)),
+    ("adam", "t one too large", adam_fault(late=1)),
+    ("adam", "wrong sign", lambda theta, grad, *rest: functions.adam(theta, -grad, *rest)),
+    ("adam", "betas swapped", lambda *args: functions.adam(*args[:6], args[7], args[6], args[8])),
+    ("decay", "grows", lambda theta, rate: np.multiply(theta, 1 + rate, out=theta)),
+    ("decay", "the same for all", lambda theta, rate: np.subtract(theta, rate, out=theta)),
+]
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    return np.exp(z) / np.exp(z).sum(axis=-1, keepdims=True)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_function_passes_its_check(name):
+    assert CHECKS[name](SimpleNamespace(**FUNCTIONS))
+
+
+@pytest.mark.parametrize(("name", "what", "fault"), FAULTS, ids=[f"{name}: {what}" for name, what, _ in FAULTS])
+def test_the_same_check_catches_a_planted_fault(name, what, fault):
+    check = CHECKS[name.partition("_backward")[0]]
+    assert not check(SimpleNamespace(**FUNCTIONS | {name: fault}))
+
+
+def test_every_function_has_a_planted_fault():
+    assert {name for name, _, _ in FAULTS} == set(FUNCTIONS)
+
+
+# ---------------------------------------------------------------------------------------- values by hand
+
+
+def test_dense_by_hand():
+    y = functions.dense(np.array([[1.0, 2.0]]), np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([[10.0, 20, 30]]))
+    assert y.tolist() == [[19, 32, 45]]
+
+
+def test_relu_at_the_kink_has_gradient_zero():
+    y = functions.relu(np.array([[-1.0, 0.0, 2.0]]))
+    assert y.tolist() == [[0, 0, 2]]
+    assert functions.relu_backward(np.full((1, 3), 7.0), y).tolist() == [[0, 0, 7]]
+
+
+def test_relu_does_not_hide_a_nan():
+    assert np.isnan(functions.relu(np.array([[np.nan]]))).all()
+
+
+def test_softmax_by_hand():
+    np.testing.assert_allclose(functions.softmax(np.log([[1.0, 2.0, 5.0]])), [[1 / 8, 2 / 8, 5 / 8]], rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_softmax_is_finite_at_extreme_logits(dtype):
+    x = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -1e4], [1e4, 1e4, -1e4]], dtype)
+    y = functions.softmax(x)
+    np.testing.assert_allclose(y, [[1, 0, 0], [1 / 3] * 3, [1 / 2, 1 / 2, 0]], rtol=1e-6)
+    assert np.isfinite(functions.softmax_backward(np.ones_like(y), y)).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("gap", [1e3, 1e4])
+def test_softmax_cross_entropy_is_exact_where_softmax_underflows(dtype, gap):
+    z, t = np.array([[gap, 0.0], [0.0, -gap]], dtype), np.array([[0, 1], [1, 0]], dtype)
+    loss, p = functions.softmax_cross_entropy(z, t)
+    assert p.tolist() == [[1, 0], [1, 0]]
+    assert loss == gap / 2
+    assert functions.softmax_cross_entropy_backward(p, t).tolist() == [[0.5, -0.5], [0, 0]]
+
+
+def test_softmax_cross_entropy_of_equal_logits_is_log_k():
+    loss, p = functions.softmax_cross_entropy(np.full((2, 4), 3.0), np.eye(4)[:2])
+    assert loss == pytest.approx(math.log(4), rel=1e-15)
+    np.testing.assert_allclose(p, 1 / 4)
+
+
+def test_cross_entropy_where_target_and_probability_are_zero():
+    p, t = np.array([[0.0, 0.25, 0.75]]), np.array([[0.0, 1.0, 0.0]])
+    assert functions.cross_entropy(p, t) == pytest.approx(math.log(4), rel=1e-15)
+    np.testing.assert_allclose(functions.cross_entropy_backward(p, t), [[0, -4, 0]])
+
+
+def test_cross_entropy_is_infinite_where_the_truth_has_probability_zero():
+    p, t = np.array([[0.0, 1.0]]), np.array([[1.0, 0.0]])
+    with np.errstate(divide="ignore"):
+        assert functions.cross_entropy(p, t) == np.inf
+        assert functions.cross_entropy_backward(p, t)[0, 0] == -np.inf
+
+
+def test_both_routes_through_softmax_and_cross_entropy_agree():
+    z, t = around_zero(N, K), distributions(N, K)
+    p = functions.softmax(z)
+    loss, p_fused = functions.softmax_cross_entropy(z, t)
+    assert loss == pytest.approx(functions.cross_entropy(p, t), rel=1e-14)
+    np.testing.assert_allclose(p_fused, p, rtol=1e-14)
+    np.testing.assert_allclose(
+        functions.softmax_cross_entropy_backward(p, t),
+        functions.softmax_backward(functions.cross_entropy_backward(p, t), p),
+        rtol=1e-13,
+        atol=1e-16,
+    )
+
+
+def test_mean_squared_error_by_hand():
+    y, t = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 0.0], [0.0, 4.0]])
+    assert functions.mean_squared_error(y, t) == (0 + 4 + 9 + 0) / 4
+    assert functions.mean_squared_error_backward(y, t).tolist() == [[0, 1], [1.5, 0]]
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_multiplies_by_zero_or_by_one_over_the_rest(rate):
+    x = around_zero(50, 20)
+    y, mask = functions.dropout(x, rate, KEY)
+    assert set(mask.ravel().tolist()) == {0, 1 / (1 - rate)}
+    assert np.array_equal(y, x * mask)
+
+
+def test_dropout_depends_on_the_key_and_the_position_alone():
+    ones = np.ones((50, 20))
+    mask = functions.dropout(ones, 0.5, KEY)[1]
+    assert np.array_equal(functions.dropout(3 * ones, 0.5, KEY)[1], mask)
+    assert np.array_equal(functions.dropout(ones[:7], 0.5, KEY)[1], mask[:7])
+    for other in OTHER_KEYS:
+        assert 0.4 < (functions.dropout(ones, 0.5, other)[1] == mask).mean() < 0.6
+
+
+def test_dropout_never_takes_more_at_a_lower_rate():
+    low, high = (functions.dropout(np.ones((50, 20)), rate, KEY)[1] == 0 for rate in (0.25, 0.5))
+    assert (low <= high).all()
+
+
+def test_gathered_rows_are_a_copy():
+    x = np.ones((3, 2), "float32")
+    functions.gather(x, np.arange(3), "float32")[...] = 7
+    assert (x == 1).all()
+
+
+# ------------------------------------------------------------------------------- what every function promises
+
+
+def dense_gradients(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    dW = np.full((*x.shape[:-2], x.shape[-1], dy.shape[-1]), np.nan, x.dtype)
+    db = np.full((*x.shape[:-2], 1, dy.shape[-1]), np.nan, x.dtype)
+    functions.dense_backward_parameters(dy, x, dW, db)
+    return dW, db
+
+
+def dropped(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return functions.dropout(x, 0.25, KEY)
+
+
+def gathered(x: np.ndarray) -> np.ndarray:
+    return functions.gather(x, np.array([2, 0]), x.dtype)
+
+
+def sgd_step(theta: np.ndarray, grad: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, ...]:
+    theta, velocity = theta.copy(), velocity.copy()
+    functions.sgd(theta, grad, velocity, 0.1, 0.9, True)
+    return theta, velocity
+
+
+def adam_step(theta: np.ndarray, grad: np.ndarray, m: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, ...]:
+    theta, m, v = theta.copy(), m.copy(), v.copy()
+    functions.adam(theta, grad, m, v, 3, 0.1, 0.9, 0.999, 1e-8)
+    return theta, m, v
+
+
+def decayed(theta: np.ndarray) -> np.ndarray:
+    theta = theta.copy()
+    functions.decay(theta, 0.1)
+    return theta
+
+
+NK = (N, K)
+MAPS: dict[Callable[..., Any], list[tuple[int, int]]] = {
+    functions.dense: [(N, D), (D, M), (1, M)],
+    functions.dense_backward: [(N, M), (D, M)],
+    dense_gradients: [(N, M), (N, D)],
+    functions.relu: [(N, D)],
+    functions.relu_backward: [(N, D), (N, D)],
+    functions.softmax: [NK],
+    functions.softmax_backward: [NK, NK],
+    dropped: [(N, D)],
+    functions.dropout_backward: [(N, D), (N, D)],
+    functions.softmax_cross_entropy: [NK, NK],
+    functions.softmax_cross_entropy_backward: [NK, NK],
+    functions.cross_entropy: [NK, NK],
+    functions.cross_entropy_backward: [NK, NK],
+    functions.mean_squared_error: [NK, NK],
+    functions.mean_squared_error_backward: [NK, NK],
+    functions.count_correct: [NK, NK],
+    gathered: [(N, D)],
+    sgd_step: [NK, NK, NK],
+    adam_step: [NK, NK, NK, NK],
+    decayed: [NK],
+}
+"""Every function, with the shapes that it takes; those with more than arrays to take, or that write, are wrapped."""
+
+over_maps = pytest.mark.parametrize("f", MAPS, ids=lambda f: f.__name__)
+
+
+def arguments(f: Callable[..., Any], dtype: str = "float64", lead: tuple[int, ...] = ()) -> list[np.ndarray]:
+    draw = np.random.default_rng(7)
+    return [draw.uniform(0.1, 1, (*lead, *shape)).astype(dtype) for shape in MAPS[f]]
+
+
+def results(f: Callable[..., Any], inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    y = f(*inputs)
+    return y if isinstance(y, tuple) else (y,)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@over_maps
+def test_returns_the_dtype_it_was_given(f, dtype):
+    if f is not functions.count_correct:
+        assert {y.dtype.name for y in results(f, arguments(f, dtype))} == {dtype}
+
+
+@over_maps
+def test_never_writes_into_what_it_was_given(f):
+    inputs = arguments(f)
+    for array in inputs:
+        array.setflags(write=False)
+    before = [array.copy() for array in inputs]
+    f(*inputs)
+    for array, copy in zip(inputs, before, strict=True):
+        assert np.array_equal(array, copy)
+
+
+@pytest.mark.parametrize("f", [f for f in MAPS if f not in (dropped, gathered)], ids=lambda f: f.__name__)
+def test_a_stack_gives_what_its_members_give(f):
+    stack = arguments(f, lead=(3,))
+    together = results(f, stack)
+    for s in range(3):
+        for y, single in zip(together, results(f, [array[s] for array in stack]), strict=True):
+            np.testing.assert_allclose(y[s], single, rtol=1e-13, strict=True)
+
+
+@pytest.mark.parametrize(
+    "rearranged",
+    [lambda array: array.mT.copy().mT, lambda array: np.repeat(array, 2, axis=-1)[:, ::2], lambda array: array[::-1]],
+    ids=["transposed in memory", "every second column", "backwards"],
+)
+@over_maps
+def test_memory_order_does_not_matter(f, rearranged):
+    views = [rearranged(array) for array in arguments(f)]
+    for y, expected in zip(results(f, views), results(f, [np.ascontiguousarray(v) for v in views]), strict=True):
+        np.testing.assert_allclose(y, expected, rtol=1e-13)
+
+
+def test_the_table_of_maps_has_every_function():
+    wrapped = {"dense_backward_parameters", "dropout", "gather", "sgd", "adam", "decay"}
+    assert {f.__name__ for f in MAPS} & set(FUNCTIONS) == set(FUNCTIONS) - wrapped
+
+
+# ------------------------------------------------------------------------------------------------ properties
+
+few = settings(derandomize=True, max_examples=25, deadline=None)
+width = st.integers(1, 6)
+logits = st.lists(st.lists(st.floats(-1e4, 1e4, width=32), min_size=3, max_size=3), min_size=1, max_size=5)
+
+
+@few
+@given(width, width, width)
+def test_dense_and_its_gradients_are_the_sums_of_the_formula(N, D, M):
+    x, W, b, dy = around_zero(N, D), around_zero(D, M), around_zero(1, M), around_zero(N, M, seed=1)
+    y, dx, (dW, db) = functions.dense(x, W, b), functions.dense_backward(dy, W), dense_gradients(dy, x)
+    np.testing.assert_allclose(y, np.einsum("nd,dm->nm", x, W) + b, atol=1e-14, strict=True)
+    np.testing.assert_allclose(dx, np.einsum("nm,dm->nd", dy, W), atol=1e-14, strict=True)
+    np.testing.assert_allclose(dW, np.einsum("nd,nm->dm", x, dy), atol=1e-14, strict=True)
+    np.testing.assert_allclose(db, np.einsum("nm->m", dy)[None], atol=1e-14, strict=True)
+
+
+@few
+@given(logits)
+def test_softmax_gives_distributions_in_the_order_of_the_logits(rows):
+    x = np.array(rows)
+    y = functions.softmax(x)
+    np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=1e-14)
+    assert (np.take_along_axis(y, x.argmax(axis=-1)[:, None], -1) == y.max(axis=-1, keepdims=True)).all()
+
+
+@few
+@given(logits, st.integers(-1000, 1000))
+def test_a_shift_of_all_logits_changes_nothing(rows, shift):
+    z = np.round(np.array(rows))
+    t = distributions(*z.shape)
+    assert np.array_equal(functions.softmax(z + shift), functions.softmax(z))
+    assert functions.softmax_cross_entropy(z + shift, t)[0] == functions.softmax_cross_entropy(z, t)[0]
+
+
+@few
+@given(logits)
+def test_no_logits_beat_the_entropy_of_the_targets(rows):
+    z = np.array(rows)
+    t = distributions(*z.shape)
+    entropy = -(t * np.log(t)).sum(axis=-1).mean()
+    assert functions.softmax_cross_entropy(z, t)[0] >= entropy - 1e-12
+    assert functions.softmax_cross_entropy(np.log(t), t)[0] == pytest.approx(entropy, rel=1e-12)
+
+
+@few
+@given(logits)
+def test_gradients_of_softmax_cross_entropy_sum_to_zero_in_each_row(rows):
+    z = np.array(rows)
+    t = distributions(*z.shape)
+    p = functions.softmax_cross_entropy(z, t)[1]
+    np.testing.assert_allclose(functions.softmax_cross_entropy_backward(p, t).sum(axis=-1), 0, atol=1e-14)

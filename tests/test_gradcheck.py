@@ -1,0 +1,512 @@
+"""The gradient check: silent on what is right, loud and clear on planted faults, and honest about what it skipped."""
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import functions
+
+N, D, M = 5, 4, 3
+
+
+def rows(draw, N=N, D=D):
+    return draw.normal(size=(N, D)), draw.integers(0, M, N)
+
+
+def verdicts(report):
+    return {entry.verdict for entry in report}
+
+
+# ------------------------------------------------------------------------------------- what is right passes
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("init", ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal"])
+def test_a_right_network_passes(draw, init, full):
+    x, t = rows(draw, N=7)
+    assert tn.gradient_check(tn.mlp(D, [8, 6], M, dropout=[0.1, 0.3], init=init), x, t, full=full)
+
+
+@pytest.mark.parametrize(
+    ("head", "loss"),
+    [
+        ([], tn.SoftmaxCrossEntropy()),
+        ([tn.Softmax()], tn.CrossEntropy()),
+        ([tn.Softmax()], None),
+        ([], tn.MeanSquaredError()),
+        ([tn.ReLU()], tn.MeanSquaredError()),
+    ],
+    ids=["logits", "probabilities", "the usual loss", "regression", "regression on ReLU"],
+)
+def test_every_loss_passes_behind_its_network(draw, head, loss):
+    x, _ = rows(draw)
+    t = draw.dirichlet(np.ones(M), N)
+    assert tn.gradient_check(tn.Network(tn.Dense(D, M), *(layer.unbound() for layer in head)), x, t, loss, full=True)
+
+
+@pytest.mark.parametrize("layer", [tn.Dense(D, M), tn.ReLU(), tn.Softmax(), tn.Dropout(0.5)], ids=str)
+@pytest.mark.parametrize("full", [False, True])
+def test_every_layer_passes(draw, layer, full):
+    assert tn.gradient_check_layer(layer, draw.normal(size=(N, D)), full=full)
+
+
+@pytest.mark.parametrize("loss", [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError])
+@pytest.mark.parametrize("full", [False, True])
+def test_every_loss_passes(draw, loss, full):
+    p, t = draw.dirichlet(np.ones(M), N), draw.dirichlet(np.ones(M), N)
+    assert tn.gradient_check_loss(loss(), p, t, full=full)
+
+
+def test_a_one_hot_target_passes_cross_entropy(draw):
+    assert tn.gradient_check_loss(
+        tn.CrossEntropy(), draw.dirichlet(np.ones(M), N), np.eye(M)[[0, 1, 2, 0, 1]], full=True
+    )
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_pair_of_functions_passes(draw, full):
+    x, W, b = draw.normal(size=(N, D)), draw.normal(size=(D, M)), draw.normal(size=(1, M))
+    assert tn.gradient_check_function(
+        functions.dense, lambda dy, x, W, b: (dy @ W.T, x.T @ dy, dy.sum(axis=0, keepdims=True)), x, W, b, full=full
+    )
+
+
+def test_more_than_two_axes_pass(draw):
+    def backward(dy, x):
+        return functions.softmax_backward(dy, functions.softmax(x))
+
+    assert tn.gradient_check_function(functions.softmax, backward, draw.normal(size=(2, 3, 4)), full=True)
+
+
+def test_a_single_number_is_an_input_like_any_other(draw):
+    def backward(dy, x, slope):
+        return dy * slope, (dy * x).sum()
+
+    assert tn.gradient_check_function(lambda x, slope: slope * x, backward, draw.normal(size=(N, D)), 0.3)
+
+
+def test_pixels_are_checked_as_fit_would_see_them(draw):
+    pixels, t = draw.integers(0, 256, (N, D), dtype=np.uint8), draw.integers(0, M, N)
+    report = tn.gradient_check(tn.mlp(D, [6], M), pixels, t)
+    assert report
+    assert report == tn.gradient_check(tn.mlp(D, [6], M), pixels * (1 / 255), t)
+
+
+def test_no_false_alarm_in_two_hundred_random_networks():
+    for seed in range(200):
+        draw = np.random.default_rng(seed)
+        inputs, hidden, classes, N = draw.integers([2, 3, 2, 1], [7, 9, 6, 8]).tolist()
+        net = tn.mlp(inputs, [hidden] * (1 + seed % 3), classes, dropout=[0.0, 0.3], seed=seed)
+        net.theta[...] += draw.normal(0, 0.1, net.theta.size)
+        x, t = draw.normal(size=(N, inputs)), draw.integers(0, classes, N)
+        report = tn.gradient_check(net, x, t, full=seed % 2 == 0, seed=seed)
+        assert report, f"seed {seed}: {report}"
+
+
+# -------------------------------------------------------------------------------------- what is tested, and how
+
+
+def test_a_full_check_covers_every_single_number(draw):
+    net = tn.mlp(D, [2], M)
+    report = tn.gradient_check(net, *rows(draw), full=True)
+    shapes = {
+        "0 Dense(4, 2).W": (4, 2),
+        "0 Dense(4, 2).b": (1, 2),
+        "2 Dense(2, 3).W": (2, 3),
+        "2 Dense(2, 3).b": (1, 3),
+    }
+    for name, shape in (shapes | {"x": (N, D)}).items():
+        assert [entry.index for entry in report if entry.name == name] == list(np.ndindex(shape))
+    assert len(report) == net.theta.size + N * D
+
+
+def test_a_short_check_takes_three_random_directions_an_array(draw):
+    report = tn.gradient_check(tn.mlp(D, [2], M), *rows(draw))
+    assert [entry.name for entry in report[::3]] == list(dict.fromkeys(entry.name for entry in report))
+    assert len(report) == 3 * 5
+    assert len({entry.analytic for entry in report}) == len(report)
+
+
+def test_the_numbers_compared_are_the_derivatives_themselves():
+    report = tn.gradient_check_function(np.sin, lambda dy, x: dy * np.cos(x), np.array([0.0, 1.0]), full=True)
+    ratio = report[0].analytic / report[1].analytic
+    weights = tn.gradient_check_function(np.positive, lambda dy, x: dy, np.array([0.0, 1.0]), full=True)
+    assert ratio == pytest.approx(weights[0].analytic / weights[1].analytic / np.cos(1))
+    assert [entry.numeric for entry in report] == pytest.approx([entry.analytic for entry in report])
+    assert all(entry.error < 1e-9 for entry in report)
+
+
+def test_the_same_seed_gives_the_same_check(draw):
+    net, (x, t) = tn.mlp(D, [6], M, dropout=[0.2]), rows(draw)
+    assert tn.gradient_check(net, x, t, seed=3) == tn.gradient_check(net, x, t, seed=3)
+    assert tn.gradient_check(net, x, t, seed=3) != tn.gradient_check(net, x, t, seed=4)
+
+
+def test_the_network_handed_in_is_left_as_it_was(draw):
+    def state():
+        return net.theta.tobytes(), net.grad.tobytes(), net.epoch, net.dtype, [dict(vars(layer)) for layer in net]
+
+    x, t = rows(draw)
+    net = tn.mlp(D, [6], M, dropout=[0.2])
+    tn.fit(net, tn.Adam(net), x, t, epochs=2)
+    for layer in net:
+        layer.memory = None
+    before = repr(state())
+    tn.gradient_check(net, x, t, full=True)
+    assert repr(state()) == before
+
+
+def test_the_layer_handed_in_is_left_as_it_was(draw):
+    net = tn.Network(tn.Dense(D, M), tn.Dropout(0.5))
+    theta = net.theta.copy()
+    for layer, width in zip(net, (D, M), strict=True):
+        assert tn.gradient_check_layer(layer, draw.normal(size=(N, width)))
+    assert (net.theta == theta).all()
+    assert (net.grad == 0).all()
+    assert net[1].counter == 0
+
+
+def test_the_arrays_handed_in_are_left_as_they_were(draw):
+    x, t = draw.normal(size=(N, D)), draw.dirichlet(np.ones(D), N)
+    before = x.tobytes(), t.tobytes()
+    tn.gradient_check_layer(tn.Softmax(), x)
+    tn.gradient_check_loss(tn.MeanSquaredError(), x, t)
+    tn.gradient_check_function(np.multiply, lambda dy, x, t: (dy * t, dy * x), x, t)
+    assert (x.tobytes(), t.tobytes()) == before
+
+
+def test_dropout_keeps_one_mask_through_the_check(draw):
+    report = tn.gradient_check_layer(tn.Dropout(0.5), draw.normal(size=(20, D)), full=True)
+    dropped = sum(entry.analytic == entry.numeric == 0 for entry in report)
+    assert report
+    assert 20 < dropped < 60
+
+
+# ------------------------------------------------------------------------------------------- planted faults
+
+
+def faulty(spoil, rebind=False):
+    """A Dense with one fault in its dW."""
+
+    class Faulty(tn.Dense):
+        def backward_parameters(self, dy):
+            if rebind:
+                self.dW, self.db[...] = self.memory.T @ dy, dy.sum(axis=0)
+                return
+            super().backward_parameters(dy)
+            self.dW[...] = spoil(self.dW)
+
+    return Faulty
+
+
+FAULTS = {
+    "twice": (faulty(lambda dW: 2 * dW), D, M, "2 times too large"),
+    "half": (faulty(lambda dW: dW / 2), D, M, "2 times too small: a factor 2 is missing"),
+    "sum": (faulty(lambda dW: dW * N), D, M, "N = 5 times too large: a sum over the batch where forward has the mean"),
+    "mean of mean": (faulty(lambda dW: dW / N), D, M, "N = 5 times too small: the mean over the batch is taken twice"),
+    "sign": (faulty(np.negative), D, M, "the sign is wrong"),
+    "nothing": (faulty(np.zeros_like), D, M, "backward gives zero"),
+    "transposed": (faulty(lambda dW: dW.T.copy()), D, D, "transposed"),
+    "transposed, not square": (faulty(lambda dW: dW.T.reshape(dW.shape)), D, M, "transposed"),
+    "rebound": (faulty(None, rebind=True), D, M, "write into the window"),
+}
+
+
+def assert_only_hint(report, hint, name):
+    assert not report
+    assert {entry.name for entry in report.failures} == {name}
+    assert list(report.hints.values()) == [[name]]
+    assert hint in next(iter(report.hints))
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_a_network_is_found_and_named(draw, fault, full):
+    kind, inputs, outputs, hint = FAULTS[fault]
+    net = tn.Network(tn.Dense(D, inputs), tn.ReLU(), kind(inputs, outputs), seed=1)
+    report = tn.gradient_check(net, draw.normal(size=(N, D)), draw.integers(0, outputs, N), full=full)
+    name = f"2 Faulty({inputs}, {outputs}).W"
+    assert_only_hint(report, hint, name)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_in_a_layer_is_found_and_named(draw, fault):
+    kind, inputs, outputs, hint = FAULTS[fault]
+    report = tn.gradient_check_layer(kind(inputs, outputs), draw.normal(size=(N, inputs)))
+    assert_only_hint(report, hint, f"0 Faulty({inputs}, {outputs}).W")
+
+
+def backward_of_dense(
+    dx=lambda dy, x, W: dy @ W.T, dW=lambda dy, x: x.T @ dy, db=lambda dy: dy.sum(axis=0, keepdims=True)
+):
+    return lambda dy, x, W, b: (dx(dy, x, W), dW(dy, x), db(dy))
+
+
+WRONG_PAIRS = {
+    "dense: W not transposed": (functions.dense, backward_of_dense(dx=lambda dy, x, W: dy @ W), "input 0"),
+    "dense: x and dy swapped": (functions.dense, backward_of_dense(dW=lambda dy, x: dy.T @ x), "input 1"),
+    "dense: b of one row": (functions.dense, backward_of_dense(db=lambda dy: dy[:1]), "input 2"),
+    "dense: b of the mean": (
+        functions.dense,
+        backward_of_dense(db=lambda dy: dy.mean(axis=0, keepdims=True)),
+        "input 2",
+    ),
+    "relu: no mask": (lambda x, W, b: functions.relu(x), lambda dy, x, W, b: (dy, None, None), "input 0"),
+    "relu: mask of dy": (lambda x, W, b: functions.relu(x), lambda dy, x, W, b: (dy * (dy > 0), None, None), "input 0"),
+    "softmax: diagonal": (
+        lambda x, W, b: functions.softmax(x),
+        lambda dy, x, W, b: (dy * functions.softmax(x) * (1 - functions.softmax(x)), None, None),
+        "input 0",
+    ),
+    "softmax: zero, as its sum would have it": (
+        lambda x, W, b: functions.softmax(x),
+        lambda dy, x, W, b: (np.zeros_like(x), None, None),
+        "input 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("name", WRONG_PAIRS)
+def test_a_fault_in_a_function_is_found_where_it_is(draw, name, full):
+    forward, backward, place = WRONG_PAIRS[name]
+    x, W, b = draw.normal(size=(N, D)), draw.normal(size=(D, D)), draw.normal(size=(1, D))
+    report = tn.gradient_check_function(forward, backward, x, W, b, full=full)
+    assert not report
+    assert {entry.name for entry in report.failures} == {place}
+
+
+def faulty_loss(spoil):
+    class Faulty(tn.MeanSquaredError):
+        def backward(self):
+            return spoil(super().backward())
+
+    return Faulty()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "hint"),
+    [
+        (lambda dz: dz / 2, "a factor 2 is missing"),
+        (lambda dz: dz * N, "N = 5 times too large"),
+        (lambda dz: -dz, "the sign is wrong"),
+        (np.zeros_like, "backward gives zero"),
+    ],
+    ids=["half", "sum", "sign", "nothing"],
+)
+def test_a_fault_in_a_loss_is_found_and_named(draw, spoil, hint):
+    report = tn.gradient_check_loss(faulty_loss(spoil), *draw.normal(size=(2, N, M)))
+    assert_only_hint(report, hint, "z")
+
+
+@pytest.mark.parametrize("place", list(np.ndindex(D, M)))
+def test_one_part_in_ten_thousand_in_one_entry_is_found(draw, place):
+    def spoil(dW):
+        dW[place] *= 1 + 1e-4
+        return dW
+
+    report = tn.gradient_check(tn.Network(faulty(spoil)(D, M)), *rows(draw), full=True)
+    assert [(entry.name, entry.index) for entry in report.failures] == [("0 Faulty(4, 3).W", place)]
+    assert report.failures == [report.worst]
+    assert report.worst.error == pytest.approx(1e-4, rel=0.01)
+
+
+def test_a_batch_of_one_is_not_blamed_on_its_size(draw):
+    report = tn.gradient_check(tn.Network(faulty(lambda dW: 1.00002 * dW)(D, M)), *rows(draw, N=1))
+    assert not report
+    assert report.hints == {}
+
+
+def test_a_row_of_numbers_is_not_called_transposed(draw):
+    report = tn.gradient_check_function(np.sin, lambda dy, x: 1.00002 * dy * np.cos(x), draw.normal(size=N))
+    assert not report
+    assert report.hints == {}
+
+
+def test_one_fault_in_all_arrays_is_one_hint_for_everywhere(draw):
+    report = tn.gradient_check_function(np.add, lambda dy, x, y: (-dy, -dy), *draw.normal(size=(2, N, M)))
+    assert report.hints == {"the sign is wrong": ["input 0", "input 1"]}
+    assert repr(report).endswith("hint: the sign is wrong (everywhere)")
+
+
+def test_a_nan_is_no_gradient(draw):
+    report = tn.gradient_check_function(np.sin, lambda dy, x: np.full_like(x, np.nan), draw.normal(size=3))
+    assert not report
+    assert verdicts(report) == {"wrong"}
+
+
+# ------------------------------------------------------------------------------------------ kinks and zeros
+
+
+def test_kinks_are_skipped_and_the_rest_is_tested(draw):
+    x = draw.normal(size=(N, D))
+    x[1] = 0
+    report = tn.gradient_check_layer(tn.ReLU(), x, full=True)
+    assert report
+    assert [entry.index[0] for entry in report.skipped] == [1, 1, 1, 1]
+    assert verdicts(report) == {"ok", "kink"}
+
+
+def test_black_images_before_zero_biases_raise_no_alarm(draw):
+    x, t = rows(draw)
+    x[::2] = 0
+    report = tn.gradient_check(tn.mlp(D, [6], M), x, t, full=True)
+    assert report
+    assert {entry.name for entry in report.skipped} == {"0 Dense(4, 6).b", "x"}
+
+
+def test_a_check_of_nothing_but_kinks_has_tested_nothing():
+    report = tn.gradient_check_layer(tn.ReLU(), np.zeros((N, D)), full=True)
+    assert not report
+    assert report.failures == []
+    assert report.worst is None
+    assert "gradient check tested nothing: 20 comparisons, 0 failed, 20 skipped at a kink" in repr(report)
+
+
+@pytest.mark.parametrize("slope", [1, 1e-2, 1e-4, 1e-6, 1e-8])
+def test_a_corner_is_a_kink_however_flat(slope):
+    def backward(dy, x):
+        return slope * dy * (x > 0)
+
+    report = tn.gradient_check_function(lambda x: slope * np.maximum(x, 0), backward, np.array([0.0, 1.0]), full=True)
+    assert [entry.verdict for entry in report] == ["kink", "ok"]
+
+
+def test_a_jump_of_the_curvature_is_no_fault():
+    def backward(dy, x):
+        return dy * (0.01 + 2 * np.maximum(x, 0))
+
+    report = tn.gradient_check_function(
+        lambda x: 0.01 * x + np.maximum(x, 0) ** 2, backward, np.array([0.0, 1.0]), full=True
+    )
+    assert report
+
+
+def test_a_wrong_slope_beside_a_kink_is_not_excused(draw):
+    x = draw.normal(size=(N, D))
+    x[0, 0] = 0
+    report = tn.gradient_check_function(functions.relu, lambda dy, x: 2 * dy * (x > 0), x, full=True)
+    assert {entry.index for entry in report.failures} == {tuple(index) for index in np.argwhere(x > 0).tolist()}
+
+
+def test_where_both_sides_are_zero_nothing_was_tested(draw):
+    report = tn.gradient_check_function(lambda x: 0 * x, lambda dy, x: 0 * dy, draw.normal(size=(N, D)))
+    assert not report
+    assert verdicts(report) == {"zero"}
+    assert report.failures == report
+    assert "zero" in repr(report)
+
+
+def test_weights_of_zero_hide_the_layers_before_them(draw):
+    net = tn.Network(tn.Dense(D, 6), tn.ReLU(), tn.Dense(6, M, "zeros"))
+    report = tn.gradient_check(net, *rows(draw))
+    assert {entry.name for entry in report.failures} == {"0 Dense(4, 6).W", "0 Dense(4, 6).b", "x"}
+    assert all(entry.verdict == "zero" for entry in report.failures)
+
+
+def test_zeros_in_a_part_of_an_array_are_no_fault(draw):
+    x, t = rows(draw)
+    x[:, 0] = 0
+    assert tn.gradient_check(tn.Network(tn.Dense(D, M)), x, t, full=True)
+
+
+# ------------------------------------------------------------------------------------------------- contracts
+
+
+def test_integer_inputs_are_left_out(draw):
+    def backward(dy, x, index):
+        dx = np.zeros_like(x)
+        np.add.at(dx, index, dy)
+        return dx, None
+
+    report = tn.gradient_check_function(
+        lambda x, index: x[index], backward, draw.normal(size=(N, D)), np.array([3, 1, 3])
+    )
+    assert report
+    assert {entry.name for entry in report} == {"input 0"}
+
+
+def test_a_gradient_for_an_integer_input_is_not_looked_at(draw):
+    report = tn.gradient_check_function(
+        np.multiply, lambda dy, x, n: (dy * n, "anything"), draw.normal(size=3), np.arange(3)
+    )
+    assert {entry.name for entry in report} == {"input 0"}
+
+
+def test_none_leaves_an_input_out(draw):
+    x, y = draw.normal(size=(2, N))
+    report = tn.gradient_check_function(np.multiply, lambda dy, x, y: (None, dy * x), x, y)
+    assert report
+    assert {entry.name for entry in report} == {"input 1"}
+
+
+@pytest.mark.parametrize("given", [lambda dy, x, y: dy, lambda dy, x, y: (dy, dy, dy)], ids=["one", "three"])
+def test_as_many_gradients_as_inputs_are_asked_for(draw, given):
+    with pytest.raises(ValueError, match=r"backward must return 2 gradients, one for each input, got [13]"):
+        tn.gradient_check_function(np.add, given, *draw.normal(size=(2, N)))
+
+
+def test_a_list_of_gradients_is_as_good_as_a_tuple(draw):
+    assert tn.gradient_check_function(np.add, lambda dy, x, y: [dy, dy], *draw.normal(size=(2, N)))
+
+
+def test_a_gradient_has_the_shape_of_its_input(draw):
+    with pytest.raises(ValueError, match=r"the gradient of input 0 must have its shape \(5, 4\), got \(4,\)"):
+        tn.gradient_check_function(np.sin, lambda dy, x: (dy * np.cos(x)).sum(axis=0), draw.normal(size=(N, D)))
+
+
+def test_dx_has_the_shape_of_x(draw):
+    class Shrinking(tn.ReLU):
+        def backward(self, dy):
+            return super().backward(dy)[:1]
+
+    with pytest.raises(ValueError, match=r"the gradient of x must have its shape \(5, 4\), got \(1, 4\)"):
+        tn.gradient_check_layer(Shrinking(), draw.normal(size=(N, D)))
+
+
+class Overwriting(tn.Dropout):
+    def backward(self, dy):
+        dy *= self.recall()
+        return dy
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda x: tn.gradient_check_layer(Overwriting(0.5), x),
+        lambda x: tn.gradient_check_function(np.sin, lambda dy, x: np.multiply(dy, np.cos(x), out=dy), x),
+        lambda x: tn.gradient_check(tn.Network(tn.Dense(D, D), Overwriting(0.5), tn.Dense(D, D)), x, np.arange(N) % D),
+    ],
+    ids=["layer", "function", "network"],
+)
+def test_backward_must_not_write_into_dy(draw, check):
+    with pytest.raises(ValueError, match="wrote into dy"):
+        check(draw.normal(size=(N, D)))
+
+
+# --------------------------------------------------------------------------------------------- the report
+
+
+def test_a_report_that_passed_says_so(draw):
+    lines = repr(tn.gradient_check(tn.Network(tn.Dense(D, M)), *rows(draw))).splitlines()
+    assert lines[0] == "gradient check passed: 9 comparisons, 0 failed, 0 skipped at a kink"
+    assert [line.split()[0] for line in lines[1:3]] == ["0", "0"]
+    assert "Dense(4, 3).W" in lines[1]
+    assert "3 x   largest relative error" in lines[1]
+    assert lines[3].split()[0] == "x"
+    assert lines[4].startswith("worst: ")
+    assert len(lines) == 5
+
+
+def test_a_report_that_failed_says_where_how_much_and_why(draw):
+    text = repr(tn.gradient_check(tn.Network(faulty(lambda dW: 2 * dW)(D, M)), *rows(draw)))
+    assert text.startswith("gradient check FAILED: 9 comparisons, 3 failed, 0 skipped at a kink")
+    assert "largest relative error 5.0e-01   wrong" in text
+    assert "worst: 0 Faulty(4, 3).W: backward " in text
+    assert text.endswith("hint: 2 times too large (0 Faulty(4, 3).W)")
+
+
+def test_a_comparison_in_a_full_check_names_its_coordinate(draw):
+    report = tn.gradient_check_function(np.sin, lambda dy, x: dy * np.cos(x), draw.normal(size=(N, D)), full=True)
+    assert str(report[5]).startswith("input 0[1, 1]: backward ")
+    assert ", difference quotient " in str(report[5])

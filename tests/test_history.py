@@ -1,0 +1,99 @@
+"""What a training left: records, a table, a picture; and what `import tinynet` does not bring along."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+import tinynet as tn
+
+
+@pytest.fixture
+def history():
+    return tn.History(
+        tn.Record(
+            epoch=k, loss=1 / k, accuracy=k / 10, val_loss=2 / k, val_accuracy=k / 20, seconds=2.0, rows=100, lr=0.1
+        )
+        for k in (1, 2, 3)
+    )
+
+
+def without_validation(history):
+    return tn.History(dataclasses.replace(record, val_loss=None, val_accuracy=None) for record in history)
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_a_history_is_a_list_of_records(history):
+    assert [record.epoch for record in history] == [1, 2, 3]
+    assert history[-1].loss == 1 / 3
+    assert history.stopped == ""
+
+
+def test_a_record_is_not_to_be_changed(history):
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        history[0].loss = 0.0
+
+
+def test_rows_per_second_is_about_the_training_alone(history):
+    assert history[0].rows_per_second == 50
+
+
+def test_the_table_has_a_row_an_epoch_and_a_column_a_field(history):
+    frame = history.to_frame()
+    assert list(frame) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds", "rows", "lr"]
+    assert frame.val_loss.tolist() == [2, 1, 2 / 3]
+    assert frame.epoch.dtype == int
+
+
+def test_the_table_leaves_out_nothing_when_there_was_no_validation(history):
+    frame = without_validation(history).to_frame()
+    assert frame.loss.tolist() == [1, 1 / 2, 1 / 3]
+    assert frame.val_loss.isna().all()
+
+
+def test_the_picture_shows_training_and_validation(history):
+    lines = [axes.get_lines() for axes in history.plot().axes]
+    shown = [[(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in pair] for pair in lines]
+    epochs = [1, 2, 3]
+    assert shown == [
+        [(epochs, [1, 1 / 2, 1 / 3]), (epochs, [2, 1, 2 / 3])],
+        [(epochs, [0.1, 0.2, 0.3]), (epochs, [0.05, 0.1, 0.15])],
+    ]
+
+
+def test_the_picture_names_what_it_shows(history):
+    for axes, field in zip(history.plot().axes, ("loss", "accuracy"), strict=True):
+        assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", field)
+        assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training, running mean", "validation"]
+
+
+def test_the_picture_without_validation_has_one_line_each(history):
+    assert [len(axes.get_lines()) for axes in without_validation(history).plot().axes] == [1, 1]
+
+
+def test_the_picture_can_be_saved(history, tmp_path):
+    history.plot().savefig(tmp_path / "history.png")
+    assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_history_of_nothing_can_be_looked_at():
+    assert tn.History().to_frame().empty
+    assert len(tn.History().plot().axes) == 2
+
+
+def test_the_picture_needs_no_display():
+    plot = "import sys, tinynet as tn; tn.History([tn.Record(1, 0.5, 0.5)]).plot(); "
+    loaded = run(plot + "print(*sys.modules)").split()
+    assert "matplotlib.figure" in loaded
+    assert "matplotlib.pyplot" not in loaded
+
+
+def test_import_tinynet_is_light():
+    heavy = {"pandas", "matplotlib", "PIL", "numba", "cupy", "torch", "sklearn", "scipy", "tabulate", "threadpoolctl"}
+    loaded = run("import sys, tinynet; print(*{name.partition('.')[0] for name in sys.modules})").split()
+    assert "tinynet" in loaded
+    assert not heavy & set(loaded)

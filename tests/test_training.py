@@ -1,0 +1,512 @@
+"""The loop: what fit learns, counts, shows, refuses and leaves behind; evaluate and predict."""
+
+import io
+import math
+import sys
+
+import numpy as np
+import pytest
+from tqdm import tqdm
+
+import tinynet as tn
+from tinynet import rng, training
+
+
+def clouds(draw, rows=100):
+    """Three clouds of points in the plane, and which cloud each point belongs to."""
+    labels = np.arange(rows) % 3
+    angles = 2 * np.pi / 3 * labels
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1) + draw.normal(0, 0.3, (rows, 2)), labels
+
+
+def network(**options):
+    return tn.mlp(2, [8], 3, **options)
+
+
+def trained(x, t, epochs=2, *, loss=None, batch_size=32, validation=None, **options):
+    net = network(**options)
+    tn.fit(net, tn.Adam(net), x, t, epochs=epochs, loss=loss, batch_size=batch_size, validation=validation)
+    return net
+
+
+def same_bits(a, b):
+    return a.theta.tobytes() == b.theta.tobytes()
+
+
+# ---------------------------------------------------------------------------------------------- learning
+
+
+@pytest.mark.parametrize("kind", [tn.SGD, tn.Adam])
+def test_fit_learns_to_tell_clouds_apart(draw, kind):
+    x, t = clouds(draw)
+    net = network()
+    tn.fit(net, kind(net, lr=0.05), x, t, epochs=20, batch_size=8)
+    assert tn.evaluate(net, *clouds(draw)).accuracy > 0.95
+
+
+def test_fit_learns_exclusive_or():
+    x = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], np.float32)
+    net = tn.mlp(2, [8], 2)
+    tn.fit(net, tn.Adam(net, lr=0.05), x, [0, 1, 1, 0], epochs=200)
+    assert tn.predict_classes(net, x).tolist() == [0, 1, 1, 0]
+
+
+def test_fit_finds_the_line_behind_noiseless_points(draw):
+    x = draw.normal(size=(64, 3))
+    W, b = draw.normal(size=(3, 2)), draw.normal(size=(1, 2))
+    net = tn.mlp(3, [], 2, dtype="float64")
+    tn.fit(net, tn.SGD(net, lr=0.3), x, x @ W + b, loss=tn.MeanSquaredError(), epochs=100, batch_size=16)
+    np.testing.assert_allclose(net[0].W, W, atol=1e-6)
+    np.testing.assert_allclose(net[0].b, b, atol=1e-6)
+
+
+def test_fit_learns_the_probabilities_of_soft_targets():
+    x, t = np.ones((1, 1)), np.array([[0.2, 0.3, 0.5]])
+    net = tn.mlp(1, [], 3)
+    tn.fit(net, tn.SGD(net, lr=1.0), x, t, epochs=200)
+    np.testing.assert_allclose(tn.predict(net, x), t, atol=1e-4)
+
+
+# ---------------------------------------------------------------------------------------- forms of input
+
+
+@pytest.mark.parametrize("form", [np.int8, np.uint8, np.int32, np.uint64, lambda t: np.eye(3)[t], list])
+def test_a_target_trains_alike_in_every_form(draw, form):
+    x, t = clouds(draw)
+    assert same_bits(trained(x, form(t)), trained(x, t))
+
+
+def test_pixels_train_like_the_same_numbers_between_0_and_1(draw):
+    pixels, t = draw.integers(0, 256, (50, 2), dtype=np.uint8), draw.integers(0, 3, 50)
+    bytes_, floats = (trained(x, t, validation=(x, t), dtype="float64") for x in (pixels, pixels / 255))
+    np.testing.assert_allclose(bytes_.theta, floats.theta, rtol=1e-9)
+
+
+# -------------------------------------------------------------------------------------------- same seed
+
+
+def test_the_same_seed_gives_the_same_run(draw):
+    x, t = clouds(draw)
+    assert same_bits(trained(x, t, seed=5, dropout=[0.1, 0.2]), trained(x, t, seed=5, dropout=[0.1, 0.2]))
+
+
+def test_another_seed_gives_another_order_of_rows(draw):
+    x, t = clouds(draw)
+    one, two = network(seed=1), network(seed=2)
+    two.theta[...] = one.theta
+    for net in (one, two):
+        tn.fit(net, tn.SGD(net), x, t, epochs=1)
+    assert not same_bits(one, two)
+
+
+def test_the_global_generator_neither_matters_nor_moves(draw):
+    x, t = clouds(draw)
+    np.random.seed(1)  # noqa: NPY002
+    first, state = trained(x, t, dropout=[0.1]), np.random.get_state()[1].tolist()  # noqa: NPY002
+    assert state == np.random.RandomState(1).get_state()[1].tolist()
+    np.random.seed(2)  # noqa: NPY002
+    assert same_bits(first, trained(x, t, dropout=[0.1]))
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        lambda net: tn.Adam(net, lr=0.01, weight_decay=0.1),
+        lambda net: tn.Adam(net, tn.warm_up(tn.cosine(0.1, steps=16), steps=6)),
+        lambda net: tn.SGD(net, tn.step_decay(0.1, every=5), momentum=0.9, nesterov=True),
+    ],
+    ids=["Adam with decay", "Adam on a cosine", "SGD in steps"],
+)
+def test_two_and_two_epochs_are_four(draw, optimizer):
+    x, t = clouds(draw)
+    straight, halved = network(dropout=[0.1, 0.2]), network(dropout=[0.1, 0.2])
+    tn.fit(straight, optimizer(straight), x, t, epochs=4)
+    again = optimizer(halved)
+    for _ in range(2):
+        tn.fit(halved, again, x, t, epochs=2)
+    assert same_bits(straight, halved)
+
+
+def test_validation_does_not_touch_the_training(draw):
+    x, t = clouds(draw)
+    alone, watched = (trained(x, t, dropout=[0.1, 0.2], validation=held_out) for held_out in (None, clouds(draw)))
+    assert same_bits(alone, watched)
+
+
+# --------------------------------------------------------------------------------------------- one epoch
+
+
+class Witness(tn.Layer):
+    """Passes x on and keeps a copy of every batch it sees in training."""
+
+    def __init__(self):
+        self.seen = []
+
+    def forward(self, x, train=False):
+        self.seen += [x.copy()] if train else []
+        return x
+
+    def backward(self, dy):
+        return dy
+
+
+def test_an_epoch_takes_every_row_once_in_an_order_of_its_own():
+    x, witness = np.arange(10.0)[:, None], Witness()
+    net = tn.Network(witness, tn.Dense(1, 2))
+    tn.fit(net, tn.SGD(net), x, np.arange(10) % 2, epochs=3, batch_size=4)
+    assert [len(batch) for batch in witness.seen] == 3 * [4, 4, 2]
+    epochs = np.concatenate(witness.seen).reshape(3, 10)
+    assert (np.sort(epochs) == np.arange(10)).all()
+    assert len({tuple(order) for order in epochs} | {tuple(range(10))}) == 4
+
+
+@pytest.mark.parametrize("rows", [3, 32, 37])
+def test_the_running_means_count_each_row_once(draw, rows):
+    x, t = clouds(draw, rows)
+    net = network(dtype="float64")
+    net.theta[...] = draw.normal(size=net.theta.size)
+    record = tn.fit(net, tn.SGD(net, lr=1e-30), x, t, epochs=1, batch_size=16)[0]
+    assert (record.loss, record.accuracy) == pytest.approx(tn.evaluate(net, x, t))
+
+
+def test_an_epoch_is_the_loop_written_by_hand(draw):
+    x, t = clouds(draw, rows=10)
+    fitted, net = network(dtype="float64"), network(dtype="float64")
+    record = tn.fit(fitted, tn.SGD(fitted, lr=0.5), x, t, epochs=1, batch_size=4)[0]
+
+    loss, optimizer, lost, right = tn.SoftmaxCrossEntropy(), tn.SGD(net, lr=0.5), 0, 0
+    order = rng.generator(0, "shuffle").permutation(10)
+    for rows in (order[:4], order[4:8], order[8:]):
+        z = net.forward(x[rows], train=True)
+        lost += loss.forward(z, np.eye(3)[t[rows]]) * len(rows)
+        right += (z.argmax(axis=1) == t[rows]).sum()
+        net.backward(loss.backward())
+        optimizer.step()
+
+    assert same_bits(fitted, net)
+    assert (record.loss, record.accuracy) == pytest.approx((lost / 10, right / 10))
+
+
+def test_a_record_says_which_epoch_how_many_rows_and_at_what_rate(draw):
+    x, t = clouds(draw, rows=10)
+    net = network()
+    optimizer = tn.Adam(net, tn.step_decay(0.1, every=4, factor=0.5))
+    history = [*tn.fit(net, optimizer, x, t, epochs=2, batch_size=3), *tn.fit(net, optimizer, x, t, epochs=1)]
+    assert [(record.epoch, record.rows, record.lr) for record in history] == [
+        (1, 10, 0.1),
+        (2, 10, 0.05),
+        (3, 10, 0.025),
+    ]
+    assert all(record.seconds > 0 and record.rows_per_second > 0 for record in history)
+    assert net.epoch == 3
+
+
+def test_without_validation_there_are_no_validation_numbers(draw):
+    net = network()
+    record = tn.fit(net, tn.SGD(net), *clouds(draw), epochs=1)[0]
+    assert record.val_loss is record.val_accuracy is None
+
+
+def test_validation_numbers_are_those_of_evaluate_after_the_epoch(draw):
+    held_out, net = clouds(draw, rows=30), network(dropout=[0.5])
+    record = tn.fit(net, tn.Adam(net), *clouds(draw), epochs=1, validation=held_out)[0]
+    assert (record.val_loss, record.val_accuracy) == tn.evaluate(net, *held_out)
+
+
+# ------------------------------------------------------------------------------------ evaluate, predict
+
+
+@pytest.mark.parametrize("batch", [1, 7, 1000, 5000])
+def test_evaluate_is_the_mean_over_all_rows_wherever_batches_end(draw, monkeypatch, batch):
+    monkeypatch.setattr(training, "EVALUATION_BATCH", batch)
+    x, t = clouds(draw, rows=2500)
+    net = network(dtype="float64", dropout=[0.5])
+    z = np.maximum(x @ net[1].W + net[1].b, 0) @ net[3].W + net[3].b
+    log_p = z - np.log(np.exp(z).sum(axis=1, keepdims=True))
+    loss, accuracy = -log_p[np.arange(2500), t].mean(), (log_p.argmax(axis=1) == t).mean()
+    assert tn.evaluate(net, x, t) == pytest.approx((loss, accuracy))
+
+
+def test_evaluate_names_what_it_gives(draw):
+    evaluation = tn.evaluate(network(), *clouds(draw))
+    assert (evaluation.loss, evaluation.accuracy) == evaluation
+    assert all(type(number) is float for number in evaluation)
+
+
+def test_looking_changes_nothing(draw):
+    x, t = clouds(draw)
+    net = trained(x, t, dropout=[0.5])
+    before = net.theta.tobytes(), net.grad.tobytes(), net.epoch, [layer.counter for layer in net]
+    tn.evaluate(net, x, t), tn.predict(net, x), tn.predict_classes(net, x)
+    assert before == (net.theta.tobytes(), net.grad.tobytes(), net.epoch, [layer.counter for layer in net])
+
+
+def test_predict_gives_probabilities_without_dropout(draw):
+    x, _ = clouds(draw, rows=1500)
+    net = network(dropout=[0.5, 0.5])
+    p = tn.predict(net, x)
+    assert p.shape == (1500, 3)
+    assert (p >= 0).all()
+    np.testing.assert_allclose(p.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_array_equal(p, tn.predict(net, x))
+
+
+def test_predict_applies_softmax_exactly_once(draw):
+    x, _ = clouds(draw)
+    logits = network()
+    probabilities = tn.Network(*(layer.unbound() for layer in logits), tn.Softmax())
+    np.testing.assert_array_equal(tn.predict(logits, x), tn.predict(probabilities, x))
+    np.testing.assert_array_equal(tn.predict(probabilities, x), probabilities.forward(x.astype(np.float32)))
+
+
+def test_predict_classes_names_the_most_probable_class(draw):
+    x, _ = clouds(draw)
+    classes = tn.predict_classes(network(), x)
+    assert classes.dtype.kind == "i"
+    np.testing.assert_array_equal(classes, tn.predict(network(), x).argmax(axis=1))
+
+
+# ----------------------------------------------------------------------------------------------- losses
+
+
+def test_a_network_that_ends_in_softmax_trains_with_cross_entropy_as_well(draw):
+    x, t = clouds(draw)
+    logits = network(dtype="float64")
+    probabilities = tn.Network(*(layer.unbound() for layer in logits), tn.Softmax(), dtype="float64")
+    for net in (logits, probabilities):
+        tn.fit(net, tn.SGD(net, lr=0.1), x, t, epochs=3)
+    np.testing.assert_allclose(logits.theta, probabilities.theta, rtol=1e-9)
+
+
+def test_mean_squared_error_knows_no_accuracy(draw):
+    x, t, net = draw.normal(size=(20, 2)), draw.normal(size=(20, 3)), network()
+    record = tn.fit(net, tn.SGD(net), x, t, loss=tn.MeanSquaredError(), epochs=1, validation=(x, t))[0]
+    assert all(math.isnan(number) for number in (record.accuracy, record.val_accuracy))
+    evaluation = tn.evaluate(net, x, t, tn.MeanSquaredError())
+    assert math.isnan(evaluation.accuracy)
+    assert evaluation.loss == pytest.approx(((net.forward(x.astype(np.float32)) - t) ** 2).mean())
+
+
+# -------------------------------------------------------------------------------------------- stopping
+
+
+def overfitted(draw, *, epochs=30, patience=4, **options):
+    """A network taught well past its best on other labels than it is judged by."""
+    x, t = clouds(draw)
+    held_out = x, np.where(draw.random(len(t)) < 0.4, (t + 1) % 3, t)
+    net = network(**options)
+    return (
+        net,
+        held_out,
+        tn.fit(net, tn.Adam(net, lr=0.03), x, t, epochs=epochs, batch_size=4, validation=held_out, patience=patience),
+    )
+
+
+def test_fit_stops_once_patience_is_over(draw):
+    _, _, history = overfitted(draw)
+    best = min(history, key=lambda record: record.val_loss)
+    assert 0 < best.epoch < 26
+    assert len(history) == best.epoch + 4
+    assert f"since epoch {best.epoch}" in history.stopped
+
+
+def test_the_weights_of_the_best_epoch_come_back(draw):
+    net, held_out, history = overfitted(draw)
+    assert tn.evaluate(net, *held_out).loss == min(record.val_loss for record in history)
+
+
+def test_the_best_weights_come_back_when_patience_outlasts_the_epochs(draw):
+    net, held_out, history = overfitted(draw, epochs=12, patience=30)
+    assert history.stopped == ""
+    assert len(history) == 12
+    assert tn.evaluate(net, *held_out).loss == min(record.val_loss for record in history) < history[-1].val_loss
+
+
+def test_without_patience_the_last_weights_stay(draw):
+    net, held_out, history = overfitted(draw, patience=None)
+    assert len(history) == 30
+    assert history.stopped == ""
+    assert tn.evaluate(net, *held_out).loss == history[-1].val_loss
+
+
+def test_patience_is_counted_from_the_first_epoch_of_this_fit_even_if_no_loss_was_finite():
+    net = tn.Network(tn.Dense(1, 2), tn.Softmax())
+    net.theta[...] = [1, -1, 0, 0]
+    net.epoch = 10
+    x, impossible = np.array([[1e3]]), [1]
+    with np.errstate(divide="ignore"):
+        history = tn.fit(
+            net, tn.SGD(net, lr=1e-9), x, [0], epochs=5, validation=(x, impossible), patience=3, progress=False
+        )
+    assert len(history) == 3
+    assert "epoch 0" not in history.stopped
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_with_a_warning(draw):
+    net = network()
+    with (
+        np.errstate(all="ignore"),
+        pytest.warns(RuntimeWarning, match="fit stops: the loss of epoch .* a lower lr") as seen,
+    ):
+        history = tn.fit(net, tn.SGD(net, lr=1e30), *clouds(draw), epochs=50)
+    assert len(history) < 50
+    assert not math.isfinite(history[-1].loss)
+    assert history.stopped in str(seen[0].message)
+    assert seen[0].filename == __file__
+
+
+def test_the_best_weights_come_back_when_the_loss_is_lost(draw):
+    x, t = clouds(draw)
+    net = network()
+    optimizer = tn.SGD(net, lr=lambda step: 0.1 if step < 8 else 1e30)
+    with np.errstate(all="ignore"), pytest.warns(RuntimeWarning, match="fit stops"):
+        history = tn.fit(net, optimizer, x, t, epochs=50, validation=(x, t), patience=40)
+    assert tn.evaluate(net, x, t).loss == pytest.approx(min(record.val_loss for record in history))
+
+
+# ------------------------------------------------------------------------------------------- callbacks
+
+
+def test_every_callback_sees_every_record_in_order(draw):
+    net, seen = network(), []
+    callbacks = [lambda record: seen.append(("first", record)), lambda record: seen.append(("second", record))]
+    history = tn.fit(net, tn.SGD(net), *clouds(draw), epochs=3, callbacks=callbacks)
+    assert seen == [(name, record) for record in history for name in ("first", "second")]
+
+
+def test_callbacks_from_a_generator_see_every_record(draw):
+    net, seen = network(), []
+    history = tn.fit(net, tn.SGD(net), *clouds(draw), epochs=3, callbacks=(call for call in [seen.append]))
+    assert seen == history
+
+
+def test_an_interrupt_leaves_network_and_bar_in_order(draw):
+    def interrupt(record):
+        raise KeyboardInterrupt
+
+    x, t = clouds(draw)
+    net, bar = network(dropout=[0.1]), tqdm(total=1, file=io.StringIO())
+    optimizer = tn.Adam(net)
+    with pytest.raises(KeyboardInterrupt):
+        tn.fit(net, optimizer, x, t, epochs=3, callbacks=[interrupt], progress=bar)
+    assert bar.disable
+    assert net.epoch == 1
+    tn.fit(net, optimizer, x, t, epochs=2)
+    assert same_bits(net, trained(x, t, epochs=3, dropout=[0.1]))
+
+
+# -------------------------------------------------------------------------------------------- progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def shown(monkeypatch, draw, stream, **options):
+    monkeypatch.setattr(sys, "stderr", stream)
+    net = network()
+    tn.fit(net, tn.SGD(net), *clouds(draw), epochs=2, **options)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("stream", "progress", "speaks"),
+    [
+        (io.StringIO, None, False),
+        (Terminal, None, True),
+        (io.StringIO, True, True),
+        (Terminal, False, False),
+    ],
+)
+def test_the_bar_shows_where_it_is_wanted(monkeypatch, draw, stream, progress, speaks):
+    assert bool(shown(monkeypatch, draw, stream(), progress=progress)) == speaks
+
+
+def test_the_bar_ends_on_the_numbers_of_the_last_epoch(monkeypatch, draw):
+    text = shown(monkeypatch, draw, io.StringIO(), progress=True, validation=clouds(draw, rows=9))
+    last = text.split("\r")[-1]
+    for part in ("100%", "200/200", "epoch 2", "loss 1.", "accuracy 0.", "val_accuracy 0."):
+        assert part in last
+
+
+def test_a_bar_of_ones_own_is_used(monkeypatch, draw):
+    own = io.StringIO()
+    assert shown(monkeypatch, draw, io.StringIO(), progress=tqdm(file=own, desc="mine")) == ""
+    assert "mine" in own.getvalue()
+    assert "epoch 2" in own.getvalue()
+
+
+def test_one_fit_after_another_takes_one_line_each(monkeypatch, draw):
+    stream = io.StringIO()
+    for _ in range(3):
+        shown(monkeypatch, draw, stream, progress=True)
+    assert stream.getvalue().count("\n") == 3
+    assert "\x1b[A" not in stream.getvalue()
+
+
+# -------------------------------------------------------------------------------------------- refusals
+
+X, T = np.zeros((4, 2)), np.zeros(4, int)
+
+
+REFUSED = {
+    "no epoch": ({"epochs": 0}, "epochs and batch_size of at least 1; got 0 and 32"),
+    "half an epoch": ({"epochs": 2.5}, "epochs"),
+    "negative batches": ({"batch_size": -1}, "epochs and batch_size of at least 1; got 1 and -1"),
+    "half a row": ({"batch_size": 2.5}, "batch_size"),
+    "no patience": ({"patience": 0, "validation": (X, T)}, r"patience of at least 1.*got 0"),
+    "nothing to be patient for": ({"patience": 2}, r"with validation=\(x, t\) to judge by; got 2"),
+    "x": ({"x": X + np.nan}, "x must be finite"),
+    "t": ({"t": T + 3}, "labels must lie in"),
+    "validation x": ({"validation": (X + np.nan, T)}, "x must be finite"),
+    "validation t": ({"validation": (X, T + 3)}, "labels must lie in"),
+    "validation without t": ({"validation": (X,)}, "validation"),
+    "labels for arrays": ({"loss": tn.MeanSquaredError()}, r"MeanSquaredError takes targets \(4, 3\), got \(4,\)"),
+    "a callback not in a list": ({"callbacks": print}, "callbacks"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_wrong_arguments_are_refused_before_anything_moves(name):
+    arguments, message = REFUSED[name]
+    net = network(dropout=[0.5])
+    optimizer, theta = tn.Adam(net), net.theta.copy()
+    with pytest.raises((TypeError, ValueError), match=message):
+        tn.fit(net, optimizer, **({"x": X, "t": T, "epochs": 1} | arguments))
+    np.testing.assert_array_equal(net.theta, theta)
+    assert (net.epoch, net[0].counter, optimizer.t) == (0, 0, 0)
+
+
+def test_the_optimizer_of_another_network_is_refused(draw):
+    one, other = network(), network()
+    with pytest.raises(ValueError, match="moves another's theta"):
+        tn.fit(one, tn.Adam(other), *clouds(draw), epochs=1)
+    assert same_bits(one, network())
+    assert same_bits(other, network())
+
+
+@pytest.mark.parametrize("use", [tn.evaluate, tn.gradient_check])
+def test_logits_are_not_asked_of_a_network_that_ends_in_softmax(use):
+    net = tn.Network(tn.Dense(2, 3), tn.Softmax())
+    with pytest.raises(ValueError, match="takes logits, but the network ends in Softmax: use CrossEntropy"):
+        use(net, X, T, tn.SoftmaxCrossEntropy())
+
+
+# ----------------------------------------------------------------------------------------------- dtypes
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("data", ["float16", "float32", "float64", "uint8"])
+@pytest.mark.parametrize("kind", [tn.SGD, tn.Adam])
+@pytest.mark.parametrize("loss", [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError])
+def test_a_network_trains_in_its_own_dtype_throughout(draw, dtype, data, kind, loss):
+    head = [tn.Softmax()] if loss is tn.CrossEntropy else []
+    net = tn.Network(tn.Dropout(0.1), tn.Dense(2, 8), tn.ReLU(), tn.Dense(8, 3), *head, dtype=dtype)
+    optimizer, measure = kind(net, lambda step: np.float64(0.01), weight_decay=0.1), loss()
+    x, t = abs(clouds(draw)[0]).astype(data), np.eye(3)[clouds(draw)[1]]
+    tn.fit(net, optimizer, x, t, epochs=1, loss=measure)
+    remembered = [layer.memory for layer in net] + [*measure.memory]
+    moved = [net.theta, net.grad, *(getattr(optimizer, name) for name in optimizer.slots)]
+    assert {array.dtype for array in [*remembered, *moved, measure.backward()]} == {np.dtype(dtype)}
+    assert tn.predict(net, x).dtype == dtype

@@ -1,0 +1,100 @@
+"""What a gradient check found: its comparisons, their table, and a guess at what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """gradient . v (`analytic`) and the difference quotient (`numeric`) along one direction of one array.
+
+    `index` is the coordinate in a full check. `verdict` is "ok", "wrong", "kink" (f has a corner here: skipped) or
+    "zero" (both are zero, as in the whole array: nothing was tested).
+    """
+
+    name: str
+    index: tuple[int, ...] | None
+    analytic: float
+    numeric: float
+    error: float
+    verdict: str
+
+    def __str__(self) -> str:
+        place = list(self.index) if self.index else ""
+        return f"{self.name}{place}: backward {self.analytic:.9g}, difference quotient {self.numeric:.9g}"
+
+
+class GradientReport(list[Comparison]):
+    """All comparisons, and `hints`: what looks wrong, with the names of the arrays where it does.
+
+    True if none failed and at least one was not skipped, so that `assert gradient_check(...)` is a test.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hints: dict[str, list[str]] = {}
+
+    def __bool__(self) -> bool:
+        return not self.failures and len(self.skipped) < len(self)
+
+    @property
+    def failures(self) -> list[Comparison]:
+        return [entry for entry in self if entry.verdict in ("wrong", "zero")]
+
+    @property
+    def skipped(self) -> list[Comparison]:
+        return [entry for entry in self if entry.verdict == "kink"]
+
+    @property
+    def worst(self) -> Comparison | None:
+        """The comparison with the largest relative error, kinks apart."""
+        return max((e for e in self if e.verdict != "kink"), key=lambda e: e.error, default=None)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self)} comparisons, {len(self.failures)} failed, {len(self.skipped)} skipped at a kink"
+        outcome = "passed" if self else "FAILED" if self.failures else "tested nothing"
+        lines = [f"gradient check {outcome}: {counts}"]
+        arrays = list(dict.fromkeys(entry.name for entry in self))
+        for name in arrays:
+            entries = [entry for entry in self if entry.name == name]
+            verdicts = ", ".join(dict.fromkeys(entry.verdict for entry in entries))
+            error = max(entry.error for entry in entries)
+            lines.append(f"  {name:<24} {len(entries):>6} x   largest relative error {error:.1e}   {verdicts}")
+        lines += [f"worst: {self.worst} (relative error {self.worst.error:.1e})"] if self.worst else []
+        for hint, names in self.hints.items():
+            lines.append(f"hint: {hint} ({'everywhere' if names == arrays else ', '.join(names)})")
+        return "\n".join(lines)
+
+
+def guess(comparisons: Sequence[Comparison], transposed: Sequence[float], N: int) -> str:
+    """What looks wrong with one array's gradient; empty if nothing does, or nothing familiar.
+
+    `transposed` holds gradient . v for the transposed gradient, `N` is the number of rows in the batch.
+    """
+    wrong = [k for k, entry in enumerate(comparisons) if entry.verdict == "wrong"]
+    analytic = np.array([comparisons[k].analytic for k in wrong])
+    numeric = np.array([comparisons[k].numeric for k in wrong])
+    if not wrong:
+        return ""
+    if np.isnan(analytic).any():
+        return "left unwritten; write into the window, self.dW[...] = or out=self.dW, and never rebind it"
+    if not analytic.any():
+        return "backward gives zero"
+    for ratio, text in _familiar_ratios(N).items():
+        if np.allclose(analytic, ratio * numeric, rtol=1e-4, atol=0):
+            return text
+    return "transposed" if np.allclose(np.array(transposed)[wrong], numeric, rtol=1e-4, atol=0) else ""
+
+
+def _familiar_ratios(N: int) -> dict[float, str]:
+    return {
+        -1: "the sign is wrong",
+        2: "2 times too large",
+        1 / 2: "2 times too small: a factor 2 is missing",
+        N: f"N = {N} times too large: a sum over the batch where forward has the mean",
+        1 / N: f"N = {N} times too small: the mean over the batch is taken twice",
+    }
