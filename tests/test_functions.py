@@ -376,6 +376,19 @@ def test_dropout_never_takes_more_at_a_lower_rate():
     assert (low <= high).all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("stored", ["uint8", "float32", "float64"])
+def test_gather_gives_the_dtype_it_is_asked_for(stored, dtype):
+    y = functions.gather(np.zeros((3, 2), stored), np.array([1]), np.dtype(dtype))
+    assert y.dtype == dtype
+    assert y.shape == (1, 2)
+
+
+def test_gather_takes_rows_of_any_shape():
+    images = np.arange(24, dtype="float64").reshape(3, 2, 4)
+    assert np.array_equal(functions.gather(images, np.array([2, 1]), "float64"), images[[2, 1]])
+
+
 def test_gathered_rows_are_a_copy():
     x = np.ones((3, 2), "float32")
     functions.gather(x, np.arange(3), "float32")[...] = 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -119,14 +120,13 @@ over_kinds = pytest.mark.parametrize("layer", EACH_KIND, ids=repr)
 @over_kinds
 def test_backward_needs_a_forward_in_training(layer):
     net = tn.Network(layer.unbound())
-    with pytest.raises(RuntimeError) as before_any:
+    message = rf"{type(layer).__name__}\(.*\).backward needs what forward\(x, train=True\) keeps"
+    with pytest.raises(RuntimeError, match=message):
         net.backward(rows(), need_dx=True)
     net.forward(rows(), train=True)
     net.forward(rows())
-    with pytest.raises(RuntimeError) as after_inference:
+    with pytest.raises(RuntimeError, match=message):
         net.backward(rows(), need_dx=True)
-    for error in (before_any, after_inference):
-        assert f"{net[0]!r}.backward needs what forward(x, train=True) keeps" in str(error.value)
 
 
 @over_kinds
@@ -153,9 +153,8 @@ def test_an_unbound_layer_says_that_it_is_part_of_no_network():
 @pytest.mark.parametrize("shape", [(64, 10), (2, 64, 10), (784,)], ids=str)
 def test_dense_refuses_another_width_by_name(shape):
     net = tn.Network(tn.Dense(784, 128))
-    with pytest.raises(ValueError) as error:  # noqa: PT011
+    with pytest.raises(ValueError, match=re.escape(f"Dense(784, 128) takes x (N, 784), got {shape}") + "$"):
         net.forward(np.zeros(shape, "float32"))
-    assert str(error.value) == f"Dense(784, 128) takes x (N, 784), got {shape}"
 
 
 @pytest.mark.parametrize(
@@ -177,9 +176,8 @@ def test_dense_refuses_another_width_by_name(shape):
     ],
 )
 def test_a_constructor_says_what_it_takes(make, message):
-    with pytest.raises(ValueError) as error:  # noqa: PT011
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         make()
-    assert str(error.value) == message
 
 
 @pytest.mark.parametrize(
@@ -382,8 +380,8 @@ def scale_gradient(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     [
         (rebinds, "scale", "left unwritten"),
         (writes(lambda dy, x: -scale_gradient(dy, x)), "scale", "the sign is wrong"),
-        (writes(lambda dy, x: scale_gradient(dy, x) / len(x)), "scale", "6 = N times too small"),
-        (writes(lambda dy, x: 6 * scale_gradient(dy, x)), "scale", "6 = N times too large"),
+        (writes(lambda dy, x: scale_gradient(dy, x) / len(x)), "scale", "N = 6 times too small"),
+        (writes(lambda dy, x: 6 * scale_gradient(dy, x)), "scale", "N = 6 times too large"),
         (writes(lambda dy, x: 0), "scale", "backward gives zero"),
         (writes(scale_gradient, lambda dy: 2 * dy.sum(axis=0)), "shift", "2 times too large"),
         (writes(scale_gradient, dx=0.5), "x", "2 times too small"),

@@ -24,7 +24,12 @@ def rows_in(network: Network, x: Any) -> Array:
         raise ValueError(f"the network takes x (N, {network.inputs}), got {x.shape}")
     if x.dtype == np.uint8:
         return network.backend.to_device(x)
-    return network.backend.to_device(_finite("x", x).astype(network.dtype, copy=False))
+    if x.dtype.kind != "f":
+        raise TypeError(
+            f"x must be floats, or uint8 pixels 0-255, which are divided by 255; got {x.dtype}: "
+            "use x.astype('float32') for numbers to take as they are, x.astype('uint8') for pixels"
+        )
+    return _moved(network, "x", x)
 
 
 def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
@@ -35,14 +40,17 @@ def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
     """
     t = _on_host(network, t)
     first = network.backend.ops.gather(like, network.backend.to_device(np.arange(1)), network.dtype)
-    expected = (len(like), network.forward(first).shape[-1])
+    N, K = len(like), network.forward(first).shape[-1]
     if loss.classifies and t.ndim == 1:
-        t = _one_hot(t, *expected)
-    elif t.shape != expected:
-        raise ValueError(f"{type(loss).__name__} takes targets {_expected_targets(loss, expected)}, got {t.shape}")
-    elif loss.classifies:
+        t = _one_hot(t, N, K)
+    if t.shape != (N, K):
+        forms = f"({N},) of labels or ({N}, {K}) of rows" if loss.classifies else f"({N}, {K})"
+        raise ValueError(f"{type(loss).__name__} takes targets {forms}, got {t.shape}")
+    if t.dtype.kind not in "biuf":
+        raise TypeError(f"t must be real numbers, got {t.dtype}; t.astype(float) makes them so, if they are")
+    if loss.classifies:
         _check_distributions(t)
-    return network.backend.to_device(_finite("t", t).astype(network.dtype))
+    return _moved(network, "t", t)
 
 
 def _on_host(network: Network, array: Any) -> np.ndarray:
@@ -51,23 +59,20 @@ def _on_host(network: Network, array: Any) -> np.ndarray:
     return np.asarray(array)
 
 
-def _finite(name: str, array: np.ndarray) -> np.ndarray:
-    if not np.issubdtype(array.dtype, np.floating) and name == "x":
-        raise TypeError(
-            f"x must be floats, or uint8 pixels 0-255, which are divided by 255; got {array.dtype}: "
-            "use x.astype('float32') for numbers to take as they are, x.astype('uint8') for pixels"
-        )
-    finite = np.isfinite(array)
-    if not finite.all():
-        row = int(np.argwhere(~finite)[0][0])
-        raise ValueError(f"{name} must be finite, got {array[row][~finite[row]][0]} in row {row}")
-    return array
+def _moved(network: Network, name: str, array: np.ndarray) -> Array:
+    with np.errstate(over="ignore"):
+        array = array.astype(network.dtype, copy=False)
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        row, column = wrong[0]
+        raise ValueError(f"{name} must be finite, got {array[row, column]} in row {row}, column {column}")
+    return network.backend.to_device(array)
 
 
 def _one_hot(labels: np.ndarray, N: int, K: int) -> np.ndarray:
     if len(labels) != N:
         raise ValueError(f"x has {N} rows, but t has {len(labels)} labels")
-    if not np.issubdtype(labels.dtype, np.integer):
+    if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be whole numbers, got {labels.dtype}; t.astype(int) makes them so")
     wrong = np.flatnonzero((labels < 0) | (labels >= K))
     if wrong.size:
@@ -76,13 +81,9 @@ def _one_hot(labels: np.ndarray, N: int, K: int) -> np.ndarray:
 
 
 def _check_distributions(t: np.ndarray) -> None:
-    wrong = np.flatnonzero((t < 0).any(axis=1) | ~np.isclose(t.sum(axis=1), 1, atol=1e-3))
+    wrong = np.flatnonzero((t < 0).any(axis=1) | (abs(t.sum(axis=1) - 1) > 1e-3))
     if wrong.size:
         raise ValueError(
             f"rows of t must be at least 0 and sum to one, got {t[wrong[0]]} in row {wrong[0]}; "
             "MeanSquaredError takes any numbers"
         )
-
-
-def _expected_targets(loss: Loss, shape: tuple[int, int]) -> str:
-    return f"({shape[0]},) of labels or {shape} of rows" if loss.classifies else f"{shape}"

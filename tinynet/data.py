@@ -177,14 +177,13 @@ def _fit(ink: np.ndarray) -> np.ndarray:
     rows, columns = np.nonzero(ink)
     ink = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
     height, width = _round(np.array(ink.shape) * 20 / max(ink.shape)).clip(1).astype(int)
-    small = _averages(ink.shape[0], height) @ ink @ _averages(ink.shape[1], width).T
+    small = _overlaps(ink.shape[0], height) @ ink @ _overlaps(ink.shape[1], width).T
     return small * 255 / small.max()
 
 
-def _averages(before: int, after: int) -> np.ndarray:
+def _overlaps(before: int, after: int) -> np.ndarray:
     edges, pixels = np.linspace(0, before, after + 1)[:, np.newaxis], np.arange(before)
-    overlap = np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels)
-    return np.maximum(overlap, 0) * after / before
+    return np.maximum(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0)
 
 
 def _centre(ink: np.ndarray) -> np.ndarray:

@@ -8,9 +8,9 @@ theta    all parameters, in the order of the layers
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
-import struct
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ from .optim import SGD, Adam, Optimizer
 
 FORMAT, VERSION = "tinynet network", 1
 LAYERS: tuple[type[Layer], ...] = (Dense, ReLU, Softmax, Dropout)
-OPTIMIZERS: tuple[type[Optimizer], ...] = (SGD, Adam)
+OPTIMIZERS: dict[str, type[Optimizer]] = {"SGD": SGD, "Adam": Adam}
 
 
 class ModelFileError(ValueError):
@@ -39,6 +39,7 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
     the file on disk as it was, for parameters that are not finite and for what JSON cannot hold.
     """
     path, to_host = Path(path), network.backend.to_host
+    _require(optimizer is None or optimizer.network is network, path, "the optimizer is another network's")
     arrays = {"theta": to_host(network.theta)}
     if optimizer:
         arrays |= {name: to_host(getattr(optimizer, name)) for name in optimizer.slots}
@@ -46,7 +47,7 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
         _require(np.isfinite(array).all(), path, f"{name} holds numbers that are not finite, and is not saved")
     try:
         header = json.dumps(_header(network, optimizer), allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: the header cannot be written as JSON: {error}") from None
     _write(path, {"header": np.frombuffer(header, np.uint8)} | arrays)
 
@@ -74,25 +75,23 @@ def resume(
     """
     path = Path(path)
     network, header, arrays = _read(path, backend, layers)
-    saved = header.get("optimizer") or {}
+    saved = header["optimizer"]
     _require(saved, path, "it was saved without an optimizer; load reads its network")
-    known = {kind.__name__: kind for kind in OPTIMIZERS}
-    _require(saved.get("optimizer") in known, path, f"unknown optimizer {saved.get('optimizer')!r}")
-    config = saved.get("config", {}) | ({} if lr is None else {"lr": lr})
+    kind, config = OPTIMIZERS[saved["optimizer"]], saved["config"] | ({} if lr is None else {"lr": lr})
     _require(config.get("lr") is not None, path, "its learning rate was a schedule; give resume the schedule: lr=")
     try:
-        optimizer = known[saved["optimizer"]](network, **config)
-        optimizer.t = int(saved["t"])
-    except (TypeError, ValueError, KeyError) as error:
+        optimizer = kind(network, **config)
+    except (TypeError, ValueError) as error:
         raise ModelFileError(f"{path}: its optimizer is wrong: {error}") from None
+    optimizer.t = saved["t"]
     for name in optimizer.slots:
         _require(name in arrays, path, f"{name} is missing")
-        setattr(optimizer, name, network.backend.to_device(arrays[name]))
+        getattr(optimizer, name)[...] = network.backend.to_device(arrays[name])
     return network, optimizer
 
 
 def _header(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "layers": [{"layer": type(layer).__name__} | layer.config() for layer in network],
@@ -100,6 +99,7 @@ def _header(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
         "seed": network.seed,
         "epoch": network.epoch,
         "notes": network.notes,
+        "optimizer": {},
     }
     if optimizer:
         config = optimizer.config() | ({"lr": None} if callable(optimizer.lr) else {})
@@ -108,17 +108,18 @@ def _header(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    part = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
         with open(part, "xb") as file:
             np.savez(file, allow_pickle=False, **arrays)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
-    except OSError as error:
-        raise ModelFileError(f"{path}: cannot be written: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path}: cannot be written: {getattr(error, 'strerror', error)}") from None
     finally:
-        part.unlink(missing_ok=True)
+        if part.exists():
+            part.unlink()
 
 
 def _read(
@@ -129,19 +130,27 @@ def _read(
             header = _parsed(path, _member(path, archive, "header", np.dtype(np.uint8)))
             stack = _layers(path, header["layers"], layers)
             dtype, size = np.dtype(header["dtype"]), sum(layer.size for layer in stack)
-            names = {name.removesuffix(".npy") for name in archive.namelist()} - {"header"}
-            arrays = {name: _member(path, archive, name, dtype, size) for name in sorted(names | {"theta"})}
+            arrays = {name: _member(path, archive, name, dtype, size) for name in _vectors(path, archive)}
+            network = Network(*stack, seed=header["seed"], dtype=dtype.name, backend=backend)
+    except ModelFileError:
+        raise
     except OSError as error:
         raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, OverflowError, struct.error) as error:
+    except Exception as error:  # zipfile, json and NumPy answer a damaged file with errors of a dozen kinds
         raise ModelFileError(f"{path}: not an .npz file, or damaged: {error}") from None
-    try:
-        network = Network(*stack, seed=header["seed"], dtype=dtype.name, backend=backend)
-    except (TypeError, ValueError) as error:
-        raise ModelFileError(f"{path}: {error}") from None
     network.theta[...] = network.backend.to_device(arrays["theta"])
     network.epoch, network.notes = header["epoch"], header["notes"]
     return network, header, arrays
+
+
+def _vectors(path: Path, archive: zipfile.ZipFile) -> list[str]:
+    """The names of the archive's vectors, each known and there once."""
+    names = [name.removesuffix(".npy") for name in archive.namelist() if name != "header.npy"]
+    known = {"theta", *(slot for kind in OPTIMIZERS.values() for slot in kind.slots)}
+    for name in names:
+        _require(name in known and names.count(name) == 1, path, f"{name} does not belong here, or is there twice")
+    _require("theta" in names, path, "theta is missing")
+    return names
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str, dtype: np.dtype, size: int | None = None) -> np.ndarray:
@@ -167,20 +176,35 @@ def _member(path: Path, archive: zipfile.ZipFile, name: str, dtype: np.dtype, si
 
 
 def _parsed(path: Path, content: np.ndarray) -> dict[str, Any]:
-    def refuse(constant: str) -> None:
-        raise ValueError(f"{constant} is no number")
-
     try:
-        header = json.loads(content.tobytes(), parse_constant=refuse)
+        header = json.loads(content.tobytes(), parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"{path}: its header is no JSON: {error}") from None
     _require(isinstance(header, dict) and header.get("format") == FORMAT, path, f"not a {FORMAT}")
     version = header.get("version")
     _require(version == VERSION, path, f"its format is version {version!r}; this tinynet reads {VERSION}")
-    for name, kind in {"layers": list, "dtype": str, "seed": int, "epoch": int, "notes": dict}.items():
-        _require(isinstance(header.get(name), kind), path, f"{name} must be {kind.__name__}, is {header.get(name)!r}")
+    kinds = {"layers": list, "dtype": str, "seed": int, "epoch": int, "notes": dict, "optimizer": dict}
+    _check_kinds(path, header, kinds)
     _require(header["dtype"] in ("float32", "float64"), path, f"dtype must be a float, is {header['dtype']!r}")
+    _require(header["epoch"] >= 0, path, f"epoch must be at least 0, is {header['epoch']}")
+    if saved := header["optimizer"]:
+        _require(saved.get("optimizer") in [*OPTIMIZERS], path, f"unknown optimizer {saved.get('optimizer')!r}")
+        _check_kinds(path, saved, {"config": dict, "t": int}, "its optimizer is wrong: ")
+        _require(saved["t"] >= 0, path, f"its optimizer is wrong: t must be at least 0, is {saved['t']}")
     return header
+
+
+def _check_kinds(path: Path, header: dict[str, Any], kinds: dict[str, type], where: str = "") -> None:
+    for name, kind in kinds.items():
+        found = header.get(name)
+        _require(type(found) is kind, path, f"{where}{name} must be {kind.__name__}, is {found!r}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
 
 
 def _layers(path: Path, configs: list[Any], own: Sequence[type[Layer]]) -> list[Layer]:
@@ -190,7 +214,9 @@ def _layers(path: Path, configs: list[Any], own: Sequence[type[Layer]]) -> list[
         _require(isinstance(config, dict), path, f"a layer must be a JSON object, is {config!r}")
         name = config.pop("layer", None)
         known_names = ", ".join(known)
-        _require(name in known, path, f"unknown layer {name!r}; known are {known_names}, others go into layers=[...]")
+        _require(
+            name in [*known], path, f"unknown layer {name!r}; known are {known_names}, others go into layers=[...]"
+        )
         try:
             stack.append(known[name](**config))
         except (TypeError, ValueError) as error:

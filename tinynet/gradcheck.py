@@ -6,13 +6,16 @@ if the gradient is right. Every array is tested along a few random directions, o
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from . import rng
+from .backend import Backend, backend
 from .border import rows_in, targets_in
 from .functions import Array
 from .layers import Layer
@@ -21,11 +24,11 @@ from .network import Network
 from .training import loss_for
 from .verdicts import Comparison, GradientReport, guess
 
-TOLERANCE = 1e-6
 DIRECTIONS = 3
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
+TOLERANCE = 1e-6
 FLOOR = 1e-4
-"""Gradients smaller than this (times |f|, if above 1) count as this large: below it rounding would decide."""
+"""Derivatives below this count as this large when errors are made relative; all for f near 1, or times |f|."""
 
 
 def gradient_check(
@@ -34,7 +37,7 @@ def gradient_check(
     """Tests every parameter's gradient and dL/dx of a network, on a float64 copy; x, t and loss as in `fit`.
 
     Dropout keeps one mask through the check. With `full` every single number is tested, else three random
-    directions an array. Raises what `fit` raises for bad input.
+    directions an array. Raises what `fit` raises for bad input, and ValueError if a backward writes into its dy.
     """
     twin, loss = network.copy(dtype="float64"), loss_for(network, loss)
     rows = rows_in(twin, x)
@@ -42,13 +45,10 @@ def gradient_check(
     t = targets_in(twin, loss, t, rows)
 
     def f() -> Array:
-        _rewind(twin)
-        return loss.forward(twin.forward(x, train=True), t)
+        return loss.forward(_forward(twin, x), t)
 
     f()
-    twin.grad[...] = math.nan
-    dx = twin.backward(loss.backward(), need_dx=True)
-    return _report(twin, f, [*_parameters(twin), ("x", x, dx)], len(x), full, seed)
+    return _report(twin.backend, f, _gradients(twin, x, loss.backward()), len(x), full, seed)
 
 
 def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int = 0) -> GradientReport:
@@ -58,24 +58,17 @@ def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int 
     """
     network = Network(layer.unbound(), seed=seed, dtype="float64")
     x = np.array(x, dtype=np.float64)
-    dy = rng.generator(seed, "dy").normal(size=network.forward(x).shape)
-
-    def f() -> Array:
-        _rewind(network)
-        return (dy * network.forward(x, train=True)).sum()
-
-    f()
-    network.grad[...] = math.nan
-    dx = _unharmed(dy, lambda: network.backward(dy, need_dx=True))
-    return _report(network, f, [*_parameters(network), ("x", x, dx)], len(x), full, seed)
+    dy = rng.generator(seed, "dy").normal(size=_forward(network, x).shape)
+    gradients = _gradients(network, x, dy)
+    return _report(network.backend, lambda: (dy * _forward(network, x)).sum(), gradients, len(x), full, seed)
 
 
 def gradient_check_loss(loss: Loss, z: Any, t: Any, *, full: bool = False, seed: int = 0) -> GradientReport:
     """Tests a loss: its backward() against its forward(z, t)        z (N, K) floats, t as the loss takes it"""
     z, t = np.array(z, dtype=np.float64), np.asarray(t)
     loss.forward(z, t)
-    dz = loss.backward()
-    return _report(None, lambda: loss.forward(z, t), [("z", z, dz)], len(z), full, seed)
+    gradients = [("z", z, loss.backward())]
+    return _report(backend("numpy"), lambda: loss.forward(z, t), gradients, len(z), full, seed)
 
 
 def gradient_check_function(
@@ -92,39 +85,44 @@ def gradient_check_function(
     """
     arrays = [_in_float64(array) for array in inputs]
     dy = rng.generator(seed, "dy").normal(size=np.shape(forward(*arrays)))
-    gradients = _unharmed(dy, lambda: backward(dy, *arrays))
-    gradients = gradients if isinstance(gradients, tuple) else (gradients,)
-    if len(gradients) != len(arrays):
-        raise ValueError(f"backward must return {len(arrays)} gradients, one for each input, got {len(gradients)}")
-    tested = [
+    found = _unharmed("backward", dy, lambda dy: backward(dy, *arrays))
+    found = found if isinstance(found, tuple | list) else [found]
+    if len(found) != len(arrays):
+        raise ValueError(f"backward must return {len(arrays)} gradients, one for each input, got {len(found)}")
+    gradients = [
         (f"input {k}", array, gradient)
-        for k, (array, gradient) in enumerate(zip(arrays, gradients, strict=True))
+        for k, (array, gradient) in enumerate(zip(arrays, found, strict=True))
         if gradient is not None and array.dtype == np.float64
     ]
-    rows = dy.shape[0] if dy.ndim else 1
-    return _report(None, lambda: (dy * forward(*arrays)).sum(), tested, rows, full, seed)
+    N = dy.shape[0] if dy.ndim else 1
+    return _report(backend("numpy"), lambda: (dy * forward(*arrays)).sum(), gradients, N, full, seed)
 
 
 def _report(
-    network: Network | None,
+    place: Backend,
     f: Callable[[], Array],
-    arrays: list[tuple[str, Array, Array]],
+    gradients: list[tuple[str, Array, Array]],
     N: int,
     full: bool,
     seed: int,
 ) -> GradientReport:
     """Compares, for each (name, array, gradient), along directions of that array, which f reads."""
-    to_device = network.backend.to_device if network else np.asarray
+
+    def number(array: Array) -> float:
+        return float(place.to_host(array))
+
     report = GradientReport()
-    for name, array, gradient in arrays:
+    for name, array, gradient in gradients:
         if gradient.shape != array.shape:
             raise ValueError(f"the gradient of {name} must have its shape {array.shape}, got {gradient.shape}")
-        transposed = gradient.reshape(gradient.shape[::-1]).T
+        can_transpose = array.ndim == 2 and min(array.shape) > 1
+        transposed = gradient.reshape(gradient.shape[::-1]).T if can_transpose else gradient * math.nan
         comparisons, alternatives = [], []
         for index, v in _directions(array.shape, full, rng.generator(seed, name)):
-            v = to_device(v)
-            comparisons.append(_compare(name, index, _line(f, array, v), float((gradient * v).sum())))
-            alternatives.append(float((transposed * v).sum()))
+            v = place.to_device(v)
+            at = _line(lambda: number(f()), array, v)
+            comparisons.append(_compare(name, index, at, number((gradient * v).sum())))
+            alternatives.append(number((transposed * v).sum()))
         report += _zeros_named(comparisons)
         if hint := guess(comparisons, alternatives, N):
             report.hints.setdefault(hint, []).append(name)
@@ -146,13 +144,13 @@ def _directions(
         yield index, v
 
 
-def _line(f: Callable[[], Array], array: Array, v: Array) -> Callable[[float], float]:
+def _line(f: Callable[[], float], array: Array, v: Array) -> Callable[[float], float]:
     """h -> f with h v added to the array, which is as before afterwards."""
     start = array.copy()
 
     def at(h: float) -> float:
         array[...] = start + h * v
-        value = float(f())
+        value = f()
         array[...] = start
         return value
 
@@ -160,17 +158,18 @@ def _line(f: Callable[[], Array], array: Array, v: Array) -> Callable[[float], f
 
 
 def _compare(name: str, index: tuple[int, ...] | None, at: Callable[[float], float], analytic: float) -> Comparison:
-    """Takes the step size at which both numbers agree best, and asks for a kink where they do not."""
+    """Goes to smaller steps until both numbers agree; if they never do, asks whether f has a kink here."""
     size = max(1, abs(at(0)))
     tried = []
     for h in STEPS:
         numeric = _difference_quotient(at, h)
-        error = abs(analytic - numeric) / max(abs(analytic), abs(numeric), FLOOR * size)
-        tried.append((error if math.isfinite(error) else math.inf, numeric))
-        if error <= TOLERANCE:
-            break
+        difference, scale = abs(analytic - numeric), max(abs(analytic), abs(numeric), FLOOR * size)
+        rounding = 8 * np.finfo(np.float64).eps * size / h
+        if difference <= TOLERANCE * scale + rounding:
+            return Comparison(name, index, analytic, numeric, difference / scale, "ok")
+        tried.append((difference / scale if math.isfinite(difference) else math.inf, numeric))
     error, numeric = min(tried)
-    verdict = "ok" if error <= TOLERANCE else "kink" if _has_kink(at, size) else "wrong"
+    verdict = "kink" if _has_kink(at, size) or _closes_in([error for error, _ in tried]) else "wrong"
     return Comparison(name, index, analytic, numeric, error, verdict)
 
 
@@ -182,43 +181,51 @@ def _difference_quotient(at: Callable[[float], float], h: float) -> float:
 
 
 def _has_kink(at: Callable[[float], float], size: float) -> bool:
-    """Whether the slopes to the left and to the right still differ as h shrinks; for a smooth f, by h f''."""
+    """Whether the slopes to the left and to the right still differ as h shrinks; in a smooth f they do by h f''."""
 
     def gap(h: float) -> float:
         return abs(at(h) - 2 * at(0) + at(-h)) / h
 
-    return gap(1e-6) > max(0.05 * gap(1e-4), 1e-7 * size)
+    return gap(1e-6) > max(0.05 * gap(1e-4), 5e-9 * size)
+
+
+def _closes_in(errors: list[float]) -> bool:
+    """Whether the error shrinks with every step: the slope is right, but has a kink of its own, as in max(x, 0)^2."""
+    return all(later < 0.2 * sooner for sooner, later in itertools.pairwise(errors))
 
 
 def _zeros_named(comparisons: list[Comparison]) -> list[Comparison]:
     """The same, but with the verdict "zero" if all of an array's numbers are zero on both sides."""
     if any(entry.analytic or abs(entry.numeric) > 1e-9 for entry in comparisons):
         return comparisons
-    return [Comparison(e.name, e.index, 0.0, e.numeric, 0.0, "zero") for e in comparisons]
+    return [replace(entry, verdict="zero") for entry in comparisons]
 
 
-def _parameters(network: Network) -> list[tuple[str, Array, Array]]:
-    return [
-        (f"{k} {layer}.{name}", getattr(layer, name), getattr(layer, "d" + name))
-        for k, layer in enumerate(network)
-        for name in layer.shapes()
-    ]
-
-
-def _rewind(network: Network) -> None:
-    """Every layer draws the same random numbers again."""
+def _forward(network: Network, x: Array) -> Array:
+    """A training pass in which every layer draws the same random numbers each time."""
     for layer in network:
         layer.counter = 0
+    return network.forward(x, train=True)
 
 
-def _unharmed(dy: np.ndarray, backward: Callable[[], Any]) -> Any:
+def _gradients(network: Network, x: Array, dy: Array) -> list[tuple[str, Array, Array]]:
+    """Name, array and gradient of all parameters and of x, after a forward pass; NaN where backward wrote nothing."""
+    named = [(k, layer, name) for k, layer in enumerate(network) for name in layer.shapes()]
+    windows = [(f"{k} {layer}.{name}", getattr(layer, name), getattr(layer, "d" + name)) for k, layer, name in named]
+    network.grad[...] = math.nan
+    for layer in reversed(network.layers):
+        dy = _unharmed(f"{layer}.backward", dy, layer.backward)
+    return [*windows, ("x", x, dy)]
+
+
+def _unharmed(who: str, dy: Array, backward: Callable[[Array], Any]) -> Any:
     before = dy.copy()
-    gradients = backward()
-    if not np.array_equal(before, dy):
-        raise ValueError("backward wrote into dy, which it was only given to read")
-    return gradients
+    found = backward(dy)
+    if not (before == dy).all():
+        raise ValueError(f"{who} wrote into dy, which it was only given to read")
+    return found
 
 
 def _in_float64(array: Any) -> np.ndarray:
     array = np.asarray(array)
-    return np.array(array, dtype=np.float64) if np.issubdtype(array.dtype, np.floating) else array
+    return np.array(array, dtype=np.float64) if array.dtype.kind == "f" else array

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from numbers import Integral
 from types import SimpleNamespace
 from typing import Any
 
@@ -78,8 +79,6 @@ class Layer:
 
     def bind(self, ops: SimpleNamespace, theta: Array, grad: Array, stream: int) -> None:
         """Make the layer part of one network: its functions, its stretch of both vectors, its random stream."""
-        if "ops" in vars(self):
-            raise ValueError(f"{self} is part of a network already and has its windows there; make a new layer")
         self.ops, self.stream = ops, stream
         start = 0
         for name, shape in self.shapes().items():
@@ -94,10 +93,15 @@ class Layer:
         windows = [prefix + name for name in self.shapes() for prefix in ("", "d")]
         for name in ("ops", "stream", "memory", *windows):
             vars(twin).pop(name, None)
-        return twin
+        return copy.deepcopy(twin)
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether the layer is part of a network."""
+        return "ops" in vars(self)
 
     def __getattr__(self, name: str) -> Any:
-        reason = "" if "ops" in vars(self) else "; it is part of no network yet: tn.Network(layer)"
+        reason = "" if self.is_bound else "; it is part of no network yet: tn.Network(layer)"
         raise AttributeError(f"{type(self).__name__} has no {name!r}{reason}")
 
     def __repr__(self) -> str:
@@ -112,15 +116,15 @@ class Dense(Layer):
     """
 
     def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform") -> None:
-        if not all(isinstance(width, int) and width > 0 for width in (inputs, outputs)):
+        if not all(isinstance(width, Integral) and width > 0 for width in (inputs, outputs)):
             raise ValueError(f"Dense takes two whole numbers of at least 1; got {inputs!r} and {outputs!r}")
         if init not in rng.INITIALISERS:
             raise ValueError(f"Dense takes init = {', '.join(rng.INITIALISERS)}; got {init!r}")
-        self.D: int = inputs
-        self.M, self.init = outputs, init
+        self.D: int = int(inputs)
+        self.M, self.init = int(outputs), init
 
     def forward(self, x: Array, train: bool = False) -> Array:
-        if x.shape[-1] != self.D:
+        if x.ndim < 2 or x.shape[-1] != self.D:
             raise ValueError(f"{self} takes x (N, {self.D}), got {x.shape}")
         self.memory = x if train else None
         return self.ops.dense(x, self.W, self.b)
@@ -191,7 +195,7 @@ class Dropout(Layer):
             raise ValueError(f"Dropout takes a rate of at least 0 and below 1; got {rate!r}")
         if not isinstance(counter, int) or counter < 0:
             raise ValueError(f"Dropout takes a whole number of at least 0 as counter; got {counter!r}")
-        self.rate, self.counter = rate, counter
+        self.rate, self.counter = float(rate), counter
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self.memory = None

@@ -38,17 +38,18 @@ class Loss:
             raise RuntimeError(f"{type(self).__name__}.backward needs a forward(z, t) before it")
         return self.memory
 
-    def require_same_shape(self, z: Array, t: Array) -> None:
-        """ValueError unless z and t have one shape: (N,) against (N, 1) would broadcast to (N, N)."""
+    def like(self, z: Array, t: Array) -> Array:
+        """t in z's dtype. ValueError unless it has z's shape: (N,) against (N, 1) would broadcast to (N, N)."""
         if z.shape != t.shape:
             raise ValueError(f"{type(self).__name__} takes targets of the shape {z.shape}, got {t.shape}")
+        return t.astype(z.dtype, copy=False)
 
 
 class SoftmaxCrossEntropy(Loss):
     """L = -1/N sum_n sum_k t_nk log softmax(z)_nk, on logits        z (N, K), t (N, K) -> L ()"""
 
     def forward(self, z: Array, t: Array) -> Array:
-        self.require_same_shape(z, t)
+        t = self.like(z, t)
         loss, p = self.ops.softmax_cross_entropy(z, t)
         self.memory = p, t
         return loss
@@ -64,9 +65,8 @@ class CrossEntropy(Loss):
     """
 
     def forward(self, z: Array, t: Array) -> Array:
-        self.require_same_shape(z, t)
-        self.memory = z, t
-        return self.ops.cross_entropy(z, t)
+        self.memory = z, self.like(z, t)
+        return self.ops.cross_entropy(*self.memory)
 
     def backward(self) -> Array:
         return self.ops.cross_entropy_backward(*self.recall())
@@ -78,9 +78,8 @@ class MeanSquaredError(Loss):
     classifies = False
 
     def forward(self, z: Array, t: Array) -> Array:
-        self.require_same_shape(z, t)
-        self.memory = z, t
-        return self.ops.mean_squared_error(z, t)
+        self.memory = z, self.like(z, t)
+        return self.ops.mean_squared_error(*self.memory)
 
     def backward(self) -> Array:
         return self.ops.mean_squared_error_backward(*self.recall())

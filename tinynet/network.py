@@ -55,10 +55,11 @@ class Network:
 
     def summary(self) -> str:
         """A table: layer, output shape, parameters, their bytes and the multiply-adds of one row; totals."""
-        widths = itertools.accumulate(self.layers, lambda width, layer: layer.outputs(width), initial=self.inputs)
-        shapes = [f"(N, {width or '?'})" for width in widths][1:]
         cells = [("layer", "output shape", "parameters", "bytes", "multiply-adds")]
-        cells += [self._summary_row(*pair) for pair in zip(self.layers, shapes, strict=True)]
+        width = self.inputs
+        for layer in self.layers:
+            width = layer.outputs(width)
+            cells.append(self._summary_row(layer, f"(N, {width or '?'})"))
         multiply_adds = sum(layer.multiply_adds for layer in self.layers)
         cells += [("total", "", f"{self.theta.size:,}", f"{self.theta.nbytes:,}", f"{multiply_adds:,}")]
         sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -110,10 +111,10 @@ class Network:
 
     def _check_input(self, x: Array) -> None:
         if not isinstance(x, self.backend.xp.ndarray) or x.dtype != self.dtype:
+            got = f"{getattr(x, 'dtype', '')} {type(x).__name__}".strip()
             raise TypeError(
-                f"this network takes a {self.dtype} array of backend {self.backend.name!r}, got "
-                f"{getattr(x, 'dtype', '')} {type(x).__name__}; x.astype({self.dtype.name!r}) makes one "
-                "(fit, evaluate and predict do it themselves)"
+                f"this network takes a {self.dtype} array of backend {self.backend.name!r}, got {got}; "
+                f"x.astype({self.dtype.name!r}) makes one (fit, evaluate and predict do it themselves)"
             )
 
 
@@ -138,15 +139,18 @@ def mlp(
     layers: list[Layer] = []
     for D, M, rate in itertools.zip_longest(widths[:-1], widths[1:], dropout, fillvalue=0):
         layers += [Dropout(rate)] if rate else []
-        layers += [Dense(int(D), int(M), init), ReLU()]
+        layers += [Dense(D, M, init), ReLU()]
     return Network(*layers[:-1], seed=seed, dtype=dtype, backend=backend)
 
 
 def _first_theta(layers: Sequence[Layer], seed: int) -> np.ndarray:
     parts = [np.zeros(0)]
     for k, layer in enumerate(layers):
-        drawn = layer.initial(rng.generator(seed, f"layer {k}"))
-        parts += [drawn.get(name, np.zeros(shape)).ravel() for name, shape in layer.shapes().items()]
+        shapes, drawn = layer.shapes(), layer.initial(rng.generator(seed, f"layer {k}"))
+        for name, values in drawn.items():
+            if np.shape(values) != shapes.get(name):
+                raise ValueError(f"{layer} draws {name} {np.shape(values)}, but its shapes are {shapes}")
+        parts += [np.ravel(drawn.get(name, np.zeros(shape))) for name, shape in shapes.items()]
     return np.concatenate(parts)
 
 
@@ -155,6 +159,9 @@ def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
         raise TypeError(f"Network takes layers, at least one, each a tinynet Layer; got {layers}")
     if len(set(map(id, layers))) < len(layers):
         raise ValueError("Network takes each layer once; the same one is there twice, and has one memory")
+    for layer in layers:
+        if layer.is_bound:
+            raise ValueError(f"{layer} is part of a network already and has its windows there; make a new layer")
     if not isinstance(seed, int) or seed < 0:
         raise ValueError(f"Network takes a whole number of at least 0 as seed; got {seed!r}")
     if np.dtype(dtype).name not in ("float32", "float64"):

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -58,10 +59,11 @@ def fit(
     Training goes on where the network stands: two calls of 2 epochs are one of 4, bit for bit. It ends, with a
     warning, once the loss is not finite. Raises ValueError or TypeError for bad input, before the first step.
     """
-    _check_arguments(network, optimizer, epochs, batch_size, validation, patience)
+    _check_arguments(network, optimizer, epochs, batch_size, validation, callbacks, patience)
     loss = loss_for(network, loss)
     x, t = _prepare(network, loss, x, t)
     held_out = _prepare(network, loss, *validation) if validation else None
+    callbacks = list(callbacks)
     history, stopping = History(), _EarlyStopping(network, patience)
     with Progress(progress, epochs * len(x)) as bar:
         for _ in range(epochs):
@@ -157,7 +159,7 @@ class _EarlyStopping:
 
     def __init__(self, network: Network, patience: int | None) -> None:
         self.network, self.patience = network, patience
-        self.epoch, self.loss, self.theta = 0, math.inf, None
+        self.epoch, self.loss, self.theta = network.epoch, math.inf, None
 
     def reason(self, record: Record) -> str:
         """Why training should stop after this record; empty to go on."""
@@ -206,10 +208,15 @@ def _check_arguments(
     epochs: int,
     batch_size: int,
     validation: tuple[Any, Any] | None,
+    callbacks: Iterable[Callable[[Record], None]],
     patience: int | None,
 ) -> None:
-    if epochs < 1 or batch_size < 1:
+    if not all(isinstance(count, Integral) and count > 0 for count in (epochs, batch_size)):
         raise ValueError(f"fit takes epochs and batch_size of at least 1; got {epochs} and {batch_size}")
+    if validation is not None and len(validation) != 2:
+        raise ValueError(f"fit takes validation=(x, t), got {len(validation)} of them")
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"fit takes callbacks in a list, got {type(callbacks).__name__}")
     if optimizer.network is not network:
         raise ValueError("fit takes an optimizer of the network that it trains; this one moves another's theta")
     if patience is not None and (patience < 1 or validation is None):

@@ -1,0 +1,242 @@
+"""backend.py: whose version of a function serves, where arrays cross the border, what every kernels module keeps to."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import functions, kernels
+from tinynet.backend import FUNCTIONS
+
+KERNELS = '''
+"""The functions themselves under another name, counted; arrays that "live elsewhere" and stay where they are."""
+
+import numpy as np
+
+from tinynet import functions
+
+calls, crossings = [], []
+
+
+def relu(x):
+    calls.append("relu")
+    return functions.relu(x)
+
+
+def softmax_cross_entropy(z, t):
+    calls.append("softmax_cross_entropy")
+    return functions.softmax_cross_entropy(z, t)
+
+
+def adam(theta, grad, m, v, t, lr, beta1, beta2, eps):
+    calls.append("adam")
+    return functions.adam(theta, grad, m, v, t, lr, beta1, beta2, eps)
+
+
+def to_device(array):
+    crossings.append("to_device")
+    return np.array(array)
+
+
+def to_host(array):
+    crossings.append("to_host")
+    return np.array(array)
+'''
+
+
+@pytest.fixture
+def counting(tmp_path, monkeypatch) -> ModuleType:
+    """A second kernels module, `counting`, there for the length of a test."""
+    (tmp_path / "counting.py").write_text(KERNELS)
+    monkeypatch.setattr(kernels, "__path__", [*kernels.__path__, str(tmp_path)])
+    yield importlib.import_module("tinynet.kernels.counting")
+    del sys.modules["tinynet.kernels.counting"], kernels.counting
+
+
+def network(backend: str | tn.Backend) -> tn.Network:
+    return tn.mlp(4, [5, 3], 2, dropout=[0.1, 0.25], seed=1, backend=backend)
+
+
+def trained(backend: str | tn.Backend, batch_size: int = 4, epochs: int = 2) -> tn.Network:
+    x = np.random.default_rng(2).normal(size=(16, 4))
+    net = network(backend)
+    tn.fit(net, tn.Adam(net), x, np.arange(16) % 2, epochs=epochs, batch_size=batch_size)
+    return net
+
+
+def step(net: tn.Network) -> None:
+    """One step of training, written out."""
+    optimizer, loss = tn.Adam(net), tn.SoftmaxCrossEntropy(net.backend.ops)
+    x, t = np.ones((6, 4), "float32"), np.eye(2, dtype="float32")[[0, 1] * 3]
+    loss.forward(net.forward(x, train=True), t)
+    net.backward(loss.backward())
+    optimizer.step()
+
+
+# ------------------------------------------------------------------------------------------- names
+
+
+def test_numpy_is_always_there_and_comes_first():
+    assert tn.backends()[0] == "numpy"
+    assert tn.backend("numpy").name == "numpy"
+
+
+def test_a_module_in_kernels_is_a_backend(counting):
+    assert "counting" in tn.backends()
+    assert tn.backend("counting").name == "counting"
+
+
+@pytest.mark.parametrize("name", ["nunpy", "", "functions", None])
+def test_an_unknown_backend_is_refused_with_the_names_there_are(name, counting):
+    with pytest.raises(ValueError, match=r"backend takes one of numpy, .*counting.*; got ") as error:
+        tn.backend(name)
+    assert str(error.value).endswith(f"got {name!r}")
+
+
+def test_a_backend_is_handed_on_as_it_is():
+    backend = tn.backend("numpy")
+    assert tn.backend(backend) is backend
+    assert network(backend).backend is backend
+
+
+# -------------------------------------------------------------------------------------- the readable functions
+
+
+def test_functions_are_those_of_functions_py():
+    assert FUNCTIONS["relu"] is functions.relu
+    assert all(function.__module__ == "tinynet.functions" for function in FUNCTIONS.values())
+
+
+def test_numpy_is_the_backend_of_the_functions_themselves():
+    assert vars(tn.backend("numpy").ops) == FUNCTIONS
+    assert tn.backend("numpy").xp is np
+
+
+def test_numpys_arrays_cross_no_border():
+    x, backend = np.ones(3), tn.backend("numpy")
+    assert backend.to_device(x) is backend.to_host(x) is x
+    assert backend.synchronize() is None
+
+
+# -------------------------------------------------------------------------------------- a second implementation
+
+
+def test_kernels_replace_what_they_name_and_nothing_else(counting):
+    ops = vars(tn.backend("counting").ops)
+    assert {name for name in FUNCTIONS if ops[name] is not FUNCTIONS[name]} == {"relu", "softmax_cross_entropy", "adam"}
+    assert ops["relu"] is counting.relu
+    assert set(ops) == set(FUNCTIONS)
+
+
+def test_a_step_calls_the_kernels(counting):
+    step(network("counting"))
+    assert counting.calls == ["relu", "relu", "softmax_cross_entropy", "adam"]
+
+
+def test_the_losses_of_fit_and_evaluate_are_the_backends(counting):
+    net = trained("counting", batch_size=4, epochs=2)
+    assert counting.calls.count("softmax_cross_entropy") == 2 * 16 / 4
+    tn.evaluate(net, np.ones((3, 4)), [0, 1, 0])
+    assert counting.calls.count("softmax_cross_entropy") == 2 * 16 / 4 + 1
+
+
+def test_a_network_trained_on_kernels_of_the_same_numbers_is_the_same_bit_for_bit(counting):
+    assert trained("counting").theta.tobytes() == trained("numpy").theta.tobytes()
+
+
+def test_a_network_moves_to_another_backend_with_all_its_numbers(counting):
+    net = trained("numpy")
+    twin = net.copy(backend="counting")
+    assert twin.backend.name == "counting"
+    assert np.array_equal(twin.theta, net.theta)
+
+
+# ------------------------------------------------------------------------------------------------- the border
+
+
+def test_no_array_crosses_inside_a_step(counting):
+    net = network("counting")
+    counting.crossings.clear()
+    step(net)
+    assert not counting.crossings
+
+
+def test_crossings_do_not_grow_with_the_number_of_batches(counting):
+    counts = []
+    for batch_size in (16, 2):
+        counting.crossings.clear()
+        trained("counting", batch_size)
+        counts.append(len(counting.crossings))
+    assert counts[0] == counts[1]
+
+
+def test_an_epoch_crosses_once_each_way(counting):
+    counts = []
+    for epochs in (1, 2):
+        counting.crossings.clear()
+        trained("counting", epochs=epochs)
+        counts.append(np.array([counting.crossings.count(way) for way in ("to_device", "to_host")]))
+    assert (counts[1] - counts[0]).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "border",
+    [
+        lambda net, x, t, path: tn.evaluate(net, x, t),
+        lambda net, x, t, path: tn.predict(net, x),
+        lambda net, x, t, path: tn.save(net, path),
+        lambda net, x, t, path: net.copy(backend="numpy"),
+    ],
+    ids=["evaluate", "predict", "save", "copy"],
+)
+def test_what_leaves_a_network_comes_through_to_host(border, counting, tmp_path):
+    net = network("counting")
+    counting.crossings.clear()
+    border(net, np.ones((3, 4)), np.array([0, 1, 0]), tmp_path / "net.npz")
+    assert "to_host" in counting.crossings
+
+
+# --------------------------------------------------------------------- what every kernels module must keep to
+
+
+def installed(name: str) -> ModuleType:
+    return pytest.importorskip(f"tinynet.kernels.{name}", exc_type=ImportError)
+
+
+def broken_rules(module: ModuleType) -> list[str]:
+    """Functions of a kernels module whose parameters differ from their original's, or that have no original."""
+    offered = {
+        name: function
+        for name, function in vars(module).items()
+        if callable(function)
+        and not inspect.isclass(function)
+        and not name.startswith("_")
+        and getattr(function, "__module__", None) == module.__name__
+    }
+    return [
+        name
+        for name, function in offered.items()
+        if name not in ("to_device", "to_host", "synchronize")
+        and (name not in FUNCTIONS or parameters(function) != parameters(FUNCTIONS[name]))
+    ]
+
+
+def parameters(function) -> list[tuple[str, object]]:
+    return [(p.name, p.default) for p in inspect.signature(function).parameters.values()]
+
+
+@pytest.mark.parametrize("name", tn.backends()[1:])
+def test_kernels_have_the_names_and_parameters_of_their_originals(name):
+    assert not broken_rules(installed(name))
+
+
+def test_kernels_of_another_name_or_signature_would_be_found(counting):
+    assert not broken_rules(counting)
+    counting.rellu, counting.softmax = counting.relu, counting.adam
+    assert broken_rules(counting) == ["rellu", "softmax"]

@@ -1,0 +1,624 @@
+"""Networks to and from disk: bit for bit, all or nothing, and never trusting what a file claims."""
+
+import io
+import json
+import os
+import pathlib
+import random
+import tracemalloc
+import warnings
+import zipfile
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+
+FORMAT_1 = pathlib.Path(__file__).parent / "fixtures" / "format-1.npz"
+
+
+def network(**options):
+    return tn.mlp(2, [3], 2, dropout=[0.1, 0.2], **options)
+
+
+def train(net, optimizer, epochs, draw=None):
+    draw = draw or np.random.default_rng(1)
+    tn.fit(net, optimizer, draw.normal(size=(20, 2)), draw.integers(0, 2, 20), epochs=epochs, batch_size=8)
+
+
+@pytest.fixture
+def path(tmp_path):
+    """A file with a trained network and its optimizer, alone in its directory."""
+    net = network()
+    optimizer = tn.Adam(net)
+    train(net, optimizer, epochs=2)
+    tn.save(net, tmp_path / "net.npz", optimizer)
+    return tmp_path / "net.npz"
+
+
+def members(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def pack(path, members, compression=zipfile.ZIP_STORED):
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
+def header_of(path):
+    return json.loads(np.load(path)["header"].tobytes())
+
+
+def with_header(path, text):
+    """Puts another JSON text into the file."""
+    pack(path, members(path) | {"header.npy": npy(np.frombuffer(text.encode(), np.uint8))})
+
+
+def changed(path, **changes):
+    with_header(path, json.dumps(header_of(path) | changes))
+
+
+def refused(path, cause=None, open=tn.load):
+    """The file is refused, by its name and for this cause."""
+    with pytest.raises(tn.ModelFileError, match=cause) as error:
+        open(path)
+    assert str(error.value).startswith(f"{path}: ")
+
+
+# ------------------------------------------------------------------------------------------- there and back
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("init", ["glorot_uniform", "glorot_normal", "he_uniform", "he_normal", "zeros"])
+def test_a_network_comes_back_bit_for_bit(tmp_path, draw, dtype, init):
+    net = tn.Network(
+        tn.Dropout(0.3), tn.Dense(4, 3, init), tn.ReLU(), tn.Dense(3, 2), tn.Softmax(), seed=7, dtype=dtype
+    )
+    tn.fit(net, tn.SGD(net), draw.normal(size=(5, 4)), draw.integers(0, 2, 5), epochs=3)
+    net.notes = {"data": "zéro à neuf", "best": [0.1, None, True], "deep": {"er": {}}}
+    tn.save(net, tmp_path / "net.npz")
+    back = tn.load(tmp_path / "net.npz")
+    assert back.theta.tobytes() == net.theta.tobytes()
+    assert repr(back) == repr(net)
+    for name in ("seed", "dtype", "epoch", "notes"):
+        assert getattr(back, name) == getattr(net, name)
+    assert [layer.counter for layer in back] == [3, 0, 0, 0, 0]
+
+
+def test_numbers_at_the_edge_of_the_dtype_come_back(tmp_path):
+    net = tn.mlp(2, [], 2)
+    info = np.finfo(np.float32)
+    net.theta[...] = [info.max, -info.max, info.smallest_subnormal, -0.0, 0.1, 1 / 3]
+    tn.save(net, tmp_path / "net.npz")
+    assert tn.load(tmp_path / "net.npz").theta.tobytes() == net.theta.tobytes()
+
+
+SCHEDULE = tn.warm_up(tn.cosine(0.1, steps=20), steps=4)
+OPTIMIZERS = {
+    "Adam": (tn.Adam, {"lr": 0.02, "beta1": 0.8, "beta2": 0.98, "eps": 1e-4}),
+    "Adam with decay": (tn.Adam, {"weight_decay": 0.1}),
+    "Adam on a schedule": (tn.Adam, {"lr": SCHEDULE}),
+    "SGD": (tn.SGD, {"lr": 0.1}),
+    "SGD with Nesterov and decay": (tn.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    "SGD on a schedule": (tn.SGD, {"lr": SCHEDULE, "momentum": 0.5}),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_resumed_run_is_the_run_that_was_never_interrupted(tmp_path, name, dtype):
+    kind, options = OPTIMIZERS[name]
+    straight, interrupted = network(dtype=dtype), network(dtype=dtype)
+    train(straight, kind(straight, **options), epochs=4)
+    optimizer = kind(interrupted, **options)
+    train(interrupted, optimizer, epochs=2)
+    tn.save(interrupted, tmp_path / "net.npz", optimizer)
+    resumed, again = tn.resume(tmp_path / "net.npz", lr=options.get("lr"))
+    assert again.config() == optimizer.config()
+    assert (again.network, again.t) == (resumed, optimizer.t)
+    train(resumed, again, epochs=2)
+    assert resumed.theta.tobytes() == straight.theta.tobytes()
+
+
+def test_a_loaded_network_is_ready_to_train(path):
+    net = tn.load(path)
+    train(net, tn.Adam(net), epochs=1)
+    assert net.epoch == 3
+
+
+def test_resume_takes_another_rate(path):
+    assert tn.resume(path)[1].lr == 0.001
+    assert tn.resume(path, lr=0.5)[1].lr == 0.5
+
+
+def test_a_schedule_must_be_given_again(tmp_path):
+    net = network()
+    tn.save(net, tmp_path / "net.npz", tn.Adam(net, SCHEDULE))
+    refused(tmp_path / "net.npz", "its learning rate was a schedule; give resume the schedule: lr=", tn.resume)
+    assert tn.resume(tmp_path / "net.npz", lr=SCHEDULE)[1].rate == SCHEDULE(0)
+
+
+def test_resume_needs_an_optimizer_in_the_file(tmp_path):
+    tn.save(network(), tmp_path / "net.npz")
+    refused(tmp_path / "net.npz", "saved without an optimizer; load reads its network", tn.resume)
+
+
+class Scale(tn.Layer):
+    """y = a x, with one parameter and one argument."""
+
+    def __init__(self, start=1.0):
+        self.start = start
+
+    def config(self):
+        return {"start": self.start}
+
+    def shapes(self):
+        return {"a": (1,)}
+
+    def initial(self, draw):
+        return {"a": np.full(1, self.start)}
+
+    def forward(self, x, train=False):
+        return self.a * x
+
+
+def test_a_layer_of_ones_own_is_named_to_load(tmp_path):
+    net = tn.Network(tn.Dense(2, 2), Scale(3.0))
+    tn.save(net, tmp_path / "net.npz")
+    refused(tmp_path / "net.npz", r"unknown layer 'Scale'; known are Dense, .* others go into layers=\[\.\.\.\]")
+    back = tn.load(tmp_path / "net.npz", layers=[Scale])
+    assert isinstance(back[1], Scale)
+    assert back[1].a == 3.0
+
+
+@pytest.mark.parametrize(
+    "place", [str, pathlib.Path, lambda path: path.with_suffix("")], ids=["str", "Path", "no suffix"]
+)
+def test_the_file_is_where_it_was_asked_for(tmp_path, place):
+    tn.save(network(), place(tmp_path / "net.npz"))
+    assert [pathlib.Path(place(tmp_path / "net.npz"))] == list(tmp_path.iterdir())
+    assert tn.load(place(tmp_path / "net.npz")).epoch == 0
+
+
+def test_numpy_reads_the_file_without_tinynet(path):
+    arrays = np.load(path, allow_pickle=False)
+    assert sorted(arrays) == ["header", "m", "theta", "v"]
+    np.testing.assert_array_equal(arrays["theta"], tn.load(path).theta)
+
+
+def test_a_file_of_the_first_format_is_read_as_it_was_meant():
+    net, optimizer = tn.resume(FORMAT_1)
+    places = np.arange(26)
+    for k, vector in enumerate((net.theta, optimizer.m, optimizer.v)):
+        np.testing.assert_array_equal(vector, (k + places) / 8)
+    assert repr(net) == (
+        "<Network Dropout(0.25, 7), Dense(3, 4, he_normal), ReLU(), Dense(4, 2), Softmax(): 26 parameters>"
+    )
+    assert (net.dtype, net.seed, net.epoch, net[0].counter, optimizer.t) == (np.float32, 11, 5, 7, 35)
+    assert net.notes == {"data": "toy", "accuracies": [0.5, 0.75]}
+    assert optimizer.config() == {"lr": 0.01, "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.99, "eps": 1e-6}
+    assert net[1].W[2, 3] == 11 / 8
+    assert net[3].b[0, 1] == 25 / 8
+
+
+# ------------------------------------------------------------------------------------------- all or nothing
+
+
+@pytest.mark.parametrize("vector", ["theta", "m", "v"])
+def test_save_refuses_what_is_not_finite_and_leaves_the_file(path, vector):
+    before = path.read_bytes()
+    net = network(seed=1)
+    optimizer = tn.Adam(net)
+    getattr(optimizer, vector)[3] = np.nan
+    with pytest.raises(tn.ModelFileError, match=f"{vector} holds numbers that are not finite, and is not saved"):
+        tn.save(net, path, optimizer)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def loop():
+    notes = {}
+    notes["self"] = notes
+    return notes
+
+
+def abyss():
+    notes = {}
+    for _ in range(100_000):
+        notes = {"": notes}
+    return notes
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        {"x": np.nan},
+        {"x": float("inf")},
+        {"x": np.zeros(2)},
+        {"x": {1, 2}},
+        {"x": b"bytes"},
+        {(1, 2): 3},
+        loop(),
+        abyss(),
+    ],
+    ids=["NaN", "infinity", "array", "set", "bytes", "tuple as key", "loop", "abyss"],
+)
+def test_save_refuses_notes_that_json_cannot_hold_and_leaves_the_file(path, notes):
+    before = path.read_bytes()
+    net = network()
+    net.notes = notes
+    with pytest.raises(tn.ModelFileError, match="the header cannot be written as JSON: "):
+        tn.save(net, path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "interrupt"]
+)
+@pytest.mark.parametrize("step", ["write", "fsync", "replace"])
+def test_a_save_that_fails_halfway_leaves_the_old_file_and_no_other(path, monkeypatch, step, error):
+    def fail(*arguments, **options):
+        if step == "write":
+            arguments[0].write(b"half of it")
+        raise error
+
+    before = path.read_bytes()
+    monkeypatch.setattr(*{"write": (np, "savez"), "fsync": (os, "fsync"), "replace": (os, "replace")}[step], fail)
+    with pytest.raises(tn.ModelFileError if isinstance(error, OSError) else KeyboardInterrupt) as caught:
+        tn.save(network(seed=1), path)
+    if isinstance(error, OSError):
+        assert str(caught.value) == f"{path}: cannot be written: No space left on device"
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_save_says_where_it_cannot_write(tmp_path):
+    refused(tmp_path / "nowhere" / "net.npz", "cannot be written: No such file", lambda path: tn.save(network(), path))
+    (tmp_path / "directory").mkdir()
+    refused(tmp_path / "directory", "cannot be written: Is a directory", lambda path: tn.save(network(), path))
+    assert [path.name for path in tmp_path.iterdir()] == ["directory"]
+
+
+@pytest.mark.parametrize("name", ["", ".", "a\0b"])
+@pytest.mark.parametrize(
+    "use", [tn.load, tn.resume, lambda name: tn.save(network(), name)], ids=["load", "resume", "save"]
+)
+def test_a_name_that_no_file_can_have_is_refused(use, name):
+    with pytest.raises(tn.ModelFileError):
+        use(name)
+
+
+def test_save_refuses_the_optimizer_of_another_network(path):
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="optimizer"):
+        tn.save(network(), path, tn.Adam(network()))
+    assert path.read_bytes() == before
+
+
+# --------------------------------------------------------------------------------------- what is not a network
+
+
+NO_ARCHIVES = {
+    "empty": (b"", "not an .npz file, or damaged"),
+    "text": (b"W, b\n1.0, 2.0\n" * 100, "not an .npz file, or damaged"),
+    "an .npy": (npy(np.arange(100.0)), "not an .npz file, or damaged"),
+    "only the end of an archive": (b"PK\5\6" + 18 * b"\0", "header is missing"),
+}
+
+
+@pytest.mark.parametrize("name", NO_ARCHIVES)
+def test_another_kind_of_file_is_refused(tmp_path, name):
+    content, cause = NO_ARCHIVES[name]
+    (tmp_path / "net.npz").write_bytes(content)
+    refused(tmp_path / "net.npz", cause)
+
+
+def test_an_archive_of_something_else_is_refused(tmp_path):
+    np.savez(tmp_path / "foreign.npz", x=np.zeros(3))
+    refused(tmp_path / "foreign.npz", "header is missing")
+    np.savez(tmp_path / "foreign.npz", header=np.frombuffer(b'{"a": 1}', np.uint8))
+    refused(tmp_path / "foreign.npz", "not a tinynet network")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    refused(tmp_path / "net.npz", "cannot be read: No such file or directory")
+    refused(tmp_path, "cannot be read: Is a directory")
+
+
+def test_a_file_that_may_not_be_read_is_refused(path, monkeypatch):
+    def deny(*arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", deny)
+    monkeypatch.setattr(io, "open", deny)
+    refused(path, "cannot be read: Permission denied")
+
+
+def test_a_file_cut_off_anywhere_is_refused(path):
+    content = path.read_bytes()
+    for size in range(0, len(content), 7):
+        part = path.with_name(f"{size}.npz")
+        part.write_bytes(content[:size])
+        refused(part, "damaged")
+
+
+def test_a_flipped_bit_in_theta_is_noticed(path):
+    content = path.read_bytes()
+    place = content.index(tn.load(path).theta.tobytes()) + 10
+    path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+    refused(path, "damaged")
+
+
+def test_packed_members_are_refused(path):
+    pack(path, members(path), zipfile.ZIP_DEFLATED)
+    refused(path, "header is packed")
+
+
+WRONG_MEMBERS = {
+    "theta missing": ({"theta.npy": None}, "theta is missing"),
+    "theta too short": (
+        {"theta.npy": npy(np.zeros(16, np.float32))},
+        r"theta must have the shape \(17,\).*has \(16,\)",
+    ),
+    "theta a column": ({"theta.npy": npy(np.zeros((17, 1), np.float32))}, r"theta must have the shape \(17,\)"),
+    "theta of another dtype": ({"theta.npy": npy(np.zeros(17))}, "theta must be float32, is float64"),
+    "theta of another byte order": ({"theta.npy": npy(np.zeros(17, ">f4"))}, "theta must be float32, is >f4"),
+    "theta with a NaN": (
+        {"theta.npy": npy(np.full(17, np.nan, np.float32))},
+        "theta holds numbers that are not finite",
+    ),
+    "theta no array": ({"theta.npy": b"seventeen numbers"}, "theta is no array"),
+    "theta empty": ({"theta.npy": b""}, "theta is no array"),
+    "theta cut off": ({"theta.npy": npy(np.zeros(17, np.float32))[:-1]}, "theta is 67 bytes"),
+    "theta too long": ({"theta.npy": npy(np.zeros(17, np.float32)) + b"\0"}, "theta is 69 bytes"),
+    "header no bytes": ({"header.npy": npy(np.zeros(5))}, "header must be uint8, is float64"),
+    "header no JSON": ({"header.npy": npy(np.frombuffer(b"{'a': 1}", np.uint8))}, "its header is no JSON"),
+    "header no text": ({"header.npy": npy(np.arange(128, 255, dtype=np.uint8))}, "its header is no JSON"),
+    "moment too short": ({"m.npy": npy(np.zeros(16, np.float32))}, r"m must have the shape \(17,\)"),
+    "moment with an infinity": ({"v.npy": npy(np.full(17, np.inf, np.float32))}, "v holds numbers that are not finite"),
+    "another array": ({"w.npy": npy(np.zeros(17, np.float32))}, r"\bw\b"),
+    "another file": ({"readme.txt": b"read me"}, "readme"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_MEMBERS)
+def test_a_wrong_member_is_refused(path, name):
+    changes, cause = WRONG_MEMBERS[name]
+    pack(path, {name: content for name, content in (members(path) | changes).items() if content is not None})
+    refused(path, cause)
+
+
+def test_a_member_there_twice_is_refused(path):
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("theta.npy", npy(np.zeros(17, np.float32)))
+    refused(path, "theta")
+
+
+@pytest.mark.parametrize("slot", ["m.npy", "v.npy"])
+def test_resume_needs_every_vector_of_the_optimizer(path, slot):
+    pack(path, {name: content for name, content in members(path).items() if name != slot})
+    refused(path, f"{slot[0]} is missing", tn.resume)
+
+
+DENSE = {"layer": "Dense", "inputs": 2, "outputs": 3}
+WRONG_HEADERS = {
+    "later version": ({"version": 2}, "its format is version 2; this tinynet reads 1"),
+    "no version": ({"version": None}, "its format is version None"),
+    "other format": ({"format": "other"}, "not a tinynet network"),
+    "no layer": ({"layers": []}, r"must have the shape \(0,\) for these layers"),
+    "layers no list": ({"layers": "Dense"}, "layers must be list, is 'Dense'"),
+    "layer no object": ({"layers": ["Dense"]}, "a layer must be a JSON object, is 'Dense'"),
+    "layer without a name": ({"layers": [{}]}, "unknown layer None"),
+    "layer named by a list": ({"layers": [{"layer": ["Dense"]}]}, "unknown layer"),
+    "layer unknown": ({"layers": [{"layer": "Conv"}]}, "unknown layer 'Conv'; known are Dense, ReLU, Softmax, Dropout"),
+    "argument unknown": ({"layers": [DENSE | {"units": 3}]}, "Dense with .*units"),
+    "argument missing": ({"layers": [{"layer": "Dense", "inputs": 2}]}, "Dense with .*outputs"),
+    "width zero": ({"layers": [DENSE | {"outputs": 0}]}, "takes two whole numbers of at least 1; got 2 and 0"),
+    "width a word": ({"layers": [DENSE | {"outputs": "3"}]}, "got 2 and '3'"),
+    "rate two": ({"layers": [{"layer": "Dropout", "rate": 2}]}, "a rate of at least 0 and below 1; got 2"),
+    "rate a word": ({"layers": [{"layer": "Dropout", "rate": "0.5"}]}, "Dropout with"),
+    "counter below zero": ({"layers": [{"layer": "Dropout", "rate": 0.5, "counter": -1}]}, "as counter; got -1"),
+    "init unknown": ({"layers": [DENSE | {"init": "wild"}]}, "got 'wild'"),
+    "init a list": ({"layers": [DENSE | {"init": []}]}, "Dense with"),
+    "other widths": ({"layers": [DENSE]}, r"must have the shape \(9,\) for these layers"),
+    "widths that do not meet": (
+        {"layers": [DENSE, {"layer": "Dense", "inputs": 1, "outputs": 4}]},
+        r"takes x \(N, 1\), but the layer before gives \(N, 3\)",
+    ),
+    "dtype float16": ({"dtype": "float16"}, "dtype must be a float, is 'float16'"),
+    "dtype object": ({"dtype": "object"}, "dtype must be a float, is 'object'"),
+    "dtype a number": ({"dtype": 32}, "dtype must be str, is 32"),
+    "seed below zero": ({"seed": -1}, "as seed; got -1"),
+    "seed a fraction": ({"seed": 0.5}, "seed must be int, is 0.5"),
+    "epoch below zero": ({"epoch": -1}, "epoch"),
+    "epoch a word": ({"epoch": "3"}, "epoch must be int, is '3'"),
+    "epoch a truth value": ({"epoch": True}, "epoch must be int, is True"),
+    "notes a list": ({"notes": []}, r"notes must be dict, is \[\]"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_HEADERS)
+def test_a_wrong_header_is_refused(path, name):
+    changes, cause = WRONG_HEADERS[name]
+    changed(path, **changes)
+    refused(path, cause)
+
+
+WRONG_OPTIMIZERS = {
+    "a number": (5, "optimizer"),
+    "a list": (["Adam"], "optimizer"),
+    "unknown": ({"optimizer": "LBFGS", "config": {}, "t": 0}, "unknown optimizer 'LBFGS'"),
+    "named by a list": ({"optimizer": ["Adam"], "config": {"lr": 1}, "t": 0}, "unknown optimizer"),
+    "no name": ({"config": {"lr": 1}, "t": 0}, "unknown optimizer None"),
+    "config a list": ({"optimizer": "Adam", "config": [1], "t": 0}, "optimizer"),
+    "argument unknown": ({"optimizer": "Adam", "config": {"lr": 1, "rho": 2}, "t": 0}, "its optimizer is wrong: .*rho"),
+    "beta one": ({"optimizer": "Adam", "config": {"lr": 1, "beta1": 1}, "t": 0}, "its optimizer is wrong: .*beta1"),
+    "rate below zero": ({"optimizer": "Adam", "config": {"lr": -1}, "t": 0}, "lr above 0"),
+    "rate a word": ({"optimizer": "Adam", "config": {"lr": "fast"}, "t": 0}, "its optimizer is wrong"),
+    "no steps": ({"optimizer": "Adam", "config": {"lr": 1}}, "its optimizer is wrong"),
+    "steps below zero": ({"optimizer": "Adam", "config": {"lr": 1}, "t": -1}, "optimizer"),
+    "steps a fraction": ({"optimizer": "Adam", "config": {"lr": 1}, "t": 0.5}, "optimizer"),
+    "other vectors": ({"optimizer": "SGD", "config": {"lr": 1}, "t": 0}, "velocity is missing"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_OPTIMIZERS)
+def test_a_wrong_optimizer_is_refused(path, name):
+    saved, cause = WRONG_OPTIMIZERS[name]
+    changed(path, optimizer=saved)
+    refused(path, cause, tn.resume)
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "Infinity", pytest.param("9" * 5000, id="5000 digits")])
+@pytest.mark.parametrize("place", ['"t": 6', '"lr": 0.001', '"rate": 0.1', '"epoch": 2', '"inputs": 2'])
+def test_a_number_that_is_none_is_refused(path, place, number):
+    text = json.dumps(header_of(path))
+    assert place in text
+    with_header(path, text.replace(place, f"{place.partition(':')[0]}: {number}"))
+    refused(path, open=tn.resume)
+
+
+# ----------------------------------------------------------------------------------------- traps and bombs
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return pathlib.Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("member", ["header.npy", "theta.npy", "m.npy"])
+def test_a_pickle_in_the_file_is_not_run(path, member):
+    crater = path.with_name("crater")
+    pack(path, members(path) | {member: npy(np.array([Bomb(crater)] * 17))})
+    refused(path, "must be .* is object")
+    assert not crater.exists()
+
+
+def claim(shape):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    return file.getvalue() + bytes(68)
+
+
+BOMBS = {
+    "a layer of 10^18 numbers": lambda path: changed(
+        path, layers=[{"layer": "Dense", "inputs": 10**9, "outputs": 10**9}]
+    ),
+    "a layer of 10^8000 numbers": lambda path: changed(
+        path, layers=[{"layer": "Dense", "inputs": 10**4000, "outputs": 10**4000}]
+    ),
+    "an array of 10^12 numbers": lambda path: pack(path, members(path) | {"theta.npy": claim((10**12,))}),
+    "a header of 10^12 bytes": lambda path: pack(
+        path, members(path) | {"header.npy": claim((10**12,)).replace(b"<f4", b"|u1")}
+    ),
+    "a shape below zero": lambda path: pack(path, members(path) | {"theta.npy": claim((-17,))}),
+    "megabytes of zeros, packed": lambda path: pack(
+        path, members(path) | {"w.npy": npy(np.zeros(10**7, np.float32))}, zipfile.ZIP_DEFLATED
+    ),
+    "a member that claims 4 GB": lambda path: path.write_bytes(
+        path.read_bytes().replace((68 + 128).to_bytes(4, "little"), (2**32 - 2).to_bytes(4, "little"))
+    ),
+    "brackets 100,000 deep": lambda path: with_header(path, "[" * 100_000),
+    "brackets 900 deep": lambda path: with_header(
+        path, json.dumps(header_of(path)).replace('"epoch": 2', '"epoch": ' + "[" * 900 + "]" * 900)
+    ),
+    "parentheses in the shape": lambda path: pack(
+        path, members(path) | {"theta.npy": claim((17,)).replace(b"(17,), }" + 40 * b" ", b"(" * 48)}
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_what_a_file_claims_costs_nothing(path, name):
+    BOMBS[name](path)
+    tracemalloc.start()
+    try:
+        refused(path)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 3_000_000
+
+
+# --------------------------------------------------------------------------------------------------- fuzzing
+
+
+def flip_a_bit(draw, content):
+    content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+
+
+def set_bytes(draw, content):
+    for _ in range(draw.randint(1, 4)):
+        content[draw.randrange(len(content))] = draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256)))
+
+
+def cut_off(draw, content):
+    del content[draw.randrange(len(content)) :]
+
+
+def cut_out(draw, content):
+    start = draw.randrange(len(content))
+    del content[start : start + draw.randint(1, 50)]
+
+
+def splice(draw, content):
+    start, to = draw.randrange(len(content)), draw.randrange(len(content))
+    content[to:to] = content[start : start + draw.randint(1, 50)]
+
+
+def edit_text(draw, content):
+    """Another character, digit, sign or bracket: what makes new JSON and new array headers out of old."""
+    for _ in range(draw.randint(1, 2)):
+        content[draw.randrange(len(content))] = draw.choice(b"0123456789-+.eE\"'[]{}(),:L \\x")
+
+
+MUTATIONS = (flip_a_bit, set_bytes, cut_off, cut_out, splice, edit_text)
+
+
+def assert_sound(net, optimizer):
+    """Whatever was loaded is finite, fits together and can go on training."""
+    assert all(len(vector) == 17 and np.isfinite(vector).all() for vector in (net.theta, optimizer.m, optimizer.v))
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        tn.fit(net, optimizer, np.zeros((2, net.inputs)), [0, 0], epochs=1)
+
+
+def survive(path, content):
+    path.write_bytes(content)
+    try:
+        loaded = tn.resume(path)
+    except tn.ModelFileError:
+        return
+    assert_sound(*loaded)
+
+
+@pytest.mark.parametrize("mutate", MUTATIONS)
+def test_a_damaged_file_loads_or_is_refused(path, mutate):
+    content = path.read_bytes()
+    for seed in range(1000):
+        damaged = bytearray(content)
+        mutate(random.Random(seed), damaged)
+        survive(path.with_name(f"{seed}.npz"), damaged)
+
+
+@pytest.mark.parametrize("member", ["header.npy", "theta.npy", "m.npy"])
+@pytest.mark.parametrize("mutate", MUTATIONS)
+def test_a_forged_member_loads_or_is_refused(path, mutate, member):
+    whole = members(path)
+    for seed in range(500):
+        forged, file = bytearray(whole[member]), io.BytesIO()
+        mutate(random.Random(seed), forged)
+        pack(file, whole | {member: bytes(forged)})
+        survive(path.with_name(f"{seed}.npz"), file.getvalue())

@@ -1,0 +1,253 @@
+"""optim.py: every rule against scalar arithmetic, the schedules at named points, and what an optimizer refuses."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+
+START = (0.5, -2.0)
+GRADS = ((0.5, -0.1), (-0.2, 0.3), (0.4, 0.2), (0.1, -0.7), (0.3, 0.05))
+
+
+def network(dtype: str = "float64") -> tn.Network:
+    """Two parameters, at START."""
+    net = tn.Network(tn.Dense(1, 1), dtype=dtype)
+    net.theta[...] = START
+    return net
+
+
+def moved(optimizer: tn.Optimizer, grads=GRADS) -> np.ndarray:
+    """theta after a step along each of the gradients."""
+    for grad in grads:
+        optimizer.grad[...] = grad
+        optimizer.step()
+    return optimizer.theta
+
+
+def by_hand(rule: Callable[..., float]) -> list[float]:
+    """What a rule of one number makes of each parameter."""
+    return [rule(start, [grad[k] for grad in GRADS]) for k, start in enumerate(START)]
+
+
+# ---------------------------------------------------------------------------------------- steps by hand
+
+
+def test_one_step_of_gradient_descent():
+    assert moved(tn.SGD(network(), lr=0.1), [(3, -1)]) == pytest.approx([0.5 - 0.3, -2 + 0.1])
+
+
+def test_two_steps_with_momentum():
+    theta = moved(tn.SGD(network(), lr=0.1, momentum=0.5), [(1, 0), (1, 2)])
+    assert theta == pytest.approx([0.5 - 0.1 * 1 - 0.1 * 1.5, -2 - 0.1 * 2])
+
+
+def test_two_steps_with_nesterovs_momentum():
+    theta = moved(tn.SGD(network(), lr=0.1, momentum=0.5, nesterov=True), [(1, 0), (1, 2)])
+    assert theta == pytest.approx([0.5 - 0.1 * (1 + 0.5) - 0.1 * (1 + 0.75), -2 - 0.1 * (2 + 1)])
+
+
+def test_adams_first_step_is_lr_whatever_the_gradients_size():
+    theta = moved(tn.Adam(network(), lr=0.1, eps=1e-30), [(1e-6, -1e6)])
+    assert theta == pytest.approx([0.5 - 0.1, -2 + 0.1], rel=1e-12)
+
+
+def test_adams_first_step_with_a_large_eps():
+    assert moved(tn.Adam(network(), lr=0.1, eps=1), [(1, -3)]) == pytest.approx([0.5 - 0.1 / 2, -2 + 0.3 / 4])
+
+
+def test_weight_decay_alone_shrinks_theta_by_lr_times_w():
+    theta = moved(tn.SGD(network(), lr=0.1, weight_decay=0.5), [(0, 0), (0, 0)])
+    assert theta == pytest.approx([0.5 * 0.95**2, -2 * 0.95**2])
+
+
+# --------------------------------------------------------------------------- several steps, one number at a time
+
+
+def adam(beta1: float, beta2: float, eps: float, decay: float, *, inside: bool = False, keras: bool = False):
+    """Kingma and Ba's Algorithm 1, line by line, with lr 0.1; the two options are what tn.Adam does not do."""
+
+    def rule(theta: float, grads: list[float]) -> float:
+        m = v = 0.0
+        for t, g in enumerate(grads, start=1):
+            if inside:
+                g = g + decay * theta
+            else:
+                theta = theta - 0.1 * decay * theta
+            m = beta1 * m + (1 - beta1) * g
+            v = beta2 * v + (1 - beta2) * g**2
+            correction1, correction2 = 1 - beta1**t, 1 - beta2**t
+            if keras:
+                theta = theta - 0.1 * math.sqrt(correction2) / correction1 * m / (math.sqrt(v) + eps)
+            else:
+                theta = theta - 0.1 * (m / correction1) / (math.sqrt(v / correction2) + eps)
+        return theta
+
+    return rule
+
+
+def sgd(mu: float, nesterov: bool, decay: float):
+    def rule(theta: float, grads: list[float]) -> float:
+        v = 0.0
+        for g in grads:
+            theta = theta - 0.1 * decay * theta
+            v = mu * v + g
+            theta = theta - 0.1 * (g + mu * v) if nesterov else theta - 0.1 * v
+        return theta
+
+    return rule
+
+
+@pytest.mark.parametrize("decay", [0, 0.3])
+@pytest.mark.parametrize("eps", [1e-8, 0.05])
+@pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.5, 0.8), (0, 0.9)])
+def test_adam(beta1, beta2, eps, decay):
+    optimizer = tn.Adam(network(), lr=0.1, beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay)
+    np.testing.assert_allclose(moved(optimizer), by_hand(adam(beta1, beta2, eps, decay)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("decay", [0, 0.3])
+@pytest.mark.parametrize(("mu", "nesterov"), [(0, False), (0.9, False), (0.9, True)])
+def test_sgd(mu, nesterov, decay):
+    optimizer = tn.SGD(network(), lr=0.1, momentum=mu, nesterov=nesterov, weight_decay=decay)
+    np.testing.assert_allclose(moved(optimizer), by_hand(sgd(mu, nesterov, decay)), rtol=1e-13)
+
+
+def test_weight_decay_is_beside_the_gradient_and_not_in_it():
+    theta = moved(tn.Adam(network(), lr=0.1, weight_decay=0.3))
+    assert not np.allclose(theta, by_hand(adam(0.9, 0.999, 1e-8, 0.3, inside=True)), rtol=1e-3)
+
+
+def test_keras_epsilon_is_an_eps_of_epsilon_over_the_root_of_the_correction():
+    """The remark in Adam's docstring; Keras adds its epsilon to sqrt(v), before the correction."""
+    epsilon, optimizer = 0.01, tn.Adam(network(), lr=0.1)
+    for t, grad in enumerate(GRADS, start=1):
+        optimizer.eps = epsilon / math.sqrt(1 - 0.999**t)
+        moved(optimizer, [grad])
+    np.testing.assert_allclose(optimizer.theta, by_hand(adam(0.9, 0.999, epsilon, 0, keras=True)), rtol=1e-13)
+    assert 1 / math.sqrt(1 - 0.999) == pytest.approx(32, abs=0.5)
+
+
+@pytest.mark.parametrize("fault", [adam(0.9, 0.999, 0.05, 0, keras=True), adam(0.999, 0.9, 0.05, 0)])
+def test_the_scalar_reference_tells_one_adam_from_another(fault):
+    assert not np.allclose(moved(tn.Adam(network(), lr=0.1, eps=0.05)), by_hand(fault), rtol=1e-3)
+
+
+# -------------------------------------------------------------------------------------------- lr and steps
+
+BOTH = [tn.SGD, tn.Adam]
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_lr_can_be_a_schedule(kind):
+    scheduled = kind(network(), lr=lambda t: [0.1, 0.01, 0.001][t])
+    by_step = kind(network(), lr=0.1)
+    for lr, grad in zip([0.1, 0.01, 0.001], GRADS, strict=False):
+        by_step.lr = lr
+        assert scheduled.rate == by_step.rate
+        assert np.array_equal(moved(scheduled, [grad]), moved(by_step, [grad]))
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_weight_decay_follows_the_schedule(kind):
+    theta = moved(kind(network(), lr=lambda t: [0.1, 0.2][t], weight_decay=0.5), [(0, 0), (0, 0)])
+    assert theta == pytest.approx([0.5 * 0.95 * 0.9, -2 * 0.95 * 0.9])
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("lr", [0.1, lambda t: np.float64(0.1)], ids=["a number", "a schedule of NumPy's floats"])
+def test_a_step_keeps_the_dtype(kind, lr):
+    optimizer = kind(network("float32"), lr=lr, weight_decay=0.1)
+    moved(optimizer)
+    vectors = [optimizer.theta, *(getattr(optimizer, name) for name in optimizer.slots)]
+    assert {vector.dtype.name for vector in vectors} == {"float32"}
+    exact = kind(network(), lr=lr, weight_decay=0.1)
+    np.testing.assert_allclose(optimizer.theta, moved(exact), rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_a_step_moves_the_networks_own_vector_and_leaves_grad_alone(kind):
+    net = network()
+    optimizer = kind(net, lr=0.1)
+    moved(optimizer, [(3, 4)])
+    assert optimizer.theta is net.theta
+    assert not np.isclose(net.theta, START).any()
+    assert net.grad.tolist() == [3, 4]
+    assert optimizer.t == 1
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "config"),
+    [
+        (tn.SGD(network()), {"lr": 0.01, "weight_decay": 0, "momentum": 0, "nesterov": False}),
+        (tn.Adam(network()), {"lr": 0.001, "weight_decay": 0, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}),
+        (
+            tn.Adam(network(), lr=0.1, beta1=0.5, beta2=0.6, eps=0.7, weight_decay=0.8),
+            {"lr": 0.1, "beta1": 0.5, "beta2": 0.6, "eps": 0.7, "weight_decay": 0.8},
+        ),
+        (
+            tn.SGD(network(), lr=0.1, momentum=0.5, nesterov=True, weight_decay=0.8),
+            {"lr": 0.1, "momentum": 0.5, "nesterov": True, "weight_decay": 0.8},
+        ),
+    ],
+)
+def test_config_is_the_constructors_arguments(optimizer, config):
+    assert optimizer.config() == config
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        (tn.SGD, {"lr": 0}, "SGD takes lr above 0, or a schedule; got 0"),
+        (tn.Adam, {"lr": -1e-3}, "Adam takes lr above 0, or a schedule; got -0.001"),
+        (tn.Adam, {"lr": math.nan}, "Adam takes lr above 0, or a schedule; got nan"),
+        (tn.Adam, {"weight_decay": -0.1}, "Adam takes weight_decay of at least 0; got -0.1"),
+        (tn.SGD, {"momentum": 1}, "SGD takes momentum of at least 0 and below 1; got 1"),
+        (tn.SGD, {"momentum": -0.1}, "SGD takes momentum of at least 0 and below 1; got -0.1"),
+        (tn.SGD, {"nesterov": True}, "SGD takes a momentum above 0 with nesterov; got 0.0"),
+        (tn.Adam, {"beta1": 1}, "Adam takes beta1 and beta2 of at least 0 and below 1; got (1, 0.999)"),
+        (tn.Adam, {"beta2": -1}, "Adam takes beta1 and beta2 of at least 0 and below 1; got (0.9, -1)"),
+        (tn.Adam, {"eps": 0}, "Adam takes eps above 0; got 0"),
+    ],
+)
+def test_an_optimizer_says_what_it_takes(kind, arguments, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        kind(network(), **arguments)
+
+
+def test_an_optimizer_of_ones_own_needs_only_an_update():
+    class SignDescent(tn.Optimizer):
+        def update(self, lr):
+            self.theta -= lr * np.sign(self.grad)
+
+    assert moved(SignDescent(network(), lr=0.1), [(3, -1)]) == pytest.approx([0.4, -1.9])
+
+
+def test_an_optimizer_without_update_says_so():
+    with pytest.raises(NotImplementedError, match=r"Optimizer defines no update\(self, lr\)"):
+        tn.Optimizer(network(), lr=0.1).step()
+
+
+# ------------------------------------------------------------------------------------------------ schedules
+
+
+@pytest.mark.parametrize(
+    ("schedule", "values"),
+    [
+        (tn.constant(0.3), {0: 0.3, 1000: 0.3}),
+        (tn.step_decay(1.0, every=10), {0: 1, 9: 1, 10: 0.1, 19: 0.1, 20: 0.01}),
+        (tn.step_decay(0.8, every=2, factor=0.5), {0: 0.8, 1: 0.8, 2: 0.4, 5: 0.2}),
+        (tn.cosine(0.2, steps=60), {0: 0.2, 20: 0.15, 30: 0.1, 40: 0.05, 60: 0, 1000: 0}),
+        (tn.cosine(0.2, steps=60, floor=0.1), {0: 0.2, 30: 0.15, 60: 0.1, 1000: 0.1}),
+        (tn.warm_up(tn.constant(0.4), steps=4), {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4, 4: 0.4}),
+        (tn.warm_up(tn.step_decay(0.4, every=2), steps=4), {0: 0.1, 1: 0.2, 2: 0.03, 3: 0.04, 4: 0.004}),
+    ],
+    ids=["constant", "step_decay", "halving", "cosine", "cosine to a floor", "warm_up", "warm_up of step_decay"],
+)
+def test_a_schedule_at_named_points(schedule, values):
+    assert {t: schedule(t) for t in values} == pytest.approx(values, abs=1e-15)
