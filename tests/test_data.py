@@ -111,6 +111,7 @@ def test_kaggle_splits_in_file_order(full):
     assert split.y_test is None
     assert {array.dtype for array in split[:5]} == {np.dtype(np.uint8)}
     assert {array.shape[1:] for array in split[:5]} == {(784,), ()}
+    assert all(array.flags.c_contiguous for array in split[:5])
 
 
 def test_kaggle_validates_on_the_last_rows_however_many(full, tmp_path):
@@ -359,6 +360,13 @@ def test_picture_place_and_size_do_not_matter(tmp_path):
     assert np.abs(prepared(picture(doubled), tmp_path).astype(int) - reference).max() <= 1
 
 
+def test_picture_may_be_cut_close_to_the_ink(tmp_path):
+    rows, columns = np.nonzero(INK > 0.1)
+    close = INK[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    reference = prepared(picture(255 * INK), tmp_path)
+    np.testing.assert_array_equal(prepared(picture(255 * close), tmp_path), reference)
+
+
 def test_picture_may_be_large(tmp_path):
     reference = prepared(picture(255 * INK), tmp_path)
     large = 255 - 255 * INK.repeat(12, axis=0).repeat(12, axis=1)
@@ -370,7 +378,7 @@ def test_picture_may_be_large(tmp_path):
 def test_picture_may_have_a_faint_smudge(tmp_path):
     canvas = 255 * INK
     reference = prepared(picture(canvas), tmp_path)
-    canvas[120:125, 5:10] = 20
+    canvas[0:5, 0:5] = 20
     np.testing.assert_array_equal(prepared(picture(canvas), tmp_path), reference)
 
 
@@ -485,6 +493,7 @@ def test_picture_that_cannot_be_read(tmp_path):
         data.digit_image(tmp_path)
 
 
+@pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("side", [10_000, 14_000])
 def test_picture_that_would_fill_the_memory(tmp_path, side):
     Image.new("1", (side, side)).save(tmp_path / "bomb.png")

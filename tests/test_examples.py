@@ -178,3 +178,18 @@ def wait_for(file: Path) -> None:
     while not file.exists():
         assert time.monotonic() < deadline, f"{file.name} has not come"
         time.sleep(0.02)
+
+
+def test_readme_snippets_run_and_the_first_prints_what_it_shows(tmp_path: Path) -> None:
+    readme = (EXAMPLES.parent / "README.md").read_text()
+    check, *others = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
+    shown = re.search(r"```\n(gradient check passed.*?)```", readme, re.DOTALL)
+    assert shown
+    assert snippet(check, tmp_path) == shown[1]
+    assert "gradient check passed" in snippet(others[0], tmp_path)
+
+
+def snippet(code: str, folder: Path) -> str:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -194,6 +194,11 @@ def test_numpy_reads_the_file_without_tinynet(path):
     np.testing.assert_array_equal(arrays["theta"], tn.load(path).theta)
 
 
+def test_a_backend_that_is_not_there_is_no_fault_of_the_file(path):
+    with pytest.raises(ValueError, match=r"^backend takes one of"):
+        tn.load(path, backend="abacus")
+
+
 def test_a_file_of_the_first_format_is_read_as_it_was_meant():
     net, optimizer = tn.resume(FORMAT_1)
     places = np.arange(26)
@@ -210,6 +215,16 @@ def test_a_file_of_the_first_format_is_read_as_it_was_meant():
 
 
 # ------------------------------------------------------------------------------------------- all or nothing
+
+
+def test_save_refuses_an_optimizer_that_resume_does_not_know(path):
+    class Lion(tn.SGD):
+        pass
+
+    before, net = path.read_bytes(), network()
+    with pytest.raises(tn.ModelFileError, match="Lion"):
+        tn.save(net, path, Lion(net))
+    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("vector", ["theta", "m", "v"])
@@ -397,10 +412,11 @@ def test_a_wrong_member_is_refused(path, name):
     refused(path, cause)
 
 
-def test_a_member_there_twice_is_refused(path):
+@pytest.mark.parametrize("member", ["header", "theta", "m"])
+def test_a_member_there_twice_is_refused(path, member):
     with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
-        archive.writestr("theta.npy", npy(np.zeros(17, np.float32)))
-    refused(path, "theta")
+        archive.writestr(f"{member}.npy", members(path)[f"{member}.npy"])
+    refused(path, member)
 
 
 @pytest.mark.parametrize("slot", ["m.npy", "v.npy"])
@@ -464,8 +480,9 @@ WRONG_OPTIMIZERS = {
     "beta one": ({"optimizer": "Adam", "config": {"lr": 1, "beta1": 1}, "t": 0}, "its optimizer is wrong: .*beta1"),
     "rate below zero": ({"optimizer": "Adam", "config": {"lr": -1}, "t": 0}, "lr above 0"),
     "rate a word": ({"optimizer": "Adam", "config": {"lr": "fast"}, "t": 0}, "its optimizer is wrong"),
-    "no steps": ({"optimizer": "Adam", "config": {"lr": 1}}, "its optimizer is wrong"),
+    "no steps": ({"optimizer": "Adam", "config": {"lr": 1}}, "t must be int, is None"),
     "steps below zero": ({"optimizer": "Adam", "config": {"lr": 1}, "t": -1}, "optimizer"),
+    "more steps than can be": ({"optimizer": "Adam", "config": {"lr": 1}, "t": 10**400}, "t must be"),
     "steps a fraction": ({"optimizer": "Adam", "config": {"lr": 1}, "t": 0.5}, "optimizer"),
     "other vectors": ({"optimizer": "SGD", "config": {"lr": 1}, "t": 0}, "velocity is missing"),
 }

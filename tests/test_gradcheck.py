@@ -80,7 +80,7 @@ def test_more_than_two_axes_pass(draw):
 
 def test_a_single_number_is_an_input_like_any_other(draw):
     def backward(dy, x, slope):
-        return dy * slope, (dy * x).sum()
+        return dy * slope, float((dy * x).sum())
 
     assert tn.gradient_check_function(lambda x, slope: slope * x, backward, draw.normal(size=(N, D)), 0.3)
 
@@ -337,6 +337,15 @@ def test_a_nan_is_no_gradient(draw):
     assert verdicts(report) == {"wrong"}
 
 
+def test_a_nan_on_its_way_back_is_blamed_on_no_layer_that_only_reads_it(draw):
+    class Lost(tn.ReLU):
+        def backward(self, dy):
+            return dy * np.nan
+
+    report = tn.gradient_check(tn.Network(tn.Dense(D, D), Lost(), tn.Dense(D, M)), *rows(draw))
+    assert {entry.name for entry in report.failures} == {"0 Dense(4, 4).W", "0 Dense(4, 4).b", "x"}
+
+
 # ------------------------------------------------------------------------------------------ kinks and zeros
 
 
@@ -371,6 +380,15 @@ def test_a_corner_is_a_kink_however_flat(slope):
         return slope * dy * (x > 0)
 
     report = tn.gradient_check_function(lambda x: slope * np.maximum(x, 0), backward, np.array([0.0, 1.0]), full=True)
+    assert report.failures == []
+
+
+@pytest.mark.parametrize("distance", [1e-9, 1e-7, 9.6e-7, 3e-6, 1e-4])
+def test_a_corner_close_by_is_no_fault(distance):
+    def backward(dy, x):
+        return dy * (1 + (x > distance))
+
+    report = tn.gradient_check_function(lambda x: x + np.maximum(x - distance, 0), backward, np.zeros(1), full=True)
     assert report.failures == []
 
 

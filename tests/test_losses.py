@@ -114,13 +114,9 @@ def test_a_loss_keeps_the_dtype(kind, dtype):
 
 @over_losses
 def test_float64_targets_do_not_promote_a_float32_network(kind):
-    """np.eye(K)[labels] is float64; a loop of one's own hands it over as it is. Refused or cast, both will do."""
+    """np.eye(K)[labels] is float64, and a loop of one's own hands it over as it is."""
     loss = kind()
-    try:
-        value = loss.forward(P.astype("float32"), SOFT)
-    except TypeError:
-        return
-    assert value.dtype == "float32"
+    assert loss.forward(P.astype("float32"), SOFT).dtype == "float32"
     assert loss.backward().dtype == "float32"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from .functions import Array
 from .losses import Loss
 from .network import Network
+from .optim import Optimizer
 
 
 def rows_in(network: Network, x: Any) -> Array:
@@ -51,6 +54,28 @@ def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
     if loss.classifies:
         _check_distributions(t)
     return _moved(network, "t", t)
+
+
+def check_fit(
+    network: Network,
+    optimizer: Optimizer,
+    epochs: int,
+    batch_size: int,
+    validation: tuple[Any, Any] | None,
+    callbacks: Iterable[Any],
+    patience: int | None,
+) -> None:
+    """Refuses what `fit` cannot work with, before any work is done."""
+    if not all(isinstance(count, Integral) and count > 0 for count in (epochs, batch_size)):
+        raise ValueError(f"fit takes epochs and batch_size of at least 1; got {epochs} and {batch_size}")
+    if validation is not None and len(validation) != 2:
+        raise ValueError(f"fit takes validation=(x, t), got {len(validation)} of them")
+    if not isinstance(callbacks, Iterable):
+        raise TypeError(f"fit takes callbacks in a list, got {type(callbacks).__name__}")
+    if optimizer.network is not network:
+        raise ValueError("fit takes an optimizer of the network that it trains; this one moves another's theta")
+    if patience is not None and (patience < 1 or validation is None):
+        raise ValueError(f"fit takes patience of at least 1, with validation=(x, t) to judge by; got {patience}")
 
 
 def _on_host(network: Network, array: Any) -> np.ndarray:

@@ -107,7 +107,7 @@ def _import(name: str) -> Any:
 
 def _read_csv(path: Path, columns: list[str], least: int) -> np.ndarray:
     pandas = _import("pandas")
-    literally = {"na_filter": False, "quoting": csv.QUOTE_NONE, "low_memory": False}
+    literally = {"quoting": csv.QUOTE_NONE, "low_memory": False}
     try:
         header = next(_lines(path), [])
         table = pandas.read_csv(path, header=None, skiprows=1, **literally).to_numpy()

@@ -7,14 +7,13 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from numbers import Integral
 from typing import Any, NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
 from . import rng
-from .border import rows_in, targets_in
+from .border import check_fit, rows_in, targets_in
 from .functions import Array, softmax
 from .history import History, Progress, Record
 from .layers import Softmax
@@ -59,7 +58,7 @@ def fit(
     Training goes on where the network stands: two calls of 2 epochs are one of 4, bit for bit. It ends, with a
     warning, once the loss is not finite. Raises ValueError or TypeError for bad input, before the first step.
     """
-    _check_arguments(network, optimizer, epochs, batch_size, validation, callbacks, patience)
+    check_fit(network, optimizer, epochs, batch_size, validation, callbacks, patience)
     loss = loss_for(network, loss)
     x, t = _prepare(network, loss, x, t)
     held_out = _prepare(network, loss, *validation) if validation else None
@@ -200,24 +199,3 @@ def loss_for(network: Network, loss: Loss | None) -> Loss:
     loss = usual() if loss is None else loss
     loss.ops = network.backend.ops
     return loss
-
-
-def _check_arguments(
-    network: Network,
-    optimizer: Optimizer,
-    epochs: int,
-    batch_size: int,
-    validation: tuple[Any, Any] | None,
-    callbacks: Iterable[Callable[[Record], None]],
-    patience: int | None,
-) -> None:
-    if not all(isinstance(count, Integral) and count > 0 for count in (epochs, batch_size)):
-        raise ValueError(f"fit takes epochs and batch_size of at least 1; got {epochs} and {batch_size}")
-    if validation is not None and len(validation) != 2:
-        raise ValueError(f"fit takes validation=(x, t), got {len(validation)} of them")
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(f"fit takes callbacks in a list, got {type(callbacks).__name__}")
-    if optimizer.network is not network:
-        raise ValueError("fit takes an optimizer of the network that it trains; this one moves another's theta")
-    if patience is not None and (patience < 1 or validation is None):
-        raise ValueError(f"fit takes patience of at least 1, with validation=(x, t) to judge by; got {patience}")
