@@ -205,7 +205,7 @@ def test_a_file_of_the_first_format_is_read_as_it_was_meant():
     for k, vector in enumerate((net.theta, optimizer.m, optimizer.v)):
         np.testing.assert_array_equal(vector, (k + places) / 8)
     assert repr(net) == (
-        "<Network Dropout(0.25, 7), Dense(3, 4, he_normal), ReLU(), Dense(4, 2), Softmax(): 26 parameters>"
+        "<Network Dropout(0.25), Dense(3, 4, he_normal), ReLU(), Dense(4, 2), Softmax(): 26 parameters>"
     )
     assert (net.dtype, net.seed, net.epoch, net[0].counter, optimizer.t) == (np.float32, 11, 5, 7, 35)
     assert net.notes == {"data": "toy", "accuracies": [0.5, 0.75]}
@@ -442,7 +442,10 @@ WRONG_HEADERS = {
     "width a word": ({"layers": [DENSE | {"outputs": "3"}]}, "got 2 and '3'"),
     "rate two": ({"layers": [{"layer": "Dropout", "rate": 2}]}, "a rate of at least 0 and below 1; got 2"),
     "rate a word": ({"layers": [{"layer": "Dropout", "rate": "0.5"}]}, "Dropout with"),
-    "counter below zero": ({"layers": [{"layer": "Dropout", "rate": 0.5, "counter": -1}]}, "as counter; got -1"),
+    "counter below zero": (
+        {"layers": [{"layer": "Dropout", "rate": 0.5, "counter": -1}]},
+        "a counter must be at least 0, is -1",
+    ),
     "init unknown": ({"layers": [DENSE | {"init": "wild"}]}, "got 'wild'"),
     "init a list": ({"layers": [DENSE | {"init": []}]}, "Dense with"),
     "other widths": ({"layers": [DENSE]}, r"must have the shape \(9,\) for these layers"),

@@ -251,3 +251,17 @@ def test_an_optimizer_without_update_says_so():
 )
 def test_a_schedule_at_named_points(schedule, values):
     assert {t: schedule(t) for t in values} == pytest.approx(values, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: tn.cosine(0.1, 0), ValueError, "cosine takes at least 1 step; got 0"),
+        (lambda: tn.step_decay(0.1, 0), ValueError, "step_decay takes at least 1 step; got 0"),
+        (lambda: tn.warm_up(tn.constant(0.1), 0), ValueError, "warm_up takes at least 1 step; got 0"),
+        (lambda: tn.warm_up(0.1, 5), TypeError, "warm_up takes a schedule, got 0.1; constant"),
+    ],
+)
+def test_a_schedule_that_cannot_be_is_refused_at_once(make, error, message):
+    with pytest.raises(error, match=message):
+        make()

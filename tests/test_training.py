@@ -511,3 +511,11 @@ def test_a_network_trains_in_its_own_dtype_throughout(draw, dtype, data, kind, l
     moved = [net.theta, net.grad, *(getattr(optimizer, name) for name in optimizer.slots)]
     assert {array.dtype for array in [*remembered, *moved, measure.backward()]} == {np.dtype(dtype)}
     assert tn.predict(net, x).dtype == dtype
+
+
+def test_no_gradient_is_computed_for_the_input_of_the_first_dense(draw, monkeypatch):
+    net, calls = tn.mlp(2, [3], 2, dropout=[0.1]), []
+    plain = net.backend.ops.dense_backward
+    monkeypatch.setattr(net.backend.ops, "dense_backward", lambda dy, W: calls.append(W.shape) or plain(dy, W))
+    tn.fit(net, tn.Adam(net), draw.normal(size=(4, 2)), [0, 1, 0, 1], epochs=1)
+    assert calls == [(3, 2)]

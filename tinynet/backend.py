@@ -53,7 +53,8 @@ def backend(name: str | Backend) -> Backend:
 
 def backends() -> list[str]:
     """The names that `backend` takes here."""
-    return ["numpy", *(module.name for module in pkgutil.iter_modules(kernels.__path__))]
+    modules = [module.name for module in pkgutil.iter_modules(kernels.__path__)]
+    return ["numpy", *(name for name in modules if not name.startswith("_"))]
 
 
 def _kernels(name: str) -> ModuleType:

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from .backend import Backend
+from .backend import backend as get_backend
 from .layers import Dense, Dropout, Layer, ReLU, Softmax
 from .network import Network
 from .optim import SGD, Adam, Optimizer
@@ -38,7 +39,10 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
     The file appears whole or not at all: it is written under another name and renamed. Raises ModelFileError, with
     the file on disk as it was, for parameters that are not finite and for what JSON cannot hold.
     """
-    path, to_host = Path(path), network.backend.to_host
+    path, to_host, kind = Path(path), network.backend.to_host, type(optimizer)
+    _require(
+        optimizer is None or kind in OPTIMIZERS.values(), path, f"resume knows no {kind.__name__}; save without it"
+    )
     _require(optimizer is None or optimizer.network is network, path, "the optimizer is another network's")
     arrays = {"theta": to_host(network.theta)}
     if optimizer:
@@ -94,7 +98,7 @@ def _header(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
-        "layers": [{"layer": type(layer).__name__} | layer.config() for layer in network],
+        "layers": [{"layer": type(layer).__name__, "counter": layer.counter} | layer.config() for layer in network],
         "dtype": network.dtype.name,
         "seed": network.seed,
         "epoch": network.epoch,
@@ -125,13 +129,14 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _read(
     path: Path, backend: str | Backend, layers: Sequence[type[Layer]]
 ) -> tuple[Network, dict[str, Any], dict[str, np.ndarray]]:
+    place = get_backend(backend)
     try:
         with zipfile.ZipFile(path) as archive:
             header = _parsed(path, _member(path, archive, "header", np.dtype(np.uint8)))
             stack = _layers(path, header["layers"], layers)
             dtype, size = np.dtype(header["dtype"]), sum(layer.size for layer in stack)
             arrays = {name: _member(path, archive, name, dtype, size) for name in _vectors(path, archive)}
-            network = Network(*stack, seed=header["seed"], dtype=dtype.name, backend=backend)
+            network = Network(*stack, seed=header["seed"], dtype=dtype.name, backend=place)
     except ModelFileError:
         raise
     except OSError as error:
@@ -145,12 +150,12 @@ def _read(
 
 def _vectors(path: Path, archive: zipfile.ZipFile) -> list[str]:
     """The names of the archive's vectors, each known and there once."""
-    names = [name.removesuffix(".npy") for name in archive.namelist() if name != "header.npy"]
-    known = {"theta", *(slot for kind in OPTIMIZERS.values() for slot in kind.slots)}
+    names = [name.removesuffix(".npy") for name in archive.namelist()]
+    known = {"header", "theta", *(slot for kind in OPTIMIZERS.values() for slot in kind.slots)}
     for name in names:
         _require(name in known and names.count(name) == 1, path, f"{name} does not belong here, or is there twice")
     _require("theta" in names, path, "theta is missing")
-    return names
+    return [name for name in names if name != "header"]
 
 
 def _member(path: Path, archive: zipfile.ZipFile, name: str, dtype: np.dtype, size: int | None = None) -> np.ndarray:
@@ -190,7 +195,7 @@ def _parsed(path: Path, content: np.ndarray) -> dict[str, Any]:
     if saved := header["optimizer"]:
         _require(saved.get("optimizer") in [*OPTIMIZERS], path, f"unknown optimizer {saved.get('optimizer')!r}")
         _check_kinds(path, saved, {"config": dict, "t": int}, "its optimizer is wrong: ")
-        _require(saved["t"] >= 0, path, f"its optimizer is wrong: t must be at least 0, is {saved['t']}")
+        _require(0 <= saved["t"] < 2**53, path, f"its optimizer is wrong: t must be from 0 to 2^53, is {saved['t']}")
     return header
 
 
@@ -212,7 +217,8 @@ def _layers(path: Path, configs: list[Any], own: Sequence[type[Layer]]) -> list[
     stack = []
     for config in configs:
         _require(isinstance(config, dict), path, f"a layer must be a JSON object, is {config!r}")
-        name = config.pop("layer", None)
+        name, counter = config.pop("layer", None), config.pop("counter", 0)
+        _require(type(counter) is int and counter >= 0, path, f"a counter must be at least 0, is {counter!r}")
         known_names = ", ".join(known)
         _require(
             name in [*known], path, f"unknown layer {name!r}; known are {known_names}, others go into layers=[...]"
@@ -221,6 +227,7 @@ def _layers(path: Path, configs: list[Any], own: Sequence[type[Layer]]) -> list[
             stack.append(known[name](**config))
         except (TypeError, ValueError) as error:
             raise ModelFileError(f"{path}: {name} with {config}: {error}") from None
+        stack[-1].counter = counter
     return stack
 
 

@@ -190,12 +190,10 @@ class Dropout(Layer):
     Raises ValueError for a rate outside [0, 1). Srivastava et al. 2014.
     """
 
-    def __init__(self, rate: float, counter: int = 0) -> None:
+    def __init__(self, rate: float) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"Dropout takes a rate of at least 0 and below 1; got {rate!r}")
-        if not isinstance(counter, int) or counter < 0:
-            raise ValueError(f"Dropout takes a whole number of at least 0 as counter; got {counter!r}")
-        self.rate, self.counter = float(rate), counter
+        self.rate = float(rate)
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self.memory = None
@@ -209,4 +207,4 @@ class Dropout(Layer):
         return self.ops.dropout_backward(dy, self.recall())
 
     def config(self) -> dict[str, Any]:
-        return {"rate": self.rate} | ({"counter": self.counter} if self.counter else {})
+        return {"rate": self.rate}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,7 @@ class Network:
     def __init__(self, *layers: Layer, seed: int = 0, dtype: str = "float32", backend: str | Backend = "numpy") -> None:
         _check_arguments(layers, seed, dtype)
         self.layers = layers
-        self.seed = seed
+        self.seed = int(seed)
         self.dtype = np.dtype(dtype)
         self.backend = get_backend(backend)
         self.epoch = 0
@@ -77,7 +79,7 @@ class Network:
             backend=backend or self.backend,
         )
         twin.theta[...] = twin.backend.to_device(self.backend.to_host(self.theta).astype(twin.dtype))
-        twin.epoch, twin.notes = self.epoch, dict(self.notes)
+        twin.epoch, twin.notes = self.epoch, deepcopy(self.notes)
         return twin
 
     @property
@@ -162,7 +164,7 @@ def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
     for layer in layers:
         if layer.is_bound:
             raise ValueError(f"{layer} is part of a network already and has its windows there; make a new layer")
-    if not isinstance(seed, int) or seed < 0:
+    if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"Network takes a whole number of at least 0 as seed; got {seed!r}")
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise ValueError(f"Network takes dtype 'float32' or 'float64'; got {dtype!r}")

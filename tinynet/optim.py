@@ -30,7 +30,7 @@ class Optimizer:
         self._require(callable(lr) or lr > 0, "lr above 0, or a schedule", lr)
         self._require(weight_decay >= 0, "weight_decay of at least 0", weight_decay)
         for name in self.slots:
-            setattr(self, name, self.theta * 0)
+            setattr(self, name, network.backend.xp.zeros_like(self.theta))
 
     @property
     def rate(self) -> float:
@@ -127,14 +127,24 @@ def constant(lr: float) -> Schedule:
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """lr factor^(t // every): down by a factor after each `every` steps."""
+    _check_steps("step_decay", every)
     return lambda t: lr * factor ** (t // every)
 
 
 def cosine(lr: float, steps: int, floor: float = 0.0) -> Schedule:
     """floor + (lr - floor) (1 + cos(pi t / steps)) / 2, then floor        Loshchilov and Hutter 2017, equation 5"""
+    _check_steps("cosine", steps)
     return lambda t: floor + (lr - floor) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2
 
 
 def warm_up(schedule: Schedule, steps: int) -> Schedule:
     """schedule(t) min(1, (t + 1) / steps): a straight rise over the first steps        Goyal et al. 2017, 2.2"""
+    _check_steps("warm_up", steps)
+    if not callable(schedule):
+        raise TypeError(f"warm_up takes a schedule, got {schedule!r}; constant({schedule!r}) makes one")
     return lambda t: schedule(t) * min(1, (t + 1) / steps)
+
+
+def _check_steps(who: str, steps: int) -> None:
+    if steps < 1:
+        raise ValueError(f"{who} takes at least 1 step; got {steps!r}")

@@ -35,7 +35,7 @@ def stream_key(stream: int, counter: int) -> tuple[int, int]:
 
 
 def random_bits(xp: Any, size: int, key: tuple[int, int]) -> Any:
-    """32 random bits for each position 0 .. size - 1: uint32 (size,).
+    """32 random bits for each position 0 .. size - 1: uint32 (size,); two keys of `stream_key` give independent ones.
 
     An invertible mix of the position (shift, xor and multiply, after Wellons' lowbias32), with one word of the
     key before it and one in its middle.

@@ -168,7 +168,8 @@ class _EarlyStopping:
             self.epoch, self.loss, self.theta = record.epoch, record.val_loss, self.network.theta.copy()
         if record.epoch - self.epoch < self.patience:
             return ""
-        return f"no lower validation loss since epoch {self.epoch}, whose weights are back"
+        back = "" if self.theta is None else ", whose weights are back"
+        return f"no lower validation loss since epoch {self.epoch}{back}"
 
     def put_back(self) -> None:
         if self.theta is not None:
