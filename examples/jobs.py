@@ -6,8 +6,10 @@ import functools
 import itertools
 import json
 import multiprocessing
+import os
 import signal
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +20,9 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import tinynet as tn
+
+_slot = 0
+"""The line of the terminal on which this process draws its bar."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +161,8 @@ def train(job: Job, position: int = 0) -> str:
 
 def dead_units(network: tn.Network, pixels: np.ndarray) -> int:
     """How many ReLUs give 0 for every digit: they pass no gradient, and never come back."""
-    y = network.backend.to_device(pixels.astype(np.float32) / 255)
+    backend = network.backend
+    y = backend.ops.gather(backend.to_device(pixels), backend.to_device(np.arange(len(pixels))), network.dtype)
     dead = 0
     for layer in network:
         y = layer.forward(y)
@@ -189,14 +195,19 @@ def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
 def _set_up_process(slots: Any, lock: Any) -> None:
     """One BLAS thread and one line of the terminal for this process, and a silent end when Ctrl-C is pressed."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     threadpool_limits(1)
     tqdm.set_lock(lock)
     global _slot
     _slot = slots.get()
 
 
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
+
+
 def _train_in_slot(job: Job) -> str:
     return train(job, position=_slot)
-
-
-_slot = 0

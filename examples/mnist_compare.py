@@ -12,6 +12,7 @@ Trained networks are kept in --out and loaded by the next run. The comparison is
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -48,6 +49,7 @@ OUT = Path("runs/mnist_compare")
 
 def main() -> int:
     """Trains or loads the networks, then compares them, or shows them the user's own pictures."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parse_options()
     jobs = [job for name in options.models for job in jobs_for(name, options)]
     try:
@@ -59,11 +61,14 @@ def main() -> int:
             print(answers(runs, options.image, np.stack(own_digits)))
         else:
             compare(runs, digits, options.out)
-    except (tn.ModelFileError, tn.data.DataError, ImportError, OSError) as error:
+    except tn.ModelFileError as error:
+        return stop(f"error: {error}\nDelete the file, or replace all with --retrain.", 2)
+    except (tn.data.DataError, ImportError, OSError) as error:
         return stop(f"error: {error}", 2)
     except KeyboardInterrupt:
-        finished = ", ".join(job.path.stem for job in jobs if job.path.exists()) or "none yet"
-        return stop(f"\nStopped. Finished and kept: {finished}. The same command goes on with the rest.", 130)
+        kept = ", ".join(job.path.stem for job in jobs if job.path.exists()) or "none yet"
+        command = "The same command without --retrain" if options.retrain else "The same command"
+        return stop(f"\nStopped. Finished and kept: {kept}. {command} goes on with the rest.", 130)
     return 0
 
 
@@ -73,10 +78,10 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
     one_each = [run for run in runs if run.job.seed == FIRST_SEED]
     unseen = tn.predict_classes(best.network, digits.x_test)
 
-    table = markdown(results(runs))
+    table = markdown(summary_table(runs))
     print(f"\n{table}\n")
     (out / "results.md").write_text(f"{table}\n")
-    every_run(runs).to_csv(out / "results.csv", index=False)
+    csv_rows(runs).to_csv(out / "results.csv", index=False)
     submission = pd.DataFrame({"ImageId": range(1, len(unseen) + 1), "Label": unseen})
     submission.to_csv(out / "submission.csv", index=False)
     pictures.curves(one_each).savefig(out / "curves.png")
@@ -96,13 +101,13 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
 # --------------------------------------------------------------------------------------------- tables
 
 
-def results(runs: list[Run]) -> pd.DataFrame:
+def summary_table(runs: list[Run]) -> pd.DataFrame:
     """A row a network, beside the blog's figures; over several seeds mean and standard deviation."""
     groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
-    return pd.DataFrame([result(name, group) for name, group in groups.items()])
+    return pd.DataFrame([table_row(name, group) for name, group in groups.items()])
 
 
-def result(name: str, runs: list[Run]) -> dict[str, str]:
+def table_row(name: str, runs: list[Run]) -> dict[str, str]:
     recipe = runs[0].job.recipe
     row = {
         "network": name,
@@ -126,7 +131,7 @@ def spread(values: list[float]) -> str:
     return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
 
 
-def every_run(runs: list[Run]) -> pd.DataFrame:
+def csv_rows(runs: list[Run]) -> pd.DataFrame:
     """A row a run, in plain numbers."""
     rows = [
         {

@@ -141,7 +141,8 @@ def test_one_process_and_two_train_the_same_network(compared: tuple[Path, str], 
     np.testing.assert_allclose(alone.theta, beside.theta, rtol=1e-3, atol=1e-5)
 
 
-def test_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ended", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_run_keeps_what_is_finished_and_leaves_no_process(tmp_path: Path, ended: signal.Signals) -> None:
     models = ["12x8x10", "960x480x240x120x60x10"]
     command = [sys.executable, str(EXAMPLES / "mnist_compare.py"), "--models", *models, "--epochs", "3"]
     process = subprocess.Popen(
@@ -152,11 +153,12 @@ def test_interrupted_run_keeps_what_is_finished_and_goes_on(tmp_path: Path) -> N
         start_new_session=True,
     )
     wait_for(tmp_path / "12x8x10.npz")
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, ended) if ended is signal.SIGINT else process.send_signal(ended)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "Finished and kept: 12x8x10. The same command goes on" in errors
-    assert "Traceback" not in errors
+    if ended is not signal.SIGKILL:
+        assert process.returncode == 130
+        assert "Finished and kept: 12x8x10. The same command goes on" in errors
+        assert "Traceback" not in errors
     assert [file.name for file in tmp_path.iterdir()] == ["12x8x10.npz"]
 
 
@@ -185,8 +187,12 @@ def test_readme_snippets_run_and_the_first_prints_what_it_shows(tmp_path: Path) 
     check, *others = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     shown = re.search(r"```\n(gradient check passed.*?)```", readme, re.DOTALL)
     assert shown
-    assert snippet(check, tmp_path) == shown[1]
+    assert without_rounding(snippet(check, tmp_path)) == without_rounding(shown[1])
     assert "gradient check passed" in snippet(others[0], tmp_path)
+
+
+def without_rounding(text: str) -> str:
+    return re.sub(r"\d\.\de-\d+", "small", text)
 
 
 def snippet(code: str, folder: Path) -> str:

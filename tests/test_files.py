@@ -642,3 +642,26 @@ def test_a_forged_member_loads_or_is_refused(path, mutate, member):
         mutate(random.Random(seed), forged)
         pack(file, whole | {member: bytes(forged)})
         survive(path.with_name(f"{seed}.npz"), file.getvalue())
+
+
+# ------------------------------------------------------------------------------- what could not be read back
+
+
+def test_save_refuses_a_layer_whose_config_would_not_make_it_again(tmp_path):
+    class Silent(Scale):
+        def __init__(self, start):
+            self.start = start
+
+        def config(self):
+            return {}
+
+    with pytest.raises(tn.ModelFileError, match=r"Silent\(\) could not be read back; its config\(\) must give .*start"):
+        tn.save(tn.Network(Silent(2.0)), tmp_path / "net.npz")
+    assert not list(tmp_path.iterdir())
+
+
+def test_save_refuses_a_replaced_parameter(tmp_path):
+    net = network()
+    net[1].b = np.ones((1, 3), np.float32)
+    with pytest.raises(ValueError, match=r"\.b was replaced"):
+        tn.save(net, tmp_path / "net.npz")

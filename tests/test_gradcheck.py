@@ -363,7 +363,7 @@ def test_black_images_before_zero_biases_raise_no_alarm(draw):
     x[::2] = 0
     report = tn.gradient_check(tn.mlp(D, [6], M), x, t, full=True)
     assert report
-    assert {entry.name for entry in report.skipped} == {"0 Dense(4, 6).b", "x"}
+    assert report.skipped == []
 
 
 def test_a_check_of_nothing_but_kinks_has_tested_nothing():
@@ -371,7 +371,7 @@ def test_a_check_of_nothing_but_kinks_has_tested_nothing():
     assert not report
     assert report.failures == []
     assert report.worst is None
-    assert "gradient check tested nothing: 20 comparisons, 0 failed, 20 skipped at a kink" in repr(report)
+    assert "gradient check tested nothing of x: 20 comparisons, 0 failed, 20 skipped at a kink" in repr(report)
 
 
 @pytest.mark.parametrize("slope", [1, 1e-2, 1e-4, 1e-6, 1e-8])
@@ -417,11 +417,61 @@ def test_where_both_sides_are_zero_nothing_was_tested(draw):
     assert "zero" in repr(report)
 
 
-def test_weights_of_zero_hide_the_layers_before_them(draw):
+def test_weights_of_zero_hide_no_layer_before_them(draw):
     net = tn.Network(tn.Dense(D, 6), tn.ReLU(), tn.Dense(6, M, "zeros"))
-    report = tn.gradient_check(net, *rows(draw))
-    assert {entry.name for entry in report.failures} == {"0 Dense(4, 6).W", "0 Dense(4, 6).b", "x"}
-    assert all(entry.verdict == "zero" for entry in report.failures)
+    assert tn.gradient_check(net, *rows(draw))
+
+
+def test_one_array_that_was_never_tested_spoils_the_check(draw):
+    def backward(dy, x, w):
+        return 17 * dy, 2 * dy * w
+
+    report = tn.gradient_check_function(lambda x, w: abs(x) + w * w, backward, np.zeros(N), draw.normal(size=N))
+    assert report.failures == []
+    assert report.untested == {"input 0"}
+    assert not report
+
+
+def test_rounding_noise_is_no_kink(draw):
+    x = 1e4 + draw.normal(size=N)
+    report = tn.gradient_check_function(
+        lambda x: (x * x).mean() - x.mean() ** 2, lambda dy, x: 17 * dy * 2 * (x - x.mean()) / N, x
+    )
+    assert not report
+    assert report.failures
+
+
+@pytest.mark.parametrize("t", [1.0009, 0.9991])
+def test_targets_that_sum_almost_to_one_are_taken_as_one(draw, t):
+    x, labels = rows(draw)
+    assert tn.gradient_check(tn.mlp(D, [6], M), x, t * np.eye(M)[labels])
+
+
+def test_a_backward_that_forgets_to_return_is_told_so(draw):
+    class Forgetful(tn.ReLU):
+        def backward(self, dy):
+            super().backward(dy)
+
+    with pytest.raises(TypeError, match=r"Forgetful\(\)\.backward returned None"):
+        tn.gradient_check_layer(Forgetful(), draw.normal(size=(N, D)))
+
+
+def test_a_forward_that_writes_into_x_is_told_so(draw):
+    class Doubling(tn.Layer):
+        def forward(self, x, train=False):
+            x *= 2
+            return x
+
+        def backward(self, dy):
+            return 2 * dy
+
+    with pytest.raises(ValueError, match="forward wrote into x"):
+        tn.gradient_check_layer(Doubling(), draw.normal(size=(N, D)))
+
+
+def test_a_function_that_is_not_finite_has_nothing_to_check():
+    with pytest.raises(ValueError, match="f is nan here"):
+        tn.gradient_check_function(np.sqrt, lambda dy, x: dy, np.array([np.nan, 1.0]))
 
 
 def test_zeros_in_a_part_of_an_array_are_no_fault(draw):

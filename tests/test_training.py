@@ -519,3 +519,50 @@ def test_no_gradient_is_computed_for_the_input_of_the_first_dense(draw, monkeypa
     monkeypatch.setattr(net.backend.ops, "dense_backward", lambda dy, W: calls.append(W.shape) or plain(dy, W))
     tn.fit(net, tn.Adam(net), draw.normal(size=(4, 2)), [0, 1, 0, 1], epochs=1)
     assert calls == [(3, 2)]
+
+
+def test_cross_entropy_on_logits_is_refused():
+    with pytest.raises(ValueError, match=r"CrossEntropy takes probabilities.* use SoftmaxCrossEntropy"):
+        tn.evaluate(network(), X, T, tn.CrossEntropy())
+
+
+@pytest.mark.parametrize("loss", [tn.MeanSquaredError, "mse"])
+def test_a_loss_that_is_none_is_refused(loss):
+    with pytest.raises(TypeError, match="loss must be a Loss"):
+        tn.evaluate(network(), X, T, loss)
+
+
+def test_probabilities_of_a_single_output_are_refused():
+    with pytest.raises(ValueError, match="one output"):
+        tn.predict(tn.mlp(2, [3], 1), X)
+
+
+def test_best_weights_are_back_even_when_a_callback_raises(draw):
+    thetas = []
+
+    def stop(record):
+        thetas.append(net.theta.copy())
+        if record.epoch == 20:
+            raise KeyboardInterrupt
+
+    net, x, held_out = tn.mlp(2, [30], 2, seed=1), draw.normal(size=(20, 2)), draw.normal(size=(50, 2))
+    losses = []
+    with pytest.raises(KeyboardInterrupt):
+        tn.fit(
+            net,
+            tn.Adam(net, lr=0.1),
+            x,
+            np.arange(20) % 2,
+            epochs=30,
+            validation=(held_out, np.arange(50) % 2),
+            patience=30,
+            callbacks=[stop, lambda record: losses.append(record.val_loss)],
+        )
+    assert net.theta.tobytes() == thetas[int(np.argmin(losses))].tobytes()
+
+
+def test_a_replaced_parameter_is_refused():
+    net = network()
+    net[0].W = np.zeros_like(net[0].W)
+    with pytest.raises(ValueError, match=r"\.W was replaced and is cut off from theta"):
+        tn.fit(net, tn.Adam(net), X, T, epochs=1)

@@ -60,7 +60,10 @@ def backends() -> list[str]:
 def _kernels(name: str) -> ModuleType:
     if name not in backends():
         raise ValueError(f"backend takes one of {', '.join(backends())}; got {name!r}")
-    return importlib.import_module(f"tinynet.kernels.{name}")
+    try:
+        return importlib.import_module(f"tinynet.kernels.{name}")
+    except ImportError as error:
+        raise ImportError(f"backend {name!r} needs a library: {error}; README.md says which extra brings it") from error
 
 
 def _overrides(module: ModuleType) -> dict[str, Callable[..., Any]]:

@@ -42,8 +42,7 @@ def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
     at least 0 and sum to one. For another, t must have the shape of the network's output.
     """
     t = _on_host(network, t)
-    first = network.backend.ops.gather(like, network.backend.to_device(np.arange(1)), network.dtype)
-    N, K = len(like), network.forward(first).shape[-1]
+    N, K = len(like), network.forward(first_row(network, like)).shape[-1]
     if loss.classifies and t.ndim == 1:
         t = _one_hot(t, N, K)
     if t.shape != (N, K):
@@ -52,8 +51,13 @@ def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
     if t.dtype.kind not in "biuf":
         raise TypeError(f"t must be real numbers, got {t.dtype}; t.astype(float) makes them so, if they are")
     if loss.classifies:
-        _check_distributions(t)
+        t = _distributions(t)
     return _moved(network, "t", t)
+
+
+def first_row(network: Network, x: Array) -> Array:
+    """The first row of what `rows_in` gives, as the network takes it: (1, D)."""
+    return network.backend.ops.gather(x, network.backend.to_device(np.arange(1)), network.dtype)
 
 
 def check_fit(
@@ -72,6 +76,9 @@ def check_fit(
         raise ValueError(f"fit takes validation=(x, t), got {len(validation)} of them")
     if not isinstance(callbacks, Iterable):
         raise TypeError(f"fit takes callbacks in a list, got {type(callbacks).__name__}")
+    if not isinstance(optimizer, Optimizer):
+        raise TypeError(f"fit takes an optimizer, as Adam(network) is; got {optimizer!r}")
+    network.check_windows()
     if optimizer.network is not network:
         raise ValueError("fit takes an optimizer of the network that it trains; this one moves another's theta")
     if patience is not None and (patience < 1 or validation is None):
@@ -102,13 +109,14 @@ def _one_hot(labels: np.ndarray, N: int, K: int) -> np.ndarray:
     wrong = np.flatnonzero((labels < 0) | (labels >= K))
     if wrong.size:
         raise ValueError(f"labels must lie in 0 .. {K - 1}, got {labels[wrong[0]]} in row {wrong[0]}")
-    return np.eye(K)[labels]
+    return np.eye(K, dtype=np.float32)[labels]
 
 
-def _check_distributions(t: np.ndarray) -> None:
+def _distributions(t: np.ndarray) -> np.ndarray:
     wrong = np.flatnonzero((t < 0).any(axis=1) | (abs(t.sum(axis=1) - 1) > 1e-3))
     if wrong.size:
         raise ValueError(
             f"rows of t must be at least 0 and sum to one, got {t[wrong[0]]} in row {wrong[0]}; "
             "MeanSquaredError takes any numbers"
         )
+    return t / t.sum(axis=1, keepdims=True)

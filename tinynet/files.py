@@ -47,8 +47,11 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
     arrays = {"theta": to_host(network.theta)}
     if optimizer:
         arrays |= {name: to_host(getattr(optimizer, name)) for name in optimizer.slots}
+    network.check_windows()
     for name, array in arrays.items():
         _require(np.isfinite(array).all(), path, f"{name} holds numbers that are not finite, and is not saved")
+    for layer in network:
+        _require_config(layer, path)
     try:
         header = json.dumps(_header(network, optimizer), allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
@@ -92,6 +95,13 @@ def resume(
         _require(name in arrays, path, f"{name} is missing")
         getattr(optimizer, name)[...] = network.backend.to_device(arrays[name])
     return network, optimizer
+
+
+def _require_config(layer: Layer, path: Path) -> None:
+    try:
+        type(layer)(**layer.config())
+    except TypeError as error:
+        raise ModelFileError(f"{path}: {layer} could not be read back; its config() must give {error}") from None
 
 
 def _header(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
@@ -188,6 +198,7 @@ def _parsed(path: Path, content: np.ndarray) -> dict[str, Any]:
     _require(isinstance(header, dict) and header.get("format") == FORMAT, path, f"not a {FORMAT}")
     version = header.get("version")
     _require(version == VERSION, path, f"its format is version {version!r}; this tinynet reads {VERSION}")
+    header.setdefault("optimizer", {})
     kinds = {"layers": list, "dtype": str, "seed": int, "epoch": int, "notes": dict, "optimizer": dict}
     _check_kinds(path, header, kinds)
     _require(header["dtype"] in ("float32", "float64"), path, f"dtype must be a float, is {header['dtype']!r}")

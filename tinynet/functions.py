@@ -47,7 +47,7 @@ def relu(x: Array) -> Array:
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
-    """dx = dy where y > 0, else 0        (at the kink, x = 0, the gradient is taken as 0)"""
+    """dx = dy [y > 0]        (at the kink, x = 0, the gradient is taken as 0)"""
     return dy * (y > 0)
 
 
@@ -65,8 +65,8 @@ def softmax_backward(dy: Array, y: Array) -> Array:
 def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
     """y = x mask        mask 0 with probability rate, else 1 / (1 - rate), so that y has the mean of x
 
-    The mask is a function of the key and the position alone. Returns y and mask. Srivastava et al. 2014,
-    section 4, scaled in training instead of afterwards.
+    The mask is a function of the key and of the position, counted through all axes. Returns y and mask.
+    Srivastava et al. 2014, section 4, scaled in training instead of afterwards.
     """
     bits = random_bits(x.__array_namespace__(), x.size, key).reshape(x.shape)
     mask = (bits >= round(rate * 2**32)).astype(x.dtype) * (1 / (1 - rate))
@@ -131,12 +131,13 @@ def count_correct(z: Array, t: Array) -> Array:
 def sgd(theta: Array, grad: Array, velocity: Array, lr: float, momentum: float, nesterov: bool) -> None:
     """v <- mu v + g,  theta <- theta - lr v        theta and v are changed in place
 
-    With Nesterov, theta <- theta - lr (g + mu v): the gradient looks one step ahead. Sutskever et al. 2013,
-    equations 1-4, with lr moved out of v.
+    With Nesterov, theta <- theta - lr (g + mu v): the gradient looks one step ahead. Momentum with lr outside of v;
+    Nesterov's in the form of Bengio, Boulanger-Lewandowski and Pascanu 2013, section 3.5.
     """
     velocity *= momentum
     velocity += grad
-    theta -= lr * (grad + momentum * velocity if nesterov else velocity)
+    direction = grad + momentum * velocity if nesterov else velocity
+    theta -= lr * direction
 
 
 def adam(
@@ -162,7 +163,7 @@ def decay(theta: Array, rate: float) -> None:
 
 
 def gather(x: Array, index: Array, dtype: object) -> Array:
-    """y_n = x[index_n] as dtype        x (rows, ...), index (N,) -> y (N, ...); uint8 is pixels: y = x / 255"""
+    """y_n = x[index_n] as dtype        x (rows, ...), index (N,) -> y (N, ...); uint8 is pixels: y = x (1/255)"""
     rows = x.take(index, axis=0)
     if rows.dtype == "uint8":
         return rows.astype(dtype) * (1 / 255)

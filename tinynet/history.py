@@ -1,12 +1,9 @@
-"""What a training left: one plain Record an epoch, and the bar that shows it while it runs."""
+"""What a training left: one plain Record an epoch."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import pandas
@@ -60,40 +57,3 @@ class History(list[Record]):
             axes.grid(alpha=0.3)
             axes.legend()
         return figure
-
-
-class Progress:
-    """A tqdm bar over all rows of all epochs, refreshed ten times a second at most.
-
-    Between two refreshes nothing is fetched or formatted, and without a bar nothing ever is.
-    """
-
-    def __init__(self, wanted: tqdm[Any] | bool | None, rows: int) -> None:
-        self.bar = wanted if isinstance(wanted, tqdm) else _bar(wanted)
-        self.bar.reset(total=rows)
-        self.waiting, self.next = 0, 0.0
-
-    def is_due(self, rows: int) -> bool:
-        """Counts so many rows as done; true when the bar should be shown again."""
-        self.waiting += rows
-        return not self.bar.disable and time.perf_counter() > self.next
-
-    def show(self, record: Record) -> None:
-        """Moves the bar on and writes the record behind it."""
-        numbers = {"loss": record.loss, "accuracy": record.accuracy, "val_accuracy": record.val_accuracy}
-        known = [f"{name} {number:.4f}" for name, number in numbers.items() if number is not None]
-        self.bar.set_postfix_str(", ".join([f"epoch {record.epoch}", *known]), refresh=False)
-        self.bar.update(self.waiting)
-        self.waiting, self.next = 0, time.perf_counter() + 0.1
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.bar.refresh()
-        self.bar.close()
-
-
-def _bar(wanted: bool | None) -> tqdm[Any]:
-    """A bar, or a silent one where it is not wanted, or stderr is no terminal and nobody has said."""
-    return tqdm(disable=None if wanted is None else not wanted, unit=" rows", unit_scale=True)

@@ -86,12 +86,19 @@ class Layer:
             setattr(self, name, theta[start:stop].reshape(shape))
             setattr(self, "d" + name, grad[start:stop].reshape(shape))
             start = stop
+        self.windows = {name: getattr(self, name) for name in self.shapes()}
+
+    def check_windows(self) -> None:
+        """ValueError if a parameter is no longer the window into theta that it was."""
+        for name, window in self.windows.items():
+            if getattr(self, name) is not window:
+                raise ValueError(f"{self}.{name} was replaced and is cut off from theta; write {name}[...] = instead")
 
     def unbound(self) -> Layer:
         """A copy that is part of no network yet."""
         twin = copy.copy(self)
         windows = [prefix + name for name in self.shapes() for prefix in ("", "d")]
-        for name in ("ops", "stream", "memory", *windows):
+        for name in ("ops", "stream", "windows", "memory", *windows):
             vars(twin).pop(name, None)
         return copy.deepcopy(twin)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -55,17 +55,23 @@ class Network:
         self.layers[stop].backward_parameters(dy)
         return None
 
+    def check_windows(self) -> None:
+        """ValueError if any layer's parameter is no longer a window into theta."""
+        for layer in self.layers:
+            layer.check_windows()
+
     def summary(self) -> str:
         """A table: layer, output shape, parameters, their bytes and the multiply-adds of one row; totals."""
-        cells = [("layer", "output shape", "parameters", "bytes", "multiply-adds")]
+        table = [("layer", "output shape", "parameters", "bytes", "multiply-adds")]
         width = self.inputs
         for layer in self.layers:
             width = layer.outputs(width)
-            cells.append(self._summary_row(layer, f"(N, {width or '?'})"))
+            table.append(self._summary_row(f"{layer}", f"(N, {width or '?'})", layer.size, layer.multiply_adds))
         multiply_adds = sum(layer.multiply_adds for layer in self.layers)
-        cells += [("total", "", f"{self.theta.size:,}", f"{self.theta.nbytes:,}", f"{multiply_adds:,}")]
-        sizes = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = ["  ".join([f"{row[0]:<{sizes[0]}}", *map(str.rjust, row[1:], sizes[1:])]) for row in cells]
+        table.append(self._summary_row("total", "", self.theta.size, multiply_adds))
+        name, shape, size, size_in_bytes, adds = (max(map(len, column)) for column in zip(*table, strict=True))
+        row = f"{{:<{name}}}  {{:>{shape}}}  {{:>{size}}}  {{:>{size_in_bytes}}}  {{:>{adds}}}"
+        lines = [row.format(*cells) for cells in table]
         rule = "-" * len(lines[0])
         where = f"{self.dtype}, backend {self.backend.name}, seed {self.seed}, {self.epoch} epochs trained"
         return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where])
@@ -107,9 +113,8 @@ class Network:
             layer.bind(self.backend.ops, self.theta[window], self.grad[window], stream)
         self._first_with_parameters = next((k for k, stop in enumerate(stops) if stop), 0)
 
-    def _summary_row(self, layer: Layer, shape: str) -> tuple[str, str, str, str, str]:
-        size_in_bytes = layer.size * self.dtype.itemsize
-        return f"{layer}", shape, f"{layer.size:,}", f"{size_in_bytes:,}", f"{layer.multiply_adds:,}"
+    def _summary_row(self, name: str, shape: str, size: int, multiply_adds: int) -> tuple[str, str, str, str, str]:
+        return name, shape, f"{size:,}", f"{size * self.dtype.itemsize:,}", f"{multiply_adds:,}"
 
     def _check_input(self, x: Array) -> None:
         if not isinstance(x, self.backend.xp.ndarray) or x.dtype != self.dtype:
@@ -135,6 +140,8 @@ def mlp(
 
     `dropout[k]` is the rate in front of the k-th Dense; 0, or a row that ends before k, puts none there.
     """
+    if isinstance(hidden, Integral) or isinstance(dropout, Real):
+        raise TypeError(f"mlp takes hidden widths and dropout rates in lists; got {hidden!r} and {dropout!r}")
     widths = [inputs, *hidden, outputs]
     if len(dropout) >= len(widths):
         raise ValueError(f"mlp takes at most one dropout rate for each of its {len(widths) - 1} Dense, got {dropout}")
@@ -164,6 +171,8 @@ def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
     for layer in layers:
         if layer.is_bound:
             raise ValueError(f"{layer} is part of a network already and has its windows there; make a new layer")
+        if taken := [name for name in layer.shapes() if hasattr(Layer, name) or name == "ops"]:
+            raise ValueError(f"{layer} has parameters {taken}, names that every layer uses for something else")
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"Network takes a whole number of at least 0 as seed; got {seed!r}")
     if np.dtype(dtype).name not in ("float32", "float64"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Any
 
 from .functions import Array
@@ -16,8 +17,8 @@ Schedule = Callable[[int], float]
 class Optimizer:
     """theta and grad of one network, the learning rate `lr`, and `t`, the steps taken.
 
-    `lr` is a number or a schedule. `weight_decay` w takes theta <- theta - lr w theta before each step, beside the
-    gradient and not in it (Loshchilov and Hutter 2019, decoupled).
+    `lr` is a number or a schedule. `weight_decay` w takes theta <- theta - lr w theta before each step, biases too,
+    beside the gradient and not in it: Loshchilov and Hutter 2019, with lr in the place of their schedule multiplier.
     """
 
     slots: tuple[str, ...] = ()
@@ -27,7 +28,7 @@ class Optimizer:
         self.network = network
         self.theta, self.grad, self.ops = network.theta, network.grad, network.backend.ops
         self.lr, self.weight_decay, self.t = lr, weight_decay, 0
-        self._require(callable(lr) or lr > 0, "lr above 0, or a schedule", lr)
+        self._require(callable(lr) or (isinstance(lr, Real) and lr > 0), "lr above 0, or a schedule", lr)
         self._require(weight_decay >= 0, "weight_decay of at least 0", weight_decay)
         for name in self.slots:
             setattr(self, name, network.backend.xp.zeros_like(self.theta))
@@ -35,7 +36,7 @@ class Optimizer:
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
-        return self.lr(self.t) if callable(self.lr) else self.lr
+        return float(self.lr(self.t) if callable(self.lr) else self.lr)
 
     def step(self) -> None:
         """Moves theta once, by grad."""
@@ -78,7 +79,7 @@ class SGD(Optimizer):
         super().__init__(network, lr, weight_decay)
         self._require(0 <= momentum < 1, "momentum of at least 0 and below 1", momentum)
         self._require(momentum > 0 or not nesterov, "a momentum above 0 with nesterov", momentum)
-        self.momentum, self.nesterov = momentum, nesterov
+        self.momentum, self.nesterov = float(momentum), nesterov
 
     def update(self, lr: float) -> None:
         self.ops.sgd(self.theta, self.grad, self.velocity, lr, self.momentum, self.nesterov)
@@ -111,7 +112,7 @@ class Adam(Optimizer):
         super().__init__(network, lr, weight_decay)
         self._require(0 <= beta1 < 1 and 0 <= beta2 < 1, "beta1 and beta2 of at least 0 and below 1", (beta1, beta2))
         self._require(eps > 0, "eps above 0", eps)
-        self.beta1, self.beta2, self.eps = beta1, beta2, eps
+        self.beta1, self.beta2, self.eps = float(beta1), float(beta2), float(eps)
 
     def update(self, lr: float) -> None:
         self.ops.adam(self.theta, self.grad, self.m, self.v, self.t, lr, self.beta1, self.beta2, self.eps)

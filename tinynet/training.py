@@ -15,11 +15,12 @@ from tqdm import tqdm
 from . import rng
 from .border import check_fit, rows_in, targets_in
 from .functions import Array, softmax
-from .history import History, Progress, Record
-from .layers import Softmax
+from .history import History, Record
+from .layers import Dense, Softmax
 from .losses import CrossEntropy, Loss, SoftmaxCrossEntropy
 from .network import Network
 from .optim import Optimizer
+from .progress import Progress
 
 EVALUATION_BATCH = 1000
 
@@ -53,7 +54,7 @@ def fit(
     validation  (x, t) to evaluate after each epoch
     callbacks   each is called with the Record of every epoch
     patience    stop after so many epochs without a lower validation loss, and put the best theta back
-    progress    True, False, a tqdm bar of your own, or None: a bar if stderr is a terminal
+    progress    True, False, a tqdm bar of your own, which fit closes, or None: a bar if stderr is a terminal
 
     Training goes on where the network stands: two calls of 2 epochs are one of 4, bit for bit. It ends, with a
     warning, once the loss is not finite. Raises ValueError or TypeError for bad input, before the first step.
@@ -64,7 +65,7 @@ def fit(
     held_out = _prepare(network, loss, *validation) if validation else None
     callbacks = list(callbacks)
     history, stopping = History(), _EarlyStopping(network, patience)
-    with Progress(progress, epochs * len(x)) as bar:
+    with Progress(progress, epochs * len(x)) as bar, stopping:
         for _ in range(epochs):
             record = _train_epoch(network, optimizer, loss, x, t, batch_size, bar)
             if held_out:
@@ -72,12 +73,11 @@ def fit(
                 record = replace(record, val_loss=val_loss, val_accuracy=val_accuracy)
             history.append(record)
             bar.show(record)
+            history.stopped = _not_finite(record) or stopping.reason(record)
             for callback in callbacks:
                 callback(record)
-            history.stopped = _not_finite(record) or stopping.reason(record)
             if history.stopped:
                 break
-    stopping.put_back()
     return history
 
 
@@ -119,6 +119,8 @@ def predict(network: Network, x: Any) -> np.ndarray:
     x, to_host = rows_in(network, x), network.backend.to_host
     batches = _batches(network, np.arange(len(x)), EVALUATION_BATCH, x)
     y = np.concatenate([to_host(network.forward(x_batch)) for (x_batch,) in batches])
+    if y.shape[-1] == 1:
+        raise ValueError("predict gives probabilities of classes, but this network has one output: use network.forward")
     return y if _ends_in_softmax(network) else softmax(y)
 
 
@@ -171,7 +173,11 @@ class _EarlyStopping:
         back = "" if self.theta is None else ", whose weights are back"
         return f"no lower validation loss since epoch {self.epoch}{back}"
 
-    def put_back(self) -> None:
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exception: object) -> None:
+        """However training ended, Ctrl-C too: the best weights are back."""
         if self.theta is not None:
             self.network.theta[...] = self.theta
 
@@ -197,6 +203,10 @@ def loss_for(network: Network, loss: Loss | None) -> Loss:
     usual = CrossEntropy if _ends_in_softmax(network) else SoftmaxCrossEntropy
     if isinstance(loss, SoftmaxCrossEntropy) and usual is CrossEntropy:
         raise ValueError("SoftmaxCrossEntropy takes logits, but the network ends in Softmax: use CrossEntropy")
+    if isinstance(loss, CrossEntropy) and isinstance(network[-1], Dense):
+        raise ValueError("CrossEntropy takes probabilities, but the network ends in Dense: use SoftmaxCrossEntropy")
+    if not isinstance(loss, Loss | None):
+        raise TypeError(f"loss must be a Loss, as SoftmaxCrossEntropy() is; got {loss!r}")
     loss = usual() if loss is None else loss
     loss.ops = network.backend.ops
     return loss

@@ -31,7 +31,7 @@ class Comparison:
 class GradientReport(list[Comparison]):
     """All comparisons, and `hints`: what looks wrong, with the names of the arrays where it does.
 
-    True if none failed and at least one was not skipped, so that `assert gradient_check(...)` is a test.
+    True if none failed and every array was tested at least once, so that `assert gradient_check(...)` is a test.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class GradientReport(list[Comparison]):
         self.hints: dict[str, list[str]] = {}
 
     def __bool__(self) -> bool:
-        return not self.failures and len(self.skipped) < len(self)
+        return not self.failures and not self.untested
 
     @property
     def failures(self) -> list[Comparison]:
@@ -50,13 +50,18 @@ class GradientReport(list[Comparison]):
         return [entry for entry in self if entry.verdict == "kink"]
 
     @property
+    def untested(self) -> set[str]:
+        """Names of the arrays whose every comparison was skipped."""
+        return {entry.name for entry in self} - {entry.name for entry in self if entry.verdict != "kink"}
+
+    @property
     def worst(self) -> Comparison | None:
         """The comparison with the largest relative error, kinks apart."""
         return max((e for e in self if e.verdict != "kink"), key=lambda e: e.error, default=None)
 
     def __repr__(self) -> str:
         counts = f"{len(self)} comparisons, {len(self.failures)} failed, {len(self.skipped)} skipped at a kink"
-        outcome = "passed" if self else "FAILED" if self.failures else "tested nothing"
+        outcome = "passed" if self else "FAILED" if self.failures else "tested nothing of " + ", ".join(self.untested)
         lines = [f"gradient check {outcome}: {counts}"]
         arrays = list(dict.fromkeys(entry.name for entry in self))
         for name in arrays:
