@@ -185,7 +185,12 @@ def parse_options() -> argparse.Namespace:
     )
     add("--data", type=Path, metavar="DIR", help="Kaggle's train.csv and test.csv, in place of the embedded MNIST")
     add("--out", type=Path, metavar="DIR", help=f"where everything is written ({OUT})")
-    add("--backend", choices=tn.backends(), default="numpy", help="whose functions compute (numpy)")
+    add(
+        "--backend",
+        choices=["auto", *tn.backends()],
+        default="auto",
+        help="whose functions compute (auto: the fastest)",
+    )
     add("--jobs", type=positive, default=SIDE_BY_SIDE, metavar="N", help=f"train N networks at once ({SIDE_BY_SIDE})")
     add("--retrain", action="store_true", help="train again what is saved already")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""What all tests share: random numbers, and for tests of training every backend in turn."""
 
 import os
 
@@ -8,8 +8,27 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import numpy as np
 import pytest
 
+import tinynet as tn
+
+ON_EVERY_BACKEND = {"test_layers", "test_losses", "test_network", "test_optim", "test_training", "test_gradcheck"}
+ON_EVERY_BACKEND |= {"test_parity", "test_files"}
+
 
 @pytest.fixture
 def draw() -> np.random.Generator:
     """The test's own random numbers, the same on every run."""
     return np.random.default_rng(20260101)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if metafunc.module.__name__ in ON_EVERY_BACKEND:
+        metafunc.fixturenames.append("default_backend")
+        metafunc.parametrize("default_backend", tn.backends(), indirect=True)
+
+
+@pytest.fixture
+def default_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The backend of every network for which the test names none."""
+    for function in (tn.Network.__init__, tn.mlp, tn.load, tn.resume):
+        monkeypatch.setitem(function.__kwdefaults__, "backend", request.param)
+    return request.param

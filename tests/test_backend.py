@@ -94,7 +94,7 @@ def test_a_module_in_kernels_is_a_backend(counting):
 
 @pytest.mark.parametrize("name", ["nunpy", "", "functions", None])
 def test_an_unknown_backend_is_refused_with_the_names_there_are(name, counting):
-    with pytest.raises(ValueError, match=r"backend takes one of numpy, .*counting.*; got ") as error:
+    with pytest.raises(ValueError, match=r"backend takes one of auto, numpy, .*counting.*; got ") as error:
         tn.backend(name)
     assert str(error.value).endswith(f"got {name!r}")
 

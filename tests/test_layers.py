@@ -99,6 +99,7 @@ def test_backward_replaces_the_gradient_of_the_step_before():
 
 @pytest.mark.parametrize("layer", [tn.Dense(2, 2), tn.ReLU(), tn.Softmax(), tn.Dropout(0.5)], ids=repr)
 def test_a_layer_belongs_to_one_network(layer):
+    layer = layer.unbound()
     tn.Network(layer)
     with pytest.raises(ValueError, match=r"is part of a network already .* make a new layer"):
         tn.Network(layer)

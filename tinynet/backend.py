@@ -20,6 +20,8 @@ import numpy as np
 from . import functions, kernels
 from .functions import Array
 
+FASTEST_FIRST = ("cupy", "numba")
+
 
 @dataclass(frozen=True)
 class Backend:
@@ -34,12 +36,15 @@ class Backend:
 
 
 def backend(name: str | Backend) -> Backend:
-    """The backend of that name; a `Backend` is returned as it is.
+    """The backend of that name; a `Backend` is returned as it is, and "auto" is the fastest that works here.
 
-    Raises ValueError, with the names there are, for one that this installation does not have.
+    Raises ValueError, with the names there are, for one that this installation does not have, and ImportError for
+    one whose library is missing.
     """
     if isinstance(name, Backend):
         return name
+    if name == "auto":
+        return _fastest()
     module = ModuleType("none") if name == "numpy" else _kernels(name)
     return Backend(
         name,
@@ -57,9 +62,18 @@ def backends() -> list[str]:
     return ["numpy", *(name for name in modules if not name.startswith("_"))]
 
 
+def _fastest() -> Backend:
+    for name in FASTEST_FIRST:
+        try:
+            return backend(name)
+        except (ValueError, ImportError):
+            continue
+    return backend("numpy")
+
+
 def _kernels(name: str) -> ModuleType:
     if name not in backends():
-        raise ValueError(f"backend takes one of {', '.join(backends())}; got {name!r}")
+        raise ValueError(f"backend takes one of auto, {', '.join(backends())}; got {name!r}")
     try:
         return importlib.import_module(f"tinynet.kernels.{name}")
     except ImportError as error:

@@ -162,7 +162,7 @@ def decay(theta: Array, rate: float) -> None:
 # --------------------------------------------------------------------------------------------- batches
 
 
-def gather(x: Array, index: Array, dtype: object) -> Array:
+def gather(x: Array, index: Array, dtype: Any) -> Array:
     """y_n = x[index_n] as dtype        x (rows, ...), index (N,) -> y (N, ...); uint8 is pixels: y = x (1/255)"""
     rows = x.take(index, axis=0)
     if rows.dtype == "uint8":
