@@ -1,0 +1,89 @@
+"""The eight networks in every framework: microseconds per training step, on the same work, in one interleaved run.
+
+    python benchmarks/frameworks.py                    every framework that is installed, five rounds   (ten minutes)
+    python benchmarks/frameworks.py --rounds 1         a quick look
+    python benchmarks/frameworks.py --peers "JAX epoch" "PyTorch"
+
+One epoch is 32,000 digits in float32, shuffled anew each time, with the recipe's batch, dropout and Adam. The first
+epoch, in which some compile, does not count. "matrix products" are the bare np.matmul calls of a step: the floor.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import pandas as pd
+from arena import RECIPES, Times, compare
+from peers import PEERS
+from report import ratio, write_section
+
+OURS = ["tinynet numba", "tinynet numpy"]
+FLOOR = "matrix products"
+
+
+def main() -> None:
+    options = parse_options()
+    names = list(dict.fromkeys([*OURS, FLOOR, *options.peers]))
+    times = {}
+    for name in options.models:
+        times[name] = compare(names, RECIPES[name], options.rows, options.rounds)
+        print(name, {peer: round(found.microseconds, 1) for peer, found in times[name].items()}, flush=True)
+    present = [name for name in names if name in next(iter(times.values()))]
+    absent = [name for name in names if name not in present]
+    text = "\n\n".join([microseconds(times, present), ratios(times, present), losses(times, present)])
+    write_section(
+        "frameworks.py: microseconds per training step",
+        f"{text}\n\nMedians of {options.rounds} epochs of {options.rows:,} digits each, all frameworks in turn."
+        + (f" Not installed: {', '.join(absent)}." if absent else ""),
+    )
+
+
+def microseconds(times: dict[str, dict[str, Times]], present: list[str]) -> str:
+    rows = [
+        {"network": name, **{peer: f"{found[peer].microseconds:,.1f}" for peer in present}}
+        for name, found in times.items()
+    ]
+    return markdown(rows)
+
+
+def ratios(times: dict[str, dict[str, Times]], present: list[str]) -> str:
+    """How many times faster each of ours is than each peer, network by network, with geometric means at the foot."""
+    peers = [name for name in present if name not in OURS]
+    rows = []
+    for ours in OURS:
+        columns = {name: [found[name].microseconds for found in times.values()] for name in [ours, *peers]}
+        for k, network in enumerate(times):
+            row = {peer: f"{columns[peer][k] / columns[ours][k]:.2f}" for peer in peers}
+            rows.append({"times as fast": f"{ours}, {network}", **row})
+        means = {peer: f"**{ratio(columns[ours], columns[peer]):.2f}**" for peer in peers}
+        rows.append({"times as fast": f"**{ours}, geometric mean**", **means})
+    return markdown(rows)
+
+
+def losses(times: dict[str, dict[str, Times]], present: list[str]) -> str:
+    """Mean training loss of the last epoch: nobody wins by not training."""
+    peers = [name for name in present if name != FLOOR]
+    rows = [
+        {f"loss, epoch {len(found[peers[0]].losses) + 1}": name, **{p: f"{found[p].losses[-1]:.3f}" for p in peers}}
+        for name, found in times.items()
+    ]
+    return markdown(rows)
+
+
+def markdown(rows: list[dict[str, str]]) -> str:
+    table = pd.DataFrame(rows)
+    alignment = ["left"] + ["right"] * (len(table.columns) - 1)
+    return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
+
+
+def parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--models", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="NAME")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=32_000, help="digits in an epoch")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""The contestants: for each framework, how it builds one of the networks and trains it for an epoch.
+
+Every function takes a Recipe, x (N, 784) uint8 and labels (N,), prepares the data as the framework's users would, and
+returns a function that trains for one epoch, in a new order, and gives the mean loss. All use float32, the recipe's
+batch and dropout, and Adam with Keras's defaults. Imports stand inside, since a peer may not be installed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Epoch = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Widths of the hidden layers, rows in a batch, dropout in front of each Dense."""
+
+    hidden: tuple[int, ...]
+    batch: int
+    dropout: tuple[float, ...] = ()
+
+    @property
+    def widths(self) -> list[int]:
+        return [784, *self.hidden, 10]
+
+    @property
+    def rates(self) -> list[float]:
+        return [*self.dropout, *[0.0] * (len(self.hidden) + 1 - len(self.dropout))]
+
+    @property
+    def threads(self) -> int | None:
+        """BLAS threads: one for small networks, in which a second one has nothing to do; else the library's choice."""
+        return 1 if max(self.hidden) < 100 else None
+
+
+def tinynet_numpy(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return _tinynet(recipe, x, labels, "numpy")
+
+
+def tinynet_numba(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return _tinynet(recipe, x, labels, "numba")
+
+
+def _tinynet(recipe: Recipe, x: np.ndarray, labels: np.ndarray, backend: str) -> Epoch:
+    from threadpoolctl import threadpool_limits
+
+    import tinynet as tn
+
+    threadpool_limits(recipe.threads)
+    network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, backend=backend)
+    optimizer = tn.Adam(network, eps=1e-7)
+    return lambda: tn.fit(network, optimizer, x, labels, epochs=1, batch_size=recipe.batch, progress=False)[0].loss
+
+
+def matrix_products(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """The floor: the np.matmul calls of every step, into arrays that are there already, and nothing else."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(recipe.threads)
+    steps, draw = -(-len(x) // recipe.batch), np.random.default_rng(0)
+    pairs = list(zip(recipe.widths, recipe.widths[1:], strict=False))
+    rows = [draw.random((recipe.batch, width), np.float32) for width in recipe.widths]
+    weights = [draw.random(pair, np.float32) for pair in pairs]
+    y = [np.empty_like(row) for row in rows]
+    dW = [np.empty_like(W) for W in weights]
+
+    def epoch() -> float:
+        for _ in range(steps):
+            for k, W in enumerate(weights):
+                np.matmul(rows[k], W, out=y[k + 1])
+            for k in reversed(range(len(weights))):
+                np.matmul(rows[k].T, rows[k + 1], out=dW[k])
+                if k:
+                    np.matmul(rows[k + 1], weights[k].T, out=y[k])
+        return float("nan")
+
+    return epoch
+
+
+def pytorch_one_thread(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """PyTorch as somebody sets it up who knows that its threads slow small networks down."""
+    import torch
+
+    if recipe.threads:
+        torch.set_num_threads(recipe.threads)
+    return pytorch_eager(recipe, x, labels)
+
+
+def pytorch_eager(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    layers: list[Any] = []
+    for D, M, rate in zip(recipe.widths, recipe.widths[1:], recipe.rates, strict=False):
+        linear = nn.Linear(D, M)
+        nn.init.xavier_uniform_(linear.weight)
+        nn.init.zeros_(linear.bias)
+        layers += [nn.Dropout(rate)] if rate else []
+        layers += [linear, nn.ReLU()]
+    model = nn.Sequential(*layers[:-1])
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7, fused=True)
+    images, targets = torch.tensor(x / np.float32(255)), torch.tensor(labels.astype(np.int64))
+
+    def epoch() -> float:
+        total = torch.zeros(())
+        for rows in torch.randperm(len(images)).split(recipe.batch):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(images[rows]), targets[rows])
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(rows)
+        return float(total) / len(images)
+
+    return epoch
+
+
+def jax_epoch(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """The whole epoch in one compiled lax.scan."""
+    import jax
+
+    start, step, images, targets = _jax_step(recipe, x, labels)
+
+    @jax.jit
+    def run(state: Any, order: Any) -> Any:
+        return jax.lax.scan(lambda state, rows: step(state, images[rows], targets[rows]), state, order)
+
+    return _jax_epoch(recipe, start, lambda state, order: run(state, order), len(x))
+
+
+def jax_step(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """A compiled step, called once a batch."""
+    import jax
+
+    start, step, images, targets = _jax_step(recipe, x, labels)
+    one = jax.jit(lambda state, rows: step(state, images[rows], targets[rows]), donate_argnums=0)
+
+    def run(state: Any, order: Any) -> Any:
+        losses = []
+        for rows in order:
+            state, loss = one(state, rows)
+            losses.append(loss)
+        return state, np.array(losses)
+
+    return _jax_epoch(recipe, start, run, len(x))
+
+
+def _jax_epoch(recipe: Recipe, state: Any, run: Callable[[Any, Any], Any], N: int) -> Epoch:
+    draw = np.random.default_rng(0)
+
+    def epoch() -> float:
+        nonlocal state
+        order = draw.permutation(N)[: N // recipe.batch * recipe.batch].astype(np.int32)
+        state, losses = run(state, order.reshape(-1, recipe.batch))
+        return float(np.mean(losses))
+
+    return epoch
+
+
+def _jax_step(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    images, targets = jnp.asarray(x / np.float32(255)), jnp.asarray(labels.astype(np.int32))
+    draw = np.random.default_rng(0)
+    parameters = []
+    for D, M in zip(recipe.widths, recipe.widths[1:], strict=False):
+        a = np.sqrt(6 / (D + M))
+        parameters.append((jnp.asarray(draw.uniform(-a, a, (D, M)), jnp.float32), jnp.zeros(M)))
+
+    def mean_loss(parameters: Any, key: Any, x: Any, t: Any) -> Any:
+        for k, ((W, b), rate) in enumerate(zip(parameters, recipe.rates, strict=True)):
+            if k:
+                x = jax.nn.relu(x)
+            if rate:
+                key, own = jax.random.split(key)
+                x = jnp.where(jax.random.bernoulli(own, 1 - rate, x.shape), x / (1 - rate), 0)
+            x = x @ W + b
+        return -jnp.take_along_axis(jax.nn.log_softmax(x), t[:, None], axis=1).mean()
+
+    def adam(p: Any, g: Any, m: Any, v: Any, t: Any) -> Any:
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        return p - 0.001 * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-7), m, v
+
+    def step(state: Any, x: Any, t: Any) -> Any:
+        parameters, m, v, count, key = state
+        key, own = jax.random.split(key)
+        loss, gradients = jax.value_and_grad(mean_loss)(parameters, own, x, t)
+        count = count + 1
+        moved = jax.tree.map(lambda *arrays: adam(*arrays, count), parameters, gradients, m, v)
+        parameters, m, v = jax.tree.transpose(jax.tree.structure(parameters), jax.tree.structure((0, 0, 0)), moved)
+        return (parameters, m, v, count, key), loss
+
+    zeros = jax.tree.map(jnp.zeros_like, parameters)
+    start = (parameters, zeros, jax.tree.map(jnp.zeros_like, parameters), jnp.float32(0), jax.random.key(0, impl="rbg"))
+    return start, step, images, targets
+
+
+def keras_fit(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    import keras
+
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((784,))])
+    for k, (M, rate) in enumerate(zip(recipe.widths[1:], recipe.rates, strict=True)):
+        if rate:
+            model.add(keras.layers.Dropout(rate))
+        model.add(keras.layers.Dense(M, activation="softmax" if k == len(recipe.hidden) else "relu"))
+    model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy")
+    images = x / np.float32(255)
+    return lambda: model.fit(images, labels, batch_size=recipe.batch, verbose=0).history["loss"][0]
+
+
+def scikit_learn(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """MLPClassifier, which has no dropout and spares itself that work."""
+    from sklearn.neural_network import MLPClassifier
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(recipe.threads)
+    warnings.filterwarnings("ignore")
+    model = MLPClassifier(recipe.hidden, alpha=0, batch_size=recipe.batch, epsilon=1e-7, random_state=0)
+    images = x / np.float32(255)
+
+    def epoch() -> float:
+        model.partial_fit(images, labels, classes=np.arange(10))
+        return float(model.loss_)
+
+    return epoch
+
+
+PEERS: dict[str, Callable[[Recipe, np.ndarray, np.ndarray], Epoch]] = {
+    "tinynet numba": tinynet_numba,
+    "tinynet numpy": tinynet_numpy,
+    "matrix products": matrix_products,
+    "JAX epoch": jax_epoch,
+    "JAX step": jax_step,
+    "PyTorch": pytorch_eager,
+    "PyTorch, 1 thread": pytorch_one_thread,
+    "Keras": keras_fit,
+    "scikit-learn": scikit_learn,
+}

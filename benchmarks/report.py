@@ -1,0 +1,50 @@
+"""RESULTS.md, a section a benchmark, with the machine and the versions that gave the figures."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import threadpoolctl
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+PACKAGES = ["numpy", "numba", "torch", "jax", "tensorflow-cpu", "keras", "scikit-learn"]
+
+
+def write_section(title: str, text: str) -> None:
+    """Puts a section into RESULTS.md in place of the one with that title, and prints it."""
+    section = f"## {title}\n\n{text.strip()}\n\n{machine()}\n"
+    print(section)
+    old = RESULTS.read_text() if RESULTS.exists() else "# Results\n\nEvery section is written by the script it names.\n"
+    kept = re.sub(rf"\n## {re.escape(title)}\n.*?(?=\n## |\Z)", "", old, flags=re.DOTALL)
+    RESULTS.write_text(f"{kept.rstrip()}\n\n{section}")
+
+
+def machine() -> str:
+    """One line: processor, cores, versions, BLAS."""
+    installed = {name: _version(name) for name in PACKAGES}
+    versions = ", ".join(f"{name} {version}" for name, version in installed.items() if version)
+    blas = next((f"{pool['internal_api']} {pool['version']}" for pool in threadpoolctl.threadpool_info()), "no BLAS found")
+    return f"*{os.cpu_count()} cores of {_processor()}, shared; Python {platform.python_version()}, {versions}, {blas}.*"
+
+
+def ratio(times: list[float], others: list[float]) -> float:
+    """Geometric mean of others / times: how many times faster."""
+    return float(np.exp(np.mean(np.log(np.array(others) / np.array(times)))))
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = re.findall(r"model name\s*: (.*)", info.read_text()) if info.exists() else []
+    return names[0] if names else platform.processor()
