@@ -136,16 +136,17 @@ def train(job: Job, position: int = 0) -> str:
     bar = tqdm(
         desc=f"{job.path.stem:>22}", position=position, leave=False, disable=None, unit=" digits", unit_scale=True
     )
-    history = tn.fit(
-        network,
-        tn.Adam(network, **job.adam),
-        digits.x_train,
-        digits.y_train,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch,
-        validation=(digits.x_val, digits.y_val),
-        progress=bar,
-    )
+    with threadpool_limits(1 if max(recipe.hidden) < 100 else None, "blas"):
+        history = tn.fit(
+            network,
+            tn.Adam(network, **job.adam),
+            digits.x_train,
+            digits.y_train,
+            epochs=recipe.epochs,
+            batch_size=recipe.batch,
+            validation=(digits.x_val, digits.y_val),
+            progress=bar,
+        )
     validation = tn.evaluate(network, digits.x_val, digits.y_val)
     network.notes = {
         "signature": job.signature,
