@@ -28,8 +28,12 @@ def machine() -> str:
     """One line: processor, cores, versions, BLAS."""
     installed = {name: _version(name) for name in PACKAGES}
     versions = ", ".join(f"{name} {version}" for name, version in installed.items() if version)
-    blas = next((f"{pool['internal_api']} {pool['version']}" for pool in threadpoolctl.threadpool_info()), "no BLAS found")
-    return f"*{os.cpu_count()} cores of {_processor()}, shared; Python {platform.python_version()}, {versions}, {blas}.*"
+    blas = next(
+        (f"{pool['internal_api']} {pool['version']}" for pool in threadpoolctl.threadpool_info()), "no BLAS found"
+    )
+    return (
+        f"*{os.cpu_count()} cores of {_processor()}, shared; Python {platform.python_version()}, {versions}, {blas}.*"
+    )
 
 
 def ratio(times: list[float], others: list[float]) -> float:

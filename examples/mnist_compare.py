@@ -102,22 +102,23 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
 
 
 def summary_table(runs: list[Run]) -> pd.DataFrame:
-    """A row a network, beside the blog's figures; over several seeds mean and standard deviation."""
+    """A row a network, beside the blog's figures; of several seeds, mean and standard deviation of those that worked."""
     groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
     return pd.DataFrame([table_row(name, group) for name, group in groups.items()])
 
 
 def table_row(name: str, runs: list[Run]) -> dict[str, str]:
     recipe = runs[0].job.recipe
+    sound = [run for run in runs if run.validation.accuracy >= FAILED] or runs
     row = {
         "network": name,
         "parameters": f"{runs[0].network.theta.size:,}",
-        "train acc": spread([run.train.accuracy for run in runs]),
-        "val loss": spread([run.validation.loss for run in runs]),
+        "train acc": spread([run.train.accuracy for run in sound]),
+        "val loss": spread([run.validation.loss for run in sound]),
         "blog loss": f"{recipe.blog_loss:.4f}",
-        "val acc": spread([run.validation.accuracy for run in runs]),
+        "val acc": spread([run.validation.accuracy for run in sound]),
         "blog acc": f"{recipe.blog_accuracy:.4f}",
-        "dead ReLUs": f"{np.mean([run.dead for run in runs]):g} of {sum(recipe.hidden)}",
+        "dead ReLUs": f"{round(np.mean([run.dead for run in sound]), 1):g} of {sum(recipe.hidden)}",
         "seconds": f"{np.mean([run.seconds for run in runs]):.1f}",
         "samples/s": f"{np.mean([run.samples_per_second for run in runs]):,.0f}",
     }
