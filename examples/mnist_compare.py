@@ -102,7 +102,7 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
 
 
 def summary_table(runs: list[Run]) -> pd.DataFrame:
-    """A row a network, beside the blog's figures; of several seeds, mean and standard deviation of those that worked."""
+    """A row a network beside the blog's figures; of several seeds, mean and deviation of the runs that worked."""
     groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
     return pd.DataFrame([table_row(name, group) for name, group in groups.items()])
 
