@@ -12,10 +12,9 @@ from __future__ import annotations
 
 import argparse
 
-import pandas as pd
 from arena import RECIPES, Times, compare
 from peers import PEERS
-from report import ratio, write_section
+from report import markdown, ratio, write_section
 
 OURS = ["tinynet numba", "tinynet numpy"]
 FLOOR = "matrix products"
@@ -68,12 +67,6 @@ def losses(times: dict[str, dict[str, Times]], present: list[str]) -> str:
         for name, found in times.items()
     ]
     return markdown(rows)
-
-
-def markdown(rows: list[dict[str, str]]) -> str:
-    table = pd.DataFrame(rows)
-    alignment = ["left"] + ["right"] * (len(table.columns) - 1)
-    return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
 
 
 def parse_options() -> argparse.Namespace:

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import threadpoolctl
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -34,6 +35,13 @@ def machine() -> str:
     return (
         f"*{os.cpu_count()} cores of {_processor()}, shared; Python {platform.python_version()}, {versions}, {blas}.*"
     )
+
+
+def markdown(rows: list[dict[str, str]]) -> str:
+    """A table, its first column to the left and the others to the right."""
+    table = pd.DataFrame(rows)
+    alignment = ["left"] + ["right"] * (len(table.columns) - 1)
+    return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
 
 
 def ratio(times: list[float], others: list[float]) -> float:

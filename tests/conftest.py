@@ -10,8 +10,8 @@ import pytest
 
 import tinynet as tn
 
-ON_EVERY_BACKEND = {"test_layers", "test_losses", "test_network", "test_optim", "test_training", "test_gradcheck"}
-ON_EVERY_BACKEND |= {"test_parity", "test_files"}
+TRAINING = ("layers", "losses", "network", "optim", "training", "gradcheck", "parity")
+ON_EVERY_BACKEND = {f"test_{name}" for name in TRAINING}
 
 
 @pytest.fixture

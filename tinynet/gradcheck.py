@@ -206,9 +206,9 @@ def _closes_in(errors: list[float]) -> bool:
 
 def _zeros_named(comparisons: list[Comparison]) -> list[Comparison]:
     """The same, but with the verdict "zero" if all of an array's numbers are zero on both sides."""
-    if any(entry.analytic or abs(entry.numeric) > 1e-9 for entry in comparisons):
-        return comparisons
-    return [replace(entry, verdict="zero") for entry in comparisons]
+    if all(abs(entry.analytic) <= 1e-9 and abs(entry.numeric) <= 1e-9 for entry in comparisons):
+        return [replace(entry, verdict="zero") for entry in comparisons]
+    return comparisons
 
 
 def _forward(network: Network, x: Array) -> Array:

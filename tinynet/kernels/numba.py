@@ -130,24 +130,6 @@ def _softmax_cross_entropy(z, t, p, loss):
     loss[()] = total / z.shape[0]
 
 
-def softmax_cross_entropy_backward(p: Array, t: Array) -> Array:
-    return (
-        _difference(p, t, p.dtype.type(1 / p.shape[-2]))
-        if p.ndim == 2
-        else functions.softmax_cross_entropy_backward(p, t)
-    )
-
-
-@_jit
-def _difference(p, t, scale):
-    dz = np.empty(p.shape, p.dtype)
-    for n in range(p.shape[0]):
-        p_row, t_row, dz_row = p[n], t[n], dz[n]
-        for k in range(p_row.size):
-            dz_row[k] = (p_row[k] - t_row[k]) * scale
-    return dz
-
-
 def count_correct(z: Array, t: Array) -> Array:
     return _count_correct(z, t) if z.ndim == 2 else functions.count_correct(z, t)
 
@@ -224,7 +206,7 @@ def _compile() -> None:
         y = relu(dense(x, W, b))
         dropout(x, 0.5, (1, 2))
         _, p = softmax_cross_entropy(y, y)
-        dense_backward_parameters(relu_backward(softmax_cross_entropy_backward(p, y), y), x, W.copy(), b.copy())
+        dense_backward_parameters(relu_backward(p, y), x, W.copy(), b.copy())
         count_correct(y, y)
         adam(vector.copy(), vector, vector.copy(), vector.copy(), 1, 0.1, 0.9, 0.999, 1e-8)
         sgd(vector.copy(), vector, vector.copy(), 0.1, 0.9, True)
