@@ -121,11 +121,11 @@ def _header(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
     return header
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _write(path: Path, arrays: dict[str, Any]) -> None:
     part = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
     try:
         with open(part, "xb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
+            np.savez(file, **arrays)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
@@ -198,7 +198,6 @@ def _parsed(path: Path, content: np.ndarray) -> dict[str, Any]:
     _require(isinstance(header, dict) and header.get("format") == FORMAT, path, f"not a {FORMAT}")
     version = header.get("version")
     _require(version == VERSION, path, f"its format is version {version!r}; this tinynet reads {VERSION}")
-    header.setdefault("optimizer", {})
     kinds = {"layers": list, "dtype": str, "seed": int, "epoch": int, "notes": dict, "optimizer": dict}
     _check_kinds(path, header, kinds)
     _require(header["dtype"] in ("float32", "float64"), path, f"dtype must be a float, is {header['dtype']!r}")
