@@ -44,7 +44,7 @@ def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
     t = _on_host(network, t)
     N, K = len(like), network.forward(first_row(network, like)).shape[-1]
     if loss.classifies and t.ndim == 1:
-        t = _one_hot(t, N, K)
+        return network.backend.to_device(_one_hot(t, N, K, network.dtype))
     if t.shape != (N, K):
         forms = f"({N},) of labels or ({N}, {K}) of rows" if loss.classifies else f"({N}, {K})"
         raise ValueError(f"{type(loss).__name__} takes targets {forms}, got {t.shape}")
@@ -101,7 +101,7 @@ def _moved(network: Network, name: str, array: np.ndarray) -> Array:
     return network.backend.to_device(array)
 
 
-def _one_hot(labels: np.ndarray, N: int, K: int) -> np.ndarray:
+def _one_hot(labels: np.ndarray, N: int, K: int, dtype: np.dtype) -> np.ndarray:
     if len(labels) != N:
         raise ValueError(f"x has {N} rows, but t has {len(labels)} labels")
     if labels.dtype.kind not in "iu":
@@ -109,7 +109,7 @@ def _one_hot(labels: np.ndarray, N: int, K: int) -> np.ndarray:
     wrong = np.flatnonzero((labels < 0) | (labels >= K))
     if wrong.size:
         raise ValueError(f"labels must lie in 0 .. {K - 1}, got {labels[wrong[0]]} in row {wrong[0]}")
-    return np.eye(K, dtype=np.float32)[labels]
+    return np.eye(K, dtype=dtype)[labels]
 
 
 def _distributions(t: np.ndarray) -> np.ndarray:

@@ -23,7 +23,8 @@ class Network:
     All parameters stand in one vector `theta`, all gradients in another, `grad`; `layer.W` and `layer.dW` are
     windows into them. `seed` decides first weights, shuffles and dropout masks; `dtype` is "float32" (to train) or
     "float64" (to check); `epoch` counts the epochs trained so far; `notes` is a dictionary that travels with the
-    file, as JSON gives it back. Raises ValueError where the widths of neighbours differ or a layer belongs to a network already.
+    file, as JSON gives it back. Raises ValueError where the widths of neighbours differ or a layer belongs to a
+    network already.
     """
 
     def __init__(self, *layers: Layer, seed: int = 0, dtype: str = "float32", backend: str | Backend = "numpy") -> None:

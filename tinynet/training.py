@@ -134,7 +134,7 @@ def _batches(network: Network, order: np.ndarray, size: int, *arrays: Array) -> 
     index, gather = network.backend.to_device(order), network.backend.ops.gather
     for start in range(0, len(order), size):
         rows = index[start : start + size]
-        yield tuple(gather(array, rows, network.dtype) for array in arrays)
+        yield tuple([gather(array, rows, network.dtype) for array in arrays])
 
 
 class _Totals:
