@@ -80,6 +80,8 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
 
     table = markdown(summary_table(runs))
     print(f"\n{table}\n")
+    if any(run.job.recipe.epochs != NETWORKS[run.name].epochs for run in runs):
+        print(f"Trained for {runs[0].job.recipe.epochs} epochs, where the blog's networks had 20 or 25.")
     (out / "results.md").write_text(f"{table}\n")
     csv_rows(runs).to_csv(out / "results.csv", index=False)
     submission = pd.DataFrame({"ImageId": range(1, len(unseen) + 1), "Label": unseen})
@@ -175,7 +177,9 @@ def markdown(table: pd.DataFrame) -> str:
 
 
 def parse_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     add = parser.add_argument
     add("--models", nargs="+", choices=NETWORKS, metavar="NAME", help=f"only these networks; of {', '.join(NETWORKS)}")
     add("--epochs", type=positive, metavar="N", help="epochs for every network, in place of the blog's 20 or 25")

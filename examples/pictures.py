@@ -15,6 +15,7 @@ import tinynet as tn
 
 def curves(runs: list[Run], columns: int = 4) -> Figure:
     """Loss and accuracy per epoch, training and validation, one above the other for each network."""
+    columns = min(columns, len(runs))
     bands = -(-len(runs) // columns)
     figure = Figure(figsize=(3.6 * columns, 5.2 * bands), layout="constrained", dpi=110)
     for band, half in enumerate(np.atleast_1d(figure.subfigures(bands, 1))):
@@ -110,14 +111,18 @@ def predictions(run: Run, images: np.ndarray, said: np.ndarray, rows: int = 20, 
         axes.text(x + cell / 2, y + top, f"{k}:{said[k]}", ha="center", va="bottom", fontsize=8)
     _digit(axes, page)
     axes.axis("off")
-    axes.set_title(f"{run.name} on digits without labels, index:prediction")
+    axes.set_title(f"{run.name} on digits whose labels it never saw, index:prediction")
     return figure
 
 
 def _curve(axes: Axes, run: Run, field: str) -> None:
     epochs = [record["epoch"] for record in run.history]
-    axes.plot(epochs, [record[field] for record in run.history], "--", color="tab:orange", label="training, running")
+    axes.plot(
+        epochs, [record[field] for record in run.history], "--", color="tab:orange", label="training, with dropout"
+    )
     axes.plot(epochs, [record[f"val_{field}"] for record in run.history], color="tab:blue", label="validation")
+    axes.set_xlim(0, epochs[-1] + 0.5)
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
 
 

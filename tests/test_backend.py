@@ -34,9 +34,9 @@ def softmax_cross_entropy(z, t):
     return functions.softmax_cross_entropy(z, t)
 
 
-def adam(theta, grad, m, v, t, lr, beta1, beta2, eps):
+def adam(theta, grad, m, v, step, lr, beta1, beta2, eps):
     calls.append("adam")
-    return functions.adam(theta, grad, m, v, t, lr, beta1, beta2, eps)
+    return functions.adam(theta, grad, m, v, step, lr, beta1, beta2, eps)
 
 
 def to_device(array):

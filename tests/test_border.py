@@ -32,7 +32,7 @@ DOORS = {
     "gradient_check": lambda net, x, t, loss: tn.gradient_check(net, x, t, loss),
 }
 WRONG_ROWS = {
-    "a single row": (ROWS[0], ValueError, r"x must be \(N, D\) .* got \(4,\); x\.reshape\(len\(x\), -1\) makes rows"),
+    "a single row": (ROWS[0], ValueError, r"x must be \(N, D\) .* got \(4,\); x\[None\] makes one row of it"),
     "images": (np.zeros((N, 2, 2)), ValueError, r"x must be \(N, D\) with at least one row, got \(6, 2, 2\)"),
     "a number": (1.0, ValueError, r"x must be \(N, D\) with at least one row, got \(\)"),
     "no row": (ROWS[:0], ValueError, r"x must be \(N, D\) with at least one row, got \(0, 4\)"),

@@ -211,11 +211,15 @@ TWICE = tn.Dense(2, 2)
             ValueError,
             "Dense(5, 2) takes x (N, 5), but the layer before gives (N, 3)",
         ),
-        (lambda: tn.Network(), TypeError, "Network takes layers, at least one, each a tinynet Layer; got ()"),
+        (
+            lambda: tn.Network(),
+            TypeError,
+            "Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got none",
+        ),
         (
             lambda: tn.Network([tn.Dense(4, 3)]),
             TypeError,
-            "Network takes layers, at least one, each a tinynet Layer; got ([Dense(4, 3)],)",
+            "Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got [Dense(4, 3)]",
         ),
         (
             lambda: tn.Network(TWICE, TWICE),

@@ -1,7 +1,7 @@
 """tinynet: neural networks from scratch on NumPy.
 
-In reading order: functions, layers, losses, network, optim, training, gradcheck; then rng, backend, border,
-history, files and data.
+In reading order: functions, layers, losses, network, optim, training, with examples/training_loop.py beside it; then
+gradcheck and verdicts, rng and backend, border, history and progress, files and data; kernels last or never.
 """
 
 from . import data, functions

@@ -11,7 +11,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -28,11 +28,11 @@ class Backend:
     """Arrays of one kind (`xp`), the way there and back, and the functions that serve them (`ops`)."""
 
     name: str
-    xp: Any
-    ops: SimpleNamespace
-    to_device: Callable[[np.ndarray], Array]
-    to_host: Callable[[Array], np.ndarray]
-    synchronize: Callable[[], None]
+    xp: Any = field(repr=False)
+    ops: SimpleNamespace = field(repr=False)
+    to_device: Callable[[np.ndarray], Array] = field(repr=False)
+    to_host: Callable[[Array], np.ndarray] = field(repr=False)
+    synchronize: Callable[[], None] = field(repr=False)
 
 
 def backend(name: str | Backend) -> Backend:

@@ -22,7 +22,8 @@ def rows_in(network: Network, x: Any) -> Array:
     """
     x = _on_host(network, x)
     if x.ndim != 2 or len(x) == 0:
-        raise ValueError(f"x must be (N, D) with at least one row, got {x.shape}; x.reshape(len(x), -1) makes rows")
+        cure = "x[None] makes one row of it" if x.ndim == 1 else "x.reshape(len(x), -1) makes rows"
+        raise ValueError(f"x must be (N, D) with at least one row, got {x.shape}; {cure}")
     if network.inputs not in (None, x.shape[1]):
         raise ValueError(f"the network takes x (N, {network.inputs}), got {x.shape}")
     if x.dtype == np.uint8:

@@ -141,17 +141,17 @@ def sgd(theta: Array, grad: Array, velocity: Array, lr: float, momentum: float, 
 
 
 def adam(
-    theta: Array, grad: Array, m: Array, v: Array, t: int, lr: float, beta1: float, beta2: float, eps: float
+    theta: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float
 ) -> None:
     """theta <- theta - lr m^ / (sqrt(v^) + eps)        theta, m and v are changed in place
 
-    m <- beta1 m + (1 - beta1) g        m^ = m / (1 - beta1^t)
-    v <- beta2 v + (1 - beta2) g^2      v^ = v / (1 - beta2^t)        Kingma and Ba 2015, Algorithm 1
+    m <- beta1 m + (1 - beta1) g        m^ = m / (1 - beta1^step)
+    v <- beta2 v + (1 - beta2) g^2      v^ = v / (1 - beta2^step)        Kingma and Ba 2015, Algorithm 1
     """
     m += (1 - beta1) * (grad - m)
     v += (1 - beta2) * (grad * grad - v)
-    root = v.__array_namespace__().sqrt(v / (1 - beta2**t)) + eps
-    theta -= m * (lr / (1 - beta1**t)) / root
+    root = v.__array_namespace__().sqrt(v / (1 - beta2**step)) + eps
+    theta -= m * (lr / (1 - beta1**step)) / root
 
 
 def decay(theta: Array, rate: float) -> None:

@@ -49,9 +49,17 @@ class History(list[Record]):
         figure = Figure(figsize=(10, 4), layout="constrained")
         epochs = [record.epoch for record in self]
         for axes, field in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-            axes.plot(epochs, [getattr(record, field) for record in self], "--", label="training, running mean")
+            axes.plot(
+                epochs,
+                [getattr(record, field) for record in self],
+                "--",
+                color="tab:orange",
+                label="training, running mean",
+            )
             if self and self[0].val_loss is not None:
-                axes.plot(epochs, [getattr(record, f"val_{field}") for record in self], label="validation")
+                axes.plot(
+                    epochs, [getattr(record, f"val_{field}") for record in self], color="tab:blue", label="validation"
+                )
             axes.set(xlabel="epoch", ylabel=field)
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)

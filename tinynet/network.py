@@ -120,9 +120,10 @@ class Network:
     def _check_input(self, x: Array) -> None:
         if not isinstance(x, self.backend.xp.ndarray) or x.dtype != self.dtype:
             got = f"{getattr(x, 'dtype', '')} {type(x).__name__}".strip()
+            cure = f"x.astype({self.dtype.name!r}){' / 255' if got.startswith('uint8') else ''}"
             raise TypeError(
                 f"this network takes a {self.dtype} array of backend {self.backend.name!r}, got {got}; "
-                f"x.astype({self.dtype.name!r}) makes one (fit, evaluate and predict do it themselves)"
+                f"{cure} makes one (fit, evaluate and predict do it themselves)"
             )
 
 
@@ -165,8 +166,10 @@ def _first_theta(layers: Sequence[Layer], seed: int) -> np.ndarray:
 
 
 def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
-    if not layers or not all(isinstance(layer, Layer) for layer in layers):
-        raise TypeError(f"Network takes layers, at least one, each a tinynet Layer; got {layers}")
+    strangers = [layer for layer in layers if not isinstance(layer, Layer)]
+    if strangers or not layers:
+        got = f"{strangers[0]!r}" if strangers else "none"
+        raise TypeError(f"Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got {got}")
     if len(set(map(id, layers))) < len(layers):
         raise ValueError("Network takes each layer once; the same one is there twice, and has one memory")
     for layer in layers:

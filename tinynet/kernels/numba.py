@@ -152,16 +152,16 @@ def sgd(theta: Array, grad: Array, velocity: Array, lr: float, momentum: float, 
 
 
 def adam(
-    theta: Array, grad: Array, m: Array, v: Array, t: int, lr: float, beta1: float, beta2: float, eps: float
+    theta: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float
 ) -> None:
     number = theta.dtype.type
-    root = (1 - beta2**t) ** 0.5
+    root = (1 - beta2**step) ** 0.5
     _adam(
         theta,
         grad,
         m,
         v,
-        number(lr / (1 - beta1**t) * root),
+        number(lr / (1 - beta1**step) * root),
         number(beta1),
         number(beta2),
         number(eps * root),
