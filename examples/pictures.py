@@ -118,7 +118,7 @@ def predictions(run: Run, images: np.ndarray, said: np.ndarray, rows: int = 20, 
 def _curve(axes: Axes, run: Run, field: str) -> None:
     epochs = [record["epoch"] for record in run.history]
     axes.plot(
-        epochs, [record[field] for record in run.history], "--", color="tab:orange", label="training, with dropout"
+        epochs, [record[field] for record in run.history], "--", color="tab:orange", label="training, running mean"
     )
     axes.plot(epochs, [record[f"val_{field}"] for record in run.history], color="tab:blue", label="validation")
     axes.set_xlim(0, epochs[-1] + 0.5)
