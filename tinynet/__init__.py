@@ -1,7 +1,7 @@
 """tinynet: neural networks from scratch on NumPy.
 
 In reading order: functions, layers, losses, network, optim, training, with examples/training_loop.py beside it; then
-gradcheck and verdicts, rng and backend, border, history and progress, files and data; kernels last or never.
+gradcheck and verdicts, layer, rng and backend, border, history and progress, files and data; kernels last or never.
 """
 
 from . import data, functions
@@ -14,7 +14,8 @@ from .gradcheck import (
     gradient_check_loss,
 )
 from .history import History, Record
-from .layers import Dense, Dropout, Layer, ReLU, Softmax
+from .layer import Layer
+from .layers import Dense, Dropout, ReLU, Softmax
 from .losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
 from .optim import SGD, Adam, Optimizer, constant, cosine, step_decay, warm_up

@@ -20,7 +20,8 @@ import numpy as np
 
 from .backend import Backend
 from .backend import backend as get_backend
-from .layers import Dense, Dropout, Layer, ReLU, Softmax
+from .layer import Layer
+from .layers import Dense, Dropout, ReLU, Softmax
 from .network import Network
 from .optim import SGD, Adam, Optimizer
 

@@ -18,7 +18,7 @@ from . import rng
 from .backend import Backend, backend
 from .border import rows_in, targets_in
 from .functions import Array
-from .layers import Layer
+from .layer import Layer
 from .losses import Loss
 from .network import Network
 from .training import loss_for

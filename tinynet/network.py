@@ -14,7 +14,8 @@ from . import rng
 from .backend import Backend
 from .backend import backend as get_backend
 from .functions import Array
-from .layers import Dense, Dropout, Layer, ReLU
+from .layer import Layer
+from .layers import Dense, Dropout, ReLU
 
 
 class Network:
