@@ -147,17 +147,17 @@ def train(job: Job, position: int = 0) -> str:
             validation=(digits.x_val, digits.y_val),
             progress=bar,
         )
-    validation = tn.evaluate(network, digits.x_val, digits.y_val)
+    last = history[-1]
     network.notes = {
         "signature": job.signature,
         "history": [asdict(record) for record in history],
         "train": tn.evaluate(network, digits.x_train, digits.y_train),
-        "validation": validation,
+        "validation": [last.val_loss, last.val_accuracy],
         "dead": dead_units(network, digits.x_val),
     }
     tn.save(network, job.path)
     seconds = sum(record.seconds for record in history)
-    return f"{job.path.stem:>28}   validation accuracy {validation.accuracy:.4f}   {seconds:5.1f} s"
+    return f"{job.path.stem:>28}   validation accuracy {last.val_accuracy:.4f}   {seconds:5.1f} s"
 
 
 def dead_units(network: tn.Network, pixels: np.ndarray) -> int:

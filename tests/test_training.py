@@ -564,5 +564,12 @@ def test_best_weights_are_back_even_when_a_callback_raises(draw):
 def test_a_replaced_parameter_is_refused():
     net = network()
     net[0].W = np.zeros_like(net[0].W)
-    with pytest.raises(ValueError, match=r"\.W was replaced and is cut off from theta"):
+    with pytest.raises(ValueError, match=r"\.W was replaced and is cut off from the network's vectors"):
+        tn.fit(net, tn.Adam(net), X, T, epochs=1)
+
+
+def test_a_replaced_gradient_is_refused():
+    net = network()
+    net[0].dW = np.zeros_like(net[0].dW)
+    with pytest.raises(ValueError, match=r"\.dW was replaced"):
         tn.fit(net, tn.Adam(net), X, T, epochs=1)

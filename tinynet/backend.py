@@ -45,7 +45,7 @@ def backend(name: str | Backend) -> Backend:
         return name
     if name == "auto":
         return _fastest()
-    module = ModuleType("none") if name == "numpy" else _kernels(name)
+    module = None if name == "numpy" else _kernels(name)
     return Backend(
         name,
         getattr(module, "xp", np),
@@ -80,7 +80,7 @@ def _kernels(name: str) -> ModuleType:
         raise ImportError(f"backend {name!r} needs a library: {error}; README.md says which extra brings it") from error
 
 
-def _overrides(module: ModuleType) -> dict[str, Callable[..., Any]]:
+def _overrides(module: ModuleType | None) -> dict[str, Callable[..., Any]]:
     return {name: getattr(module, name) for name in FUNCTIONS if hasattr(module, name)}
 
 

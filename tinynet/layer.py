@@ -80,19 +80,20 @@ class Layer:
             setattr(self, name, theta[start:stop].reshape(shape))
             setattr(self, "d" + name, grad[start:stop].reshape(shape))
             start = stop
-        self.windows = {name: getattr(self, name) for name in self.shapes()}
+        self.windows = {name: getattr(self, name) for name in self._window_names()}
 
     def check_windows(self) -> None:
-        """ValueError if a parameter is no longer the window into theta that it was."""
+        """ValueError if a parameter or its gradient is no longer the window that it was."""
         for name, window in self.windows.items():
             if getattr(self, name) is not window:
-                raise ValueError(f"{self}.{name} was replaced and is cut off from theta; write {name}[...] = instead")
+                raise ValueError(
+                    f"{self}.{name} was replaced and is cut off from the network's vectors; write {name}[...] = instead"
+                )
 
     def unbound(self) -> Layer:
         """A copy that is part of no network yet."""
         twin = copy.copy(self)
-        windows = [prefix + name for name in self.shapes() for prefix in ("", "d")]
-        for name in ("ops", "stream", "windows", "memory", *windows):
+        for name in ("ops", "stream", "windows", "memory", *self._window_names()):
             vars(twin).pop(name, None)
         return copy.deepcopy(twin)
 
@@ -100,6 +101,9 @@ class Layer:
     def is_bound(self) -> bool:
         """Whether the layer is part of a network."""
         return "ops" in vars(self)
+
+    def _window_names(self) -> list[str]:
+        return [prefix + name for name in self.shapes() for prefix in ("", "d")]
 
     def __getattr__(self, name: str) -> Any:
         reason = "" if self.is_bound else "; it is part of no network yet: tn.Network(layer)"

@@ -58,7 +58,7 @@ class Network:
         return None
 
     def check_windows(self) -> None:
-        """ValueError if any layer's parameter is no longer a window into theta."""
+        """ValueError if any layer's parameter or gradient is no longer a window into theta or grad."""
         for layer in self.layers:
             layer.check_windows()
 
@@ -182,6 +182,11 @@ def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
         raise ValueError(f"Network takes a whole number of at least 0 as seed; got {seed!r}")
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise ValueError(f"Network takes dtype 'float32' or 'float64'; got {dtype!r}")
+    _check_widths(layers)
+
+
+def _check_widths(layers: Sequence[Layer]) -> None:
+    """Every layer refuses, in `outputs`, a width that it cannot take."""
     width = None
     for layer in layers:
         width = layer.outputs(width)

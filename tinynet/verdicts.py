@@ -61,7 +61,9 @@ class GradientReport(list[Comparison]):
 
     def __repr__(self) -> str:
         counts = f"{len(self)} comparisons, {len(self.failures)} failed, {len(self.skipped)} skipped at a kink"
-        outcome = "passed" if self else "FAILED" if self.failures else "tested nothing of " + ", ".join(self.untested)
+        outcome = (
+            "passed" if self else "FAILED" if self.failures else "tested nothing of " + ", ".join(sorted(self.untested))
+        )
         lines = [f"gradient check {outcome}: {counts}"]
         arrays = list(dict.fromkeys(entry.name for entry in self))
         for name in arrays:
