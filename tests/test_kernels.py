@@ -150,3 +150,94 @@ def test_training_follows_the_plain_backend(draw, backend):
         net = tn.mlp(8, [16, 8], 3, dropout=[0.1, 0.2], backend=name)
         losses.append([record.loss for record in tn.fit(net, tn.Adam(net), x, t, epochs=5)])
     np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
+# ------------------------------------------------------------------------------------ whole training steps
+
+SCHEDULE = tn.warm_up(tn.cosine(0.02, steps=9), steps=4)
+OPTIMIZERS = {
+    "Adam": lambda net: tn.Adam(net, 0.01),
+    "Adam, scheduled, with decay": lambda net: tn.Adam(net, SCHEDULE, beta1=0.8, eps=1e-6, weight_decay=0.1),
+    "SGD": lambda net: tn.SGD(net, 0.1),
+    "SGD, Nesterov, with decay": lambda net: tn.SGD(net, SCHEDULE, momentum=0.9, nesterov=True, weight_decay=0.1),
+}
+
+
+class Ours(tn.ReLU):
+    """A layer whose forward may be anything."""
+
+
+def stepped(backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, pixels=False, **options):
+    """All that training one epoch leaves behind: totals, vectors, counters; and how often it yielded."""
+    x = draw.integers(0, 256, (rows, D)).astype(np.uint8) if pixels else draw.normal(size=(rows, D)).astype("float32")
+    t = draw.dirichlet(np.ones(K), rows).astype("float32")
+    t[::3] = np.eye(K, dtype="float32")[draw.integers(0, K, len(t[::3]))]
+    net = tn.mlp(D, hidden, K, seed=3, backend=backend, **options)
+    rule = OPTIMIZERS[optimizer](net)
+    steps = net.backend.train_steps or tn.training.train_steps
+    loss = tn.SoftmaxCrossEntropy(net.backend.ops)
+    yields = list(steps(net, rule, loss, x, t, draw.permutation(rows), batch))
+    totals = [sum(float(part[k]) for part in yields) for k in range(3)]
+    slots = [getattr(rule, name) for name in rule.slots]
+    counters = [layer.counter for layer in net]
+    return [totals, net.theta, net.grad, *slots, counters, [rule.t]], len(yields)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("hidden", "options"),
+    [
+        ([], {}),
+        ([12, 8], {"pixels": True}),
+        ([1, 2, 3], {"D": 1, "K": 2, "batch": 1}),
+        ([5, 6, 7, 9], {"D": 17, "batch": 13, "dropout": [0.0, 0.3]}),
+        ([16, 10], {"D": 33, "batch": 64, "dropout": [0.1, 0.25, 0.5], "pixels": True}),
+    ],
+    ids=str,
+)
+def test_steps_compiled_as_a_whole_equal_the_plain_ones(hidden, options, optimizer):
+    (plain, _), (compiled, yields) = (
+        stepped(name, np.random.default_rng(5), hidden, optimizer, **options) for name in ("numpy", "numba")
+    )
+    assert yields == 1
+    for found, expected in zip(compiled, plain, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: [tn.Dense(6, 5), Ours(), tn.Dense(5, 3)],
+        lambda: [tn.Dense(6, 5), tn.Dense(5, 3)],
+        lambda: [tn.Dense(6, 5), tn.ReLU(), tn.Dense(5, 3), tn.Dropout(0.5)],
+        lambda: [tn.Dense(6, 500), tn.ReLU(), tn.Dense(500, 3)],
+    ],
+    ids=["a layer of one's own", "no ReLU between", "dropout last", "wide"],
+)
+def test_networks_of_another_form_take_the_plain_steps(draw, layers):
+    x, t = draw.normal(size=(20, 6)).astype("float32"), draw.integers(0, 3, 20)
+    thetas = []
+    for backend in ("numpy", "numba"):
+        net = tn.Network(*layers(), backend=backend)
+        tn.fit(net, tn.Adam(net), x, t, epochs=2, batch_size=8)
+        thetas.append(net.theta)
+    np.testing.assert_allclose(*thetas, rtol=1e-3, atol=1e-5)
+
+
+def test_compiled_steps_return_to_python_often_and_go_on_exactly(draw):
+    x, t = draw.normal(size=(10_000, 3)).astype("float32"), np.eye(2, dtype="float32")[draw.integers(0, 2, 10_000)]
+    net = tn.mlp(3, [4], 2, backend="numba")
+    rule = tn.Adam(net)
+    rows = [
+        part[0] for part in net.backend.train_steps(net, rule, tn.SoftmaxCrossEntropy(), x, t, np.arange(10_000), 7)
+    ]
+    assert sum(rows) == 10_000
+    assert len(rows) == 3
+    assert rule.t == -(-10_000 // 7)
+
+
+def test_a_nan_in_the_rows_reaches_the_loss_of_compiled_steps():
+    net = tn.mlp(3, [4], 2, backend="numba")
+    x, t = np.full((8, 3), np.nan, np.float32), np.full((8, 2), 0.5, np.float32)
+    ((_, loss, _),) = net.backend.train_steps(net, tn.Adam(net), tn.SoftmaxCrossEntropy(), x, t, np.arange(8), 4)
+    assert np.isnan(loss)

@@ -33,6 +33,7 @@ class Backend:
     to_device: Callable[[np.ndarray], Array] = field(repr=False)
     to_host: Callable[[Array], np.ndarray] = field(repr=False)
     synchronize: Callable[[], None] = field(repr=False)
+    train_steps: Callable[..., Any] | None = field(repr=False, default=None)
 
 
 def backend(name: str | Backend) -> Backend:
@@ -53,6 +54,7 @@ def backend(name: str | Backend) -> Backend:
         getattr(module, "to_device", np.asarray),
         getattr(module, "to_host", np.asarray),
         getattr(module, "synchronize", lambda: None),
+        getattr(module, "train_steps", None),
     )
 
 

@@ -36,7 +36,11 @@ class Optimizer:
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
-        return float(self.lr(self.t) if callable(self.lr) else self.lr)
+        return self.rates(1)[0]
+
+    def rates(self, steps: int) -> list[float]:
+        """The learning rates of the next steps."""
+        return [float(self.lr(self.t + k) if callable(self.lr) else self.lr) for k in range(steps)]
 
     def step(self) -> None:
         """Moves theta once, by grad."""

@@ -87,14 +87,27 @@ def _train_epoch(
     start, lr, totals = time.perf_counter(), optimizer.rate, _Totals(network, loss)
     order = rng.generator(network.seed, "shuffle", network.epoch).permutation(len(x))
     network.epoch += 1
-    for x_batch, t_batch in _batches(network, order, batch_size, x, t):
-        z = network.forward(x_batch, train=True)
-        totals.add(loss.forward(z, t_batch), z, t_batch)
-        network.backward(loss.backward())
-        optimizer.step()
-        if bar.is_due(len(x_batch)):
+    steps = network.backend.train_steps or train_steps
+    for rows, summed_loss, correct in steps(network, optimizer, loss, x, t, order, batch_size):
+        totals.add(rows, summed_loss, correct)
+        if bar.is_due(rows):
             bar.show(Record(network.epoch, *totals.means()))
     return Record(network.epoch, *totals.means(), seconds=time.perf_counter() - start, rows=len(x), lr=lr)
+
+
+def train_steps(
+    network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
+) -> Iterator[tuple[int, Array, Array]]:
+    """All there is to training: one step for every `batch_size` rows of x[order] and t[order].
+
+    Yields how many rows were taken, their summed loss and their right answers. A backend may hold a faster version.
+    """
+    for x_batch, t_batch in _batches(network, order, batch_size, x, t):
+        z = network.forward(x_batch, train=True)
+        batch_loss = loss.forward(z, t_batch)
+        network.backward(loss.backward())
+        optimizer.step()
+        yield len(z), batch_loss * len(z), network.backend.ops.count_correct(z, t_batch)
 
 
 def evaluate(network: Network, x: Any, t: Any, loss: Loss | None = None) -> Evaluation:
@@ -107,7 +120,7 @@ def _evaluate(network: Network, loss: Loss, x: Array, t: Array) -> Evaluation:
     totals = _Totals(network, loss)
     for x_batch, t_batch in _batches(network, np.arange(len(x)), EVALUATION_BATCH, x, t):
         z = network.forward(x_batch)
-        totals.add(loss.forward(z, t_batch), z, t_batch)
+        totals.add(len(z), loss.forward(z, t_batch) * len(z), network.backend.ops.count_correct(z, t_batch))
     return totals.means()
 
 
@@ -144,10 +157,10 @@ class _Totals:
         self.backend, self.classifies = network.backend, loss.classifies
         self.rows, self.loss, self.correct = 0, 0, 0
 
-    def add(self, loss: Array, z: Array, t: Array) -> None:
-        self.rows += len(z)
-        self.loss += loss * len(z)
-        self.correct += self.backend.ops.count_correct(z, t)
+    def add(self, rows: int, summed_loss: Array, correct: Array) -> None:
+        self.rows += rows
+        self.loss += summed_loss
+        self.correct += correct
 
     def means(self) -> Evaluation:
         totals = self.backend.to_host(self.backend.xp.stack([self.loss, self.correct]))

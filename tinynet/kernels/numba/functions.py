@@ -12,12 +12,12 @@ from typing import Any
 import numba
 import numpy as np
 
-from .. import functions
-from ..functions import Array
+from ... import functions
+from ...functions import Array
 
-_jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
+jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
 
-_TINY = 1e-30
+TINY = 1e-30
 """Moments below this count as 0: denormal numbers slow a processor down by half and move no weight."""
 
 
@@ -29,7 +29,7 @@ def dense(x: Array, W: Array, b: Array) -> Array:
     return y
 
 
-@_jit
+@jit
 def _add_to_rows(y, b):
     bias = b[0]
     for n in range(y.shape[0]):
@@ -45,7 +45,7 @@ def dense_backward_parameters(dy: Array, x: Array, dW: Array, db: Array) -> None
     _sum_rows(dy, db)
 
 
-@_jit
+@jit
 def _sum_rows(dy, db):
     total = db[0]
     total[:] = 0
@@ -59,7 +59,7 @@ def relu(x: Array) -> Array:
     return _relu(x) if x.ndim == 2 else functions.relu(x)
 
 
-@_jit
+@jit
 def _relu(x):
     y = np.empty(x.shape, x.dtype)
     zero = x.dtype.type(0)
@@ -74,7 +74,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
     return _relu_backward(dy, y) if dy.ndim == 2 else functions.relu_backward(dy, y)
 
 
-@_jit
+@jit
 def _relu_backward(dy, y):
     dx = np.empty(dy.shape, dy.dtype)
     zero = dy.dtype.type(0)
@@ -92,16 +92,21 @@ def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
     return y, mask
 
 
-@_jit
+@jit
 def _dropout(x, y, mask, key, threshold, scale):
-    word = np.uint32
     for k in range(x.size):
-        bits = word(k) ^ key[0]
-        bits = word((bits ^ (bits >> word(16))) * word(0x7FEB352D) + key[1])
-        bits = word((bits ^ (bits >> word(15))) * word(0x846CA68B))
-        bits ^= bits >> word(16)
-        mask[k] = scale * (bits >= threshold)
+        mask[k] = scale * (random_bits(k, key) >= threshold)
         y[k] = x[k] * mask[k]
+
+
+@jit
+def random_bits(k, key):
+    """`rng.random_bits` at position k."""
+    word = np.uint32
+    bits = word(k) ^ key[0]
+    bits = word((bits ^ (bits >> word(16))) * word(0x7FEB352D) + key[1])
+    bits = word((bits ^ (bits >> word(15))) * word(0x846CA68B))
+    return bits ^ (bits >> word(16))
 
 
 def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
@@ -112,7 +117,7 @@ def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
     return loss, p
 
 
-@_jit
+@jit
 def _softmax_cross_entropy(z, t, p, loss):
     total = 0.0
     for n in range(z.shape[0]):
@@ -134,7 +139,7 @@ def count_correct(z: Array, t: Array) -> Array:
     return _count_correct(z, t) if z.ndim == 2 else functions.count_correct(z, t)
 
 
-@_jit
+@jit
 def _count_correct(z, t):
     correct = 0
     for n in range(z.shape[0]):
@@ -142,7 +147,7 @@ def _count_correct(z, t):
     return correct
 
 
-@_jit
+@jit
 def sgd(theta: Array, grad: Array, velocity: Array, lr: float, momentum: float, nesterov: bool) -> None:
     number = theta.dtype.type
     step, mu = number(lr), number(momentum)
@@ -156,7 +161,7 @@ def adam(
 ) -> None:
     number = theta.dtype.type
     root = (1 - beta2**step) ** 0.5
-    _adam(
+    adam_loop(
         theta,
         grad,
         m,
@@ -165,12 +170,12 @@ def adam(
         number(beta1),
         number(beta2),
         number(eps * root),
-        number(_TINY),
+        number(TINY),
     )
 
 
-@_jit
-def _adam(theta, grad, m, v, lr, beta1, beta2, eps, tiny):
+@jit
+def adam_loop(theta, grad, m, v, lr, beta1, beta2, eps, tiny):
     one, zero = theta.dtype.type(1), theta.dtype.type(0)
     for k in range(theta.size):
         g = grad[k]
@@ -191,7 +196,7 @@ def gather(x: Array, index: Array, dtype: Any) -> Array:
     return y
 
 
-@_jit
+@jit
 def _gather(x, index, y, scale):
     for n in range(index.size):
         x_row, y_row = x[index[n]], y[n]
