@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import tinynet as tn
+from tinynet.blas import faster_environment
 
 _slot = 0
 """The line of the terminal on which this process draws its bar."""
@@ -123,7 +124,7 @@ def is_saved(job: Job) -> bool:
 
 
 def load(job: Job) -> Run:
-    network = tn.load(job.path, backend=job.backend)
+    network = tn.load(job.path)
     notes = network.notes
     train, validation = tn.Evaluation(*notes["train"]), tn.Evaluation(*notes["validation"])
     return Run(job, network, notes["history"], train, validation, notes["dead"])
@@ -131,7 +132,8 @@ def load(job: Job) -> Run:
 
 def train(job: Job, position: int = 0) -> str:
     """Trains one network, saves it with its history, and says in a line how it went."""
-    digits, recipe = read_digits(job.data), job.recipe
+    x_train, y_train, *validation = _digits_to_train(job.data)
+    recipe = job.recipe
     network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, seed=job.seed, backend=job.backend)
     bar = tqdm(
         desc=f"{job.path.stem:>22}", position=position, leave=False, disable=None, unit=" digits", unit_scale=True
@@ -140,20 +142,20 @@ def train(job: Job, position: int = 0) -> str:
         history = tn.fit(
             network,
             tn.Adam(network, **job.adam),
-            digits.x_train,
-            digits.y_train,
+            x_train,
+            y_train,
             epochs=recipe.epochs,
             batch_size=recipe.batch,
-            validation=(digits.x_val, digits.y_val),
+            validation=validation,
             progress=bar,
         )
     last = history[-1]
     network.notes = {
         "signature": job.signature,
         "history": [asdict(record) for record in history],
-        "train": tn.evaluate(network, digits.x_train, digits.y_train),
+        "train": tn.evaluate(network, x_train, y_train),
         "validation": [last.val_loss, last.val_accuracy],
-        "dead": dead_units(network, digits.x_val),
+        "dead": dead_units(network, validation[0]),
     }
     tn.save(network, job.path)
     seconds = sum(record.seconds for record in history)
@@ -162,22 +164,30 @@ def train(job: Job, position: int = 0) -> str:
 
 def dead_units(network: tn.Network, pixels: np.ndarray) -> int:
     """How many ReLUs give 0 for every digit: they pass no gradient, and never come back."""
-    backend = network.backend
-    y = backend.ops.gather(backend.to_device(pixels), backend.to_device(np.arange(len(pixels))), network.dtype)
-    dead = 0
-    for layer in network:
-        y = layer.forward(y)
-        dead += int((y.max(axis=0) == 0).sum()) if isinstance(layer, tn.ReLU) else 0
-    return dead
+    twin = network.copy(backend="numpy")
+    alive = [np.False_] * len(twin)
+    for rows in np.array_split(pixels, 10):
+        y = rows.astype(np.float32) / 255
+        for k, layer in enumerate(twin):
+            y = layer.forward(y)
+            alive[k] |= y.any(axis=0)
+    return sum(int((~alive[k]).sum()) for k, layer in enumerate(twin) if isinstance(layer, tn.ReLU))
 
 
-@functools.cache
 def read_digits(folder: Path | None) -> tn.data.Split:
     return tn.data.kaggle(folder) if folder else tn.data.mnist_split()
 
 
+@functools.cache
+def _digits_to_train(folder: Path | None) -> tuple[np.ndarray, ...]:
+    """Rows and labels to train and to validate, without the unseen ones, kept for this process's next network."""
+    return read_digits(folder)[:4]
+
+
 def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
+    os.environ |= faster_environment()
     context = multiprocessing.get_context("spawn")
+    _compile_once(context, jobs[0].backend)
     slots, lock = context.Queue(), context.RLock()
     tqdm.set_lock(lock)
     for slot in range(side_by_side):
@@ -191,6 +201,13 @@ def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
             for process in multiprocessing.active_children():
                 process.terminate()
             raise
+
+
+def _compile_once(context: Any, backend: str) -> None:
+    """Kernels are compiled and cached on disk before all processes ask for them at the same time."""
+    process = context.Process(target=tn.backend, args=(backend,))
+    process.start()
+    process.join()
 
 
 def _set_up_process(slots: Any, lock: Any) -> None:

@@ -18,8 +18,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-import pictures
 from jobs import Job, Recipe, Run, read_digits, run_all
 
 import tinynet as tn
@@ -39,7 +37,6 @@ NETWORKS = {  # widths of the hidden layers, epochs, batch; the blog's validatio
 ADAM = {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7}
 QUICK_NETWORKS, QUICK_EPOCHS = ["12x8x10", "24x12x6x10", "48x24x10"], 3
 FIRST_SEED = 1
-FAILED = 0.85  # below this validation accuracy a run has lost a digit or more: the ReLUs of a narrow layer died
 SIDE_BY_SIDE = 2  # networks that train at once, each in a process with one BLAS thread
 OUT = Path("runs/mnist_compare")
 
@@ -58,7 +55,7 @@ def main() -> int:
         options.out.mkdir(parents=True, exist_ok=True)
         runs = run_all(jobs, options.jobs, options.retrain)
         if own_digits:
-            print(answers(runs, options.image, np.stack(own_digits)))
+            print(answers(runs, options.image, own_digits))
         else:
             compare(runs, digits, options.out)
     except tn.ModelFileError as error:
@@ -74,18 +71,20 @@ def main() -> int:
 
 def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
     """Prints the table, writes tables, pictures and the submission to `out`, and says how the best does unseen."""
+    import pictures  # here, because the processes that train import this file too, and need neither of them
+    import tables
+
     best = max(runs, key=lambda run: run.validation.accuracy)
     one_each = [run for run in runs if run.job.seed == FIRST_SEED]
     unseen = tn.predict_classes(best.network, digits.x_test)
 
-    table = markdown(summary_table(runs))
+    table = tables.markdown(tables.summary(runs))
     print(f"\n{table}\n")
     if any(run.job.recipe.epochs != NETWORKS[run.name].epochs for run in runs):
         print(f"Trained for {runs[0].job.recipe.epochs} epochs, where the blog's networks had 20 or 25.")
     (out / "results.md").write_text(f"{table}\n")
-    csv_rows(runs).to_csv(out / "results.csv", index=False)
-    submission = pd.DataFrame({"ImageId": range(1, len(unseen) + 1), "Label": unseen})
-    submission.to_csv(out / "submission.csv", index=False)
+    tables.plain_numbers(runs).to_csv(out / "results.csv", index=False)
+    tables.submission(unseen).to_csv(out / "submission.csv", index=False)
     pictures.curves(one_each).savefig(out / "curves.png")
     pictures.confusion(best, digits).savefig(out / "confusion.png")
     pictures.mistakes(best, one_each, digits).savefig(out / "mistakes.png")
@@ -100,77 +99,11 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
         )
 
 
-# --------------------------------------------------------------------------------------------- tables
+def answers(runs: list[Run], paths: list[Path], images: list[np.ndarray]) -> str:
+    """What each network sees in each picture, as a table."""
+    import tables
 
-
-def summary_table(runs: list[Run]) -> pd.DataFrame:
-    """A row a network beside the blog's figures; of several seeds, mean and deviation of the runs that worked."""
-    groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
-    return pd.DataFrame([table_row(name, group) for name, group in groups.items()])
-
-
-def table_row(name: str, runs: list[Run]) -> dict[str, str]:
-    recipe = runs[0].job.recipe
-    sound = [run for run in runs if run.validation.accuracy >= FAILED] or runs
-    row = {
-        "network": name,
-        "parameters": f"{runs[0].network.theta.size:,}",
-        "train acc": spread([run.train.accuracy for run in sound]),
-        "val loss": spread([run.validation.loss for run in sound]),
-        "blog loss": f"{recipe.blog_loss:.4f}",
-        "val acc": spread([run.validation.accuracy for run in sound]),
-        "blog acc": f"{recipe.blog_accuracy:.4f}",
-        "dead ReLUs": f"{round(np.mean([run.dead for run in sound]), 1):g} of {sum(recipe.hidden)}",
-        "seconds": f"{np.mean([run.seconds for run in runs]):.1f}",
-        "samples/s": f"{np.mean([run.samples_per_second for run in runs]):,.0f}",
-    }
-    failed = sum(run.validation.accuracy < FAILED for run in runs)
-    return row | ({"failed runs": f"{failed} of {len(runs)}"} if len(runs) > 1 else {})
-
-
-def spread(values: list[float]) -> str:
-    if len(values) == 1:
-        return f"{values[0]:.4f}"
-    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
-
-
-def csv_rows(runs: list[Run]) -> pd.DataFrame:
-    """A row a run, in plain numbers."""
-    rows = [
-        {
-            "network": run.name,
-            "seed": run.job.seed,
-            "parameters": run.network.theta.size,
-            "epochs": len(run.history),
-            "train_loss": run.train.loss,
-            "train_accuracy": run.train.accuracy,
-            "validation_loss": run.validation.loss,
-            "validation_accuracy": run.validation.accuracy,
-            "blog_loss": run.job.recipe.blog_loss,
-            "blog_accuracy": run.job.recipe.blog_accuracy,
-            "dead_relus": run.dead,
-            "seconds": round(run.seconds, 3),
-            "samples_per_second": round(run.samples_per_second),
-        }
-        for run in runs
-    ]
-    return pd.DataFrame(rows)
-
-
-def answers(runs: list[Run], paths: list[Path], images: np.ndarray) -> str:
-    """A row a network, a column a picture: the digit it sees, and how probable it finds it."""
-    columns = {"network": [run.job.path.stem for run in runs]}
-    x = images.reshape(len(images), -1)
-    p = np.stack([tn.predict(run.network, x) for run in runs])
-    for k, path in enumerate(paths):
-        columns[path.name] = [f"{row.argmax()} ({row.max():.0%})" for row in p[:, k]]
-    return markdown(pd.DataFrame(columns))
-
-
-def markdown(table: pd.DataFrame) -> str:
-    """The table as it stands, the first column to the left and the others to the right."""
-    alignment = ["left"] + ["right"] * (len(table.columns) - 1)
-    return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
+    return tables.markdown(tables.answers(runs, paths, np.stack(images)))
 
 
 # -------------------------------------------------------------------------------------------- options

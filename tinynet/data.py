@@ -55,11 +55,15 @@ def mnist_split(seed: int = 0) -> Split:
 
     The last 28,000 play Kaggle's unlabelled set: y_test may judge a finished model, never choose one.
     """
-    digits = mnist()
-    x = np.concatenate([digits.x_train, digits.x_test]).reshape(70_000, 784)
-    y = np.concatenate([digits.y_train, digits.y_test])
+    x, y = _all_digits()
     train, val, test = np.split(rng.generator(seed, "split").permutation(70_000), [32_000, 42_000])
     return Split(x[train], y[train], x[val], y[val], x[test], y[test])
+
+
+def _all_digits() -> tuple[np.ndarray, np.ndarray]:
+    digits = mnist()
+    x = np.concatenate([digits.x_train, digits.x_test]).reshape(70_000, 784)
+    return x, np.concatenate([digits.y_train, digits.y_test])
 
 
 def kaggle(folder: str | Path) -> Split:

@@ -420,7 +420,8 @@ def _softmax_cross_entropy(z, t, dz, columns):
     K, N = z.shape
     top, top_t, total = columns[0, :N], columns[1, :N], columns[2, :N]
     answer, truth = np.zeros(N, np.int32), np.zeros(N, np.int32)
-    top[:], top_t[:], total[:] = z[0], t[0], 0
+    for n in range(N):
+        top[n], top_t[n], total[n] = z[0, n], t[0, n], 0
     for k in range(1, K):
         z_k, t_k = z[k], t[k]
         for n in range(N):

@@ -1,0 +1,88 @@
+"""The tables of the comparison, each a pandas DataFrame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jobs import Run
+
+import tinynet as tn
+
+FAILED = 0.85  # below this validation accuracy a run has lost a digit or more: the ReLUs of a narrow layer died
+
+
+def summary(runs: list[Run]) -> pd.DataFrame:
+    """A row a network beside the blog's figures; of several seeds, mean and deviation of the runs that worked."""
+    groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
+    return pd.DataFrame([table_row(name, group) for name, group in groups.items()])
+
+
+def table_row(name: str, runs: list[Run]) -> dict[str, str]:
+    recipe = runs[0].job.recipe
+    sound = [run for run in runs if run.validation.accuracy >= FAILED] or runs
+    row = {
+        "network": name,
+        "parameters": f"{runs[0].network.theta.size:,}",
+        "train acc": spread([run.train.accuracy for run in sound]),
+        "val loss": spread([run.validation.loss for run in sound]),
+        "blog loss": f"{recipe.blog_loss:.4f}",
+        "val acc": spread([run.validation.accuracy for run in sound]),
+        "blog acc": f"{recipe.blog_accuracy:.4f}",
+        "dead ReLUs": f"{round(np.mean([run.dead for run in sound]), 1):g} of {sum(recipe.hidden)}",
+        "seconds": f"{np.mean([run.seconds for run in runs]):.1f}",
+        "samples/s": f"{np.mean([run.samples_per_second for run in runs]):,.0f}",
+    }
+    failed = sum(run.validation.accuracy < FAILED for run in runs)
+    return row | ({"failed runs": f"{failed} of {len(runs)}"} if len(runs) > 1 else {})
+
+
+def spread(values: list[float]) -> str:
+    if len(values) == 1:
+        return f"{values[0]:.4f}"
+    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
+
+
+def plain_numbers(runs: list[Run]) -> pd.DataFrame:
+    """A row a run, in plain numbers."""
+    rows = [
+        {
+            "network": run.name,
+            "seed": run.job.seed,
+            "parameters": run.network.theta.size,
+            "epochs": len(run.history),
+            "train_loss": run.train.loss,
+            "train_accuracy": run.train.accuracy,
+            "validation_loss": run.validation.loss,
+            "validation_accuracy": run.validation.accuracy,
+            "blog_loss": run.job.recipe.blog_loss,
+            "blog_accuracy": run.job.recipe.blog_accuracy,
+            "dead_relus": run.dead,
+            "seconds": round(run.seconds, 3),
+            "samples_per_second": round(run.samples_per_second),
+        }
+        for run in runs
+    ]
+    return pd.DataFrame(rows)
+
+
+def submission(labels: np.ndarray) -> pd.DataFrame:
+    """Kaggle's form: a row a digit, counted from 1."""
+    return pd.DataFrame({"ImageId": range(1, len(labels) + 1), "Label": labels})
+
+
+def answers(runs: list[Run], paths: list[Path], images: np.ndarray) -> pd.DataFrame:
+    """A row a network, a column a picture: the digit it sees, and how probable it finds it."""
+    columns = {"network": [run.job.path.stem for run in runs]}
+    x = images.reshape(len(images), -1)
+    p = np.stack([tn.predict(run.network, x) for run in runs])
+    for k, path in enumerate(paths):
+        columns[path.name] = [f"{row.argmax()} ({row.max():.0%})" for row in p[:, k]]
+    return pd.DataFrame(columns)
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """The table as it stands, the first column to the left and the others to the right."""
+    alignment = ["left"] + ["right"] * (len(table.columns) - 1)
+    return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
