@@ -32,6 +32,8 @@ def machine() -> str:
     blas = next(
         (f"{pool['internal_api']} {pool['version']}" for pool in threadpoolctl.threadpool_info()), "no BLAS found"
     )
+    if kernels := os.environ.get("OPENBLAS_CORETYPE"):
+        blas += f", OPENBLAS_CORETYPE={kernels}"
     return (
         f"*{os.cpu_count()} cores of {_processor()}, shared; Python {platform.python_version()}, {versions}, {blas}.*"
     )

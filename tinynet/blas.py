@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,10 @@ def faster_environment() -> dict[str, str]:
 
     OpenBLAS knows processors by their model. One that is newer than itself passes for a Haswell of 2013, and its
     AVX-512 lies idle; OPENBLAS_CORETYPE names the kernels to use instead. It is read when NumPy is first imported.
-    Says nothing where threadpoolctl is not installed.
+    Empty too where it is set already, or threadpoolctl is not installed.
     """
+    if "OPENBLAS_CORETYPE" in os.environ:
+        return {}
     found = np.show_config(mode="dicts")["SIMD Extensions"]["found"]
     takes_it_for_older = any(library.get("architecture") in ("Haswell", "Zen") for library in libraries())
     return {"OPENBLAS_CORETYPE": "SkylakeX"} if takes_it_for_older and AVX512.intersection(found) else {}

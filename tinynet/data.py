@@ -1,7 +1,7 @@
 """Arrays in: the embedded MNIST, Kaggle's CSV files, a picture of one digit."""
 
 import csv
-import importlib.resources
+import importlib
 import math
 import warnings
 from collections.abc import Iterator
@@ -45,8 +45,7 @@ class Split(NamedTuple):
 
 def mnist() -> Mnist:
     """MNIST as its authors split it, from this package: 60,000 digits to train, 10,000 to test."""
-    archive = importlib.resources.files("tinynet") / "mnist" / "mnist.npz"
-    with archive.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+    with np.load(Path(__file__).parent / "mnist" / "mnist.npz", allow_pickle=False) as arrays:
         return Mnist(**arrays)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from .history import Record
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class Progress:
@@ -17,7 +18,7 @@ class Progress:
     """
 
     def __init__(self, wanted: tqdm[Any] | bool | None, rows: int) -> None:
-        self.bar = wanted if isinstance(wanted, tqdm) else _bar(wanted)
+        self.bar = _bar(wanted)
         self.bar.reset(total=rows)
         self.waiting, self.next = 0, 0.0
 
@@ -42,6 +43,10 @@ class Progress:
         self.bar.close()
 
 
-def _bar(wanted: bool | None) -> tqdm[Any]:
+def _bar(wanted: tqdm[Any] | bool | None) -> tqdm[Any]:
     """A bar, or a silent one where it is not wanted, or stderr is no terminal and nobody has said."""
+    from tqdm import tqdm  # a quarter of the time that importing tinynet took, and only training needs it
+
+    if isinstance(wanted, tqdm):
+        return wanted
     return tqdm(disable=None if wanted is None else not wanted, unit=" rows", unit_scale=True)

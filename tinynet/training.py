@@ -7,10 +7,9 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from . import rng
 from .border import check_fit, rows_in, targets_in
@@ -21,6 +20,9 @@ from .losses import CrossEntropy, Loss, SoftmaxCrossEntropy
 from .network import Network
 from .optim import Optimizer
 from .progress import Progress
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 EVALUATION_BATCH = 1000
 
