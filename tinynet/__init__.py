@@ -1,7 +1,8 @@
 """tinynet: neural networks from scratch on NumPy.
 
 In reading order: functions, layers, losses, network, optim, training, with examples/training_loop.py beside it; then
-gradcheck and verdicts, layer, rng and backend, border, history and progress, files and data; kernels last or never.
+gradcheck and verdicts, layer, rng and backend, border, history and progress, files and data; report, and
+kernels last or never.
 """
 
 from . import data, functions
@@ -19,6 +20,7 @@ from .layers import Dense, Dropout, ReLU, Softmax
 from .losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
 from .optim import SGD, Adam, Optimizer, constant, cosine, step_decay, warm_up
+from .report import Run, report
 from .training import Evaluation, evaluate, fit, predict, predict_classes
 from .verdicts import Comparison, GradientReport
 
@@ -61,6 +63,8 @@ __all__ = [
     "load",
     "resume",
     "ModelFileError",
+    "Run",
+    "report",
     "Backend",
     "backend",
     "backends",

@@ -1,0 +1,58 @@
+"""One HTML file to look at: networks compared, their mistakes, a pad on which each of them reads your digit.
+
+facts.py finds what there is to show, weights.py packs the networks, backprop.py follows one step of training, page.py
+writes the file. The page is page.html.j2 with style.css and the JavaScript of script/, all of it inside the one file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..history import Record
+from ..network import Network
+from ..training import Evaluation
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained network, as `report` takes it. Runs of the same name are one network from several seeds.
+
+    history  the records that `fit` returned
+    train    what `evaluate` says on the training data; without it the last epoch's running means stand in the table
+    figures  further columns of the table, by name, as {"blog accuracy": 0.9314}
+    """
+
+    name: str
+    network: Network
+    history: Sequence[Record]
+    train: Evaluation | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+def report(
+    runs: Sequence[Run],
+    path: str | os.PathLike[str],
+    *,
+    title: str = "Networks compared",
+    validation: tuple[Any, Any] | None = None,
+) -> Path:
+    """Writes one self-contained HTML file about trained classifiers, and returns its path.
+
+    runs        one or more, all with the same number of inputs and of classes
+    validation  (x, labels), as `fit` takes them, on which the networks are compared; if none is given, the 10,000 of
+                `tn.data.mnist_split()`. Pictures and the drawing pad need rows of 28 x 28 pixels, uint8 or 0 to 1;
+                for other data the page leaves them out and says so
+
+    The file appears whole or not at all. Raises TypeError or ValueError for what cannot be compared, before any work,
+    and ImportError without jinja2. Needs the extra `examples`.
+    """
+    from . import facts, page  # here, so that `import tinynet` stays quick
+
+    checked, x, labels = facts.checked(runs, validation)
+    target = page.checked(path)
+    page.write(facts.collect(checked, x, labels, title), target)
+    return target

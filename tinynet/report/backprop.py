@@ -1,0 +1,105 @@
+"""One step of training on one row, made by the network's own layers, with every number that passes through."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import functions
+from ..layer import Layer
+from ..layers import Dense, Dropout, ReLU, Softmax
+from ..losses import CrossEntropy, Loss, SoftmaxCrossEntropy
+from ..network import Network
+from ..optim import SGD
+from ..training import loss_for
+
+MAPS: dict[type, list[str]] = {  # functions.py: the map, then its backwards
+    Dense: ["dense", "dense_backward", "dense_backward_parameters"],
+    ReLU: ["relu", "relu_backward"],
+    Softmax: ["softmax", "softmax_backward"],
+    Dropout: ["dropout", "dropout_backward"],
+    SoftmaxCrossEntropy: ["softmax_cross_entropy", "softmax_cross_entropy_backward"],
+    CrossEntropy: ["cross_entropy", "cross_entropy_backward"],
+}
+LARGEST_MATRIX = 40_000
+LEARNING_RATE = 0.01
+
+
+def trace(network: Network, x: np.ndarray, label: int, classes: int) -> dict[str, Any]:
+    """Forward, loss, backward and one step of SGD, in float64, with x (1, D) as the only row of the batch."""
+    twin = network.copy(dtype="float64", backend="numpy")
+    t = np.eye(classes)[[label]]
+    outputs = [x]
+    for layer in twin:
+        outputs.append(layer.forward(outputs[-1], train=True))
+    loss = loss_for(twin, None)
+    value = float(loss.forward(outputs[-1], t))
+    dz = loss.backward()
+    gradients = [dz]
+    for layer in reversed(twin.layers):
+        gradients.insert(0, layer.backward(gradients[0]))
+    steps = [
+        _step(layer, y, dx, dy)
+        for layer, y, dx, dy in zip(twin, outputs[1:], gradients[:-1], gradients[1:], strict=True)
+    ]
+    p = loss.recall()[0]
+    return {
+        "label": label,
+        "x": numbers(x),
+        "dx": numbers(gradients[0]),
+        "steps": steps,
+        "loss": {
+            "name": f"{type(loss).__name__}",
+            "formulas": formulas(loss),
+            "value": value,
+            "p": numbers(p),
+            "t": numbers(t),
+            "dz": numbers(dz),
+        },
+        "update": _update(twin, loss, x, t),
+    }
+
+
+def _step(layer: Layer, y: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> dict[str, Any]:
+    step = {
+        "name": f"{layer}",
+        "kind": type(layer).__name__,
+        "formulas": formulas(layer),
+        "y": numbers(y),
+        "dy": numbers(dy),
+        "dx": numbers(dx),
+    }
+    if isinstance(layer, Dense) and layer.size <= LARGEST_MATRIX:
+        step |= {"shape": [layer.D, layer.M], "dW": numbers(layer.dW), "db": numbers(layer.db)}
+    return step
+
+
+def _update(twin: Network, loss: Loss, x: np.ndarray, t: np.ndarray) -> dict[str, Any]:
+    """What the same row costs after theta has moved once against its gradient."""
+    SGD(twin, lr=LEARNING_RATE).step()
+    after = float(loss.forward(twin.forward(x), t))
+    return {
+        "lr": LEARNING_RATE,
+        "gradient_norm": float(np.linalg.norm(twin.grad)),
+        "parameters": twin.theta.size,
+        "loss": after,
+        "p": numbers(loss.recall()[0]),
+    }
+
+
+def formulas(part: Layer | Loss) -> list[str]:
+    """The first lines of the docstrings of the functions that a layer or a loss calls, else its own."""
+    names = MAPS.get(type(part))
+    if names is None:
+        return [_first_line(part)]
+    return [f"{name}: {_first_line(getattr(functions, name))}" for name in names]
+
+
+def numbers(array: np.ndarray) -> list[float]:
+    """All numbers of an array in one row, to five significant digits."""
+    return [float(f"{value:.5g}") for value in array.ravel().tolist()]
+
+
+def _first_line(thing: Any) -> str:
+    return (thing.__doc__ or f"{thing}").strip().splitlines()[0]

@@ -1,0 +1,220 @@
+"""What there is to show: tables, answers, mistakes, disagreements, as plain numbers and lists that JSON can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, stdev
+from typing import Any
+
+import numpy as np
+
+from .. import data
+from ..history import Record
+from ..training import Evaluation, evaluate, predict
+from . import Run, backprop, weights
+
+FAILED = 0.85
+"""Below this validation accuracy a run has lost a class or more, and counts in no mean."""
+SIDE = 28
+MOST_OF_A_CELL, MOST_OF_A_LIST, MOST_DISAGREEMENTS = 40, 24, 36
+
+
+def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[list[Run], np.ndarray, np.ndarray]:
+    """The runs, and the rows and labels to compare them on; TypeError or ValueError if they do not go together."""
+    runs = list(runs)
+    strangers = [run for run in runs if not isinstance(run, Run)]
+    if strangers or not runs:
+        raise TypeError(f"report takes tn.Run(name, network, history), one or more; got {strangers[:1] or 'none'}")
+    for run in runs:
+        if not all(isinstance(record, Record) for record in run.history):
+            raise TypeError(f"report: {run.name!r} takes the History that fit returned, got {run.history!r:.60}")
+    widths = {run.name: run.network.inputs for run in runs}
+    if len(set(widths.values())) > 1:
+        raise ValueError(f"report compares networks with the same inputs; got {widths}: write a report for each kind")
+    if validation is None and runs[0].network.inputs != SIDE * SIDE:
+        raise ValueError(f"report takes validation=(x, labels) for networks without {SIDE * SIDE} inputs, got none")
+    if validation is None:
+        digits = data.mnist_split()
+        validation = digits.x_val, digits.y_val
+    if len(validation) != 2:
+        raise ValueError(f"report takes validation=(x, labels), got {len(validation)} of them")
+    x, labels = np.asarray(validation[0]), np.asarray(validation[1])
+    _check_labels(runs, x, labels)
+    return runs, x, labels.astype(int)
+
+
+def _check_labels(runs: list[Run], x: np.ndarray, labels: np.ndarray) -> None:
+    if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(x):
+        raise ValueError(f"report takes labels ({len(x)},), whole numbers, got {labels.dtype} {labels.shape}")
+    classes = {run.name: predict(run.network, x[:1]).shape[1] for run in runs}
+    if len(set(classes.values())) > 1:
+        raise ValueError(f"report compares networks with the same classes; got {classes}: write a report for each kind")
+    K = classes[runs[0].name]
+    if labels.min() < 0 or labels.max() >= K:
+        raise ValueError(f"report takes labels 0 .. {K - 1}, as many as the networks know, got {set(labels.tolist())}")
+
+
+def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str) -> dict[str, Any]:
+    """Everything on the page. What several seeds share is in the table; all else is about each name's first run."""
+    groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
+    scores = {id(run): evaluate(run.network, x, labels) for run in runs}
+    firsts = [group[0] for group in groups.values()]
+    p = np.stack([predict(run.network, x) for run in firsts])
+    pictures = shows_pictures(x)
+    networks = [_network(run, scores[id(run)], p[k], x, labels, pictures) for k, run in enumerate(firsts)]
+    disagreements = _disagreements(p.argmax(axis=2))
+    shown = _shown(networks, disagreements["rows"], p, labels)
+    place = {row: k for k, row in enumerate(shown)}
+    for network, its_p in zip(networks, p, strict=True):
+        network["said"] = its_p[shown].argmax(axis=1).tolist()
+        network["sure"] = [round(value, 4) for value in its_p[shown].max(axis=1).tolist()]
+        for name in ("least_certain", "surest_mistakes"):
+            network[name] = [place[row] for row in network[name]]
+    disagreements["rows"] = [place[row] for row in disagreements["rows"]]
+    return {
+        "title": title,
+        "classes": p.shape[2],
+        "validation": len(x),
+        "pictures": pictures,
+        "table": table([(group, [scores[id(run)] for run in group]) for group in groups.values()]),
+        "networks": networks,
+        "disagreements": disagreements,
+        "digits": {
+            "rows": shown,
+            "labels": labels[shown].tolist(),
+            "pixels": weights.text(pixels(x[shown])) if pictures else None,
+        },
+        "backprop": _backprop(firsts, p, x, labels),
+    }
+
+
+def shows_pictures(x: np.ndarray) -> bool:
+    """Whether rows are 28 x 28 pixels, as uint8 or from 0 to 1."""
+    return x.shape[1] == SIDE * SIDE and (x.dtype == np.uint8 or (0 <= x.min() and x.max() <= 1))
+
+
+def pixels(x: np.ndarray) -> np.ndarray:
+    return x if x.dtype == np.uint8 else np.round(x * 255).astype(np.uint8)
+
+
+# ---------------------------------------------------------------------------------------------- the table
+
+
+def table(groups: list[tuple[list[Run], list[Evaluation]]]) -> dict[str, Any]:
+    """Columns and rows; a cell is what it shows and the number it is sorted by."""
+    figures = list(dict.fromkeys(name for runs, _ in groups for run in runs for name in run.figures))
+    seeds = max(len(runs) for runs, _ in groups) > 1
+    columns = ["network", "parameters", "train loss", "train accuracy", "val loss", "val accuracy", *figures]
+    columns += ["seconds", "samples/s", *(["failed runs"] if seeds else [])]
+    return {"columns": columns, "rows": [_row(runs, scores, figures, seeds) for runs, scores in groups]}
+
+
+def _row(runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: bool) -> list[dict[str, Any]]:
+    sound = [k for k, score in enumerate(scores) if score.accuracy >= FAILED] or list(range(len(runs)))
+    train = [training_score(runs[k]) for k in sound]
+    seconds = [sum(record.seconds for record in run.history) for run in runs]
+    rows = [sum(record.rows for record in run.history) for run in runs]
+    speed = [n / s for n, s in zip(rows, seconds, strict=True) if s > 0]
+    cells = [
+        {"text": runs[0].name, "sort": runs[0].name},
+        _cell([runs[0].network.theta.size], "{:,.0f}"),
+        _cell([score.loss for score in train], "{:.4f}"),
+        _cell([score.accuracy for score in train], "{:.4f}"),
+        _cell([scores[k].loss for k in sound], "{:.4f}"),
+        _cell([scores[k].accuracy for k in sound], "{:.4f}"),
+        *(_cell([runs[k].figures[name] for k in sound if name in runs[k].figures], "{:.5g}") for name in figures),
+        _cell([fmean(seconds)], "{:,.1f}"),
+        _cell([fmean(speed)] if speed else [], "{:,.0f}"),
+    ]
+    if seeds:
+        failed = sum(score.accuracy < FAILED for score in scores)
+        cells.append({"text": f"{failed} of {len(runs)}", "sort": failed})
+    return cells
+
+
+def _cell(values: list[float], form: str) -> dict[str, Any]:
+    """The mean, and with several different values their standard deviation."""
+    values = [value for value in values if math.isfinite(value)]
+    if not values:
+        return {"text": "–", "sort": None}
+    mean = fmean(values)
+    spread = stdev(values) if len(set(values)) > 1 else 0
+    return {"text": form.format(mean), "spread": form.format(spread) if spread else "", "sort": mean}
+
+
+def training_score(run: Run) -> Evaluation:
+    """On the training data: as given, else the last epoch's running means."""
+    if run.train is not None:
+        return Evaluation(*run.train)
+    return Evaluation(run.history[-1].loss, run.history[-1].accuracy) if run.history else Evaluation(math.nan, math.nan)
+
+
+# ---------------------------------------------------------------------------------------- each network
+
+
+def _network(
+    run: Run, score: Evaluation, p: np.ndarray, x: np.ndarray, labels: np.ndarray, pictures: bool
+) -> dict[str, Any]:
+    said, sure = p.argmax(axis=1), p.max(axis=1)
+    confusion = np.zeros((p.shape[1], p.shape[1]), int)
+    np.add.at(confusion, (labels, said), 1)
+    wrong = np.flatnonzero(said != labels)
+    layers = weights.layers(run.network) if pictures else None
+    packed = weights.pack(run.network, x, p) if layers else None
+    return {
+        "name": run.name,
+        "parameters": run.network.theta.size,
+        "summary": run.network.summary(),
+        "history": {
+            field: [_finite(getattr(record, field)) for record in run.history]
+            for field in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+        },
+        "train": [_finite(value) for value in training_score(run)],
+        "validation": [_finite(value) for value in score],
+        "confusion": confusion.tolist(),
+        "least_certain": np.argsort(sure, kind="stable")[:MOST_OF_A_LIST].tolist(),
+        "surest_mistakes": wrong[np.argsort(-sure[wrong], kind="stable")][:MOST_OF_A_LIST].tolist(),
+        "layers": layers,
+        "weights": packed.text if packed else None,
+        "precision": packed.precision if packed else None,
+        "largest_change": packed.largest_change if packed else None,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return float(f"{value:.6g}") if value is not None and math.isfinite(value) else None
+
+
+# ------------------------------------------------------------------------------------- rows to be shown
+
+
+def _disagreements(said: np.ndarray) -> dict[str, Any]:
+    """Rows on which the networks differ, the most divided first: those whose largest party is smallest."""
+    classes = int(said.max()) + 1
+    votes = np.stack([(said == k).sum(axis=0) for k in range(classes)])
+    divided = np.flatnonzero(votes.max(axis=0) < len(said))
+    order = np.lexsort((-(votes[:, divided] > 0).sum(axis=0), votes[:, divided].max(axis=0)))
+    return {"total": len(divided), "rows": divided[order][:MOST_DISAGREEMENTS].tolist()}
+
+
+def _shown(networks: list[dict[str, Any]], disagreements: list[int], p: np.ndarray, labels: np.ndarray) -> list[int]:
+    """The rows that any list or any cell of a confusion matrix shows."""
+    rows = set(disagreements)
+    for network, its_p in zip(networks, p, strict=True):
+        rows.update(network["least_certain"], network["surest_mistakes"])
+        said, sure = its_p.argmax(axis=1), its_p.max(axis=1)
+        for cell in np.unique(np.stack([labels, said]), axis=1).T:
+            members = np.flatnonzero((labels == cell[0]) & (said == cell[1]))
+            rows.update(members[np.argsort(-sure[members], kind="stable")][:MOST_OF_A_CELL].tolist())
+    return sorted(rows)
+
+
+def _backprop(runs: list[Run], p: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """One step of the smallest network, on a row that it reads right and not too surely: there is much to see."""
+    k = min(range(len(runs)), key=lambda k: runs[k].network.theta.size)
+    right = p[k][np.arange(len(labels)), labels]
+    row = int(np.argmin(np.abs(right - 0.6) + (p[k].argmax(axis=1) != labels)))
+    values = x[[row]].astype(np.float64) / (255 if x.dtype == np.uint8 else 1)
+    step = backprop.trace(runs[k].network, values, int(labels[row]), p.shape[2])
+    return step | {"network": runs[k].name, "row": row}

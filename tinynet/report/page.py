@@ -1,0 +1,101 @@
+"""The file itself: a template, its style and its scripts in one, under a policy that lets nothing else run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+SCRIPTS = (
+    "dom",
+    "unpack",
+    "network",
+    "prepare",
+    "pictures",
+    "tables",
+    "series",
+    "charts",
+    "answers",
+    "inside",
+    "pad",
+    "networks",
+    "disagreements",
+    "backprop",
+    "main",
+)
+"""In the order in which they need each other; main.js starts the page."""
+
+
+def checked(path: str | os.PathLike[str]) -> Path:
+    """The path, if a file can be written there; OSError if not, ImportError without jinja2."""
+    _jinja2()
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"report takes the path of a file to write, got the folder {target}; add a file name")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"report writes into a folder that exists, got {target}; make {target.parent} first")
+    return target
+
+
+def write(facts: dict[str, Any], path: Path) -> None:
+    """Under another name first, then renamed: what is there is whole."""
+    part = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
+    try:
+        part.write_bytes(render(facts).encode("utf-8", errors="replace"))
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def render(facts: dict[str, Any]) -> str:
+    """The page as text."""
+    jinja2 = _jinja2()
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = (HERE / "style.css").read_text(encoding="utf-8")
+    script = "\n".join((HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    best = max(facts["networks"], key=lambda network: network["validation"][1] or 0)
+    return environment.get_template("page.html.j2").render(
+        facts=facts,
+        best=best,
+        policy=policy(style, script),
+        style=style,
+        script=script,
+        facts_as_json=json_for_html({name: fact for name, fact in facts.items() if name != "table"}),
+    )
+
+
+def policy(style: str, script: str) -> str:
+    """Nothing from anywhere, but for this one style, this one script, and pictures that the page itself makes."""
+    return (
+        f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def json_for_html(value: Any) -> str:
+    """JSON without the three characters that mean something to HTML, so that no text in it can end its element."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _jinja2() -> Any:
+    try:
+        return importlib.import_module("jinja2")
+    except ImportError as error:
+        raise ImportError('report needs jinja2: pip install "tinynet-from-scratch[examples]"') from error

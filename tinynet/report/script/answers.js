@@ -1,0 +1,50 @@
+// What every network answers: its digit, how sure it is, and a bar for each class.
+
+class Answers {
+  constructor(networks, classes, chosen) {
+    this.networks = networks;
+    this.rows = networks.map((network, k) => this.row(network, classes, () => chosen(k)));
+    fill(byId("answers"), this.rows.map((row) => row.item));
+    this.announced = 0;
+  }
+
+  row(network, classes, chosen) {
+    const bars = Array.from({ length: classes }, () => element("i"));
+    const columns = bars.map((bar, k) => element("span", { class: "column" }, element("span", { class: "well" }, bar), element("em", {}, k)));
+    const digit = element("b", { class: "read" }, "·");
+    const sure = element("span", { class: "sure" });
+    const chart = element("span", { class: "bars", role: "img", "aria-label": "no answer yet" }, columns);
+    const name = element("button", { type: "button", class: "network-name", title: "Look inside this network", onclick: chosen }, network.name);
+    const item = element("li", { "data-network": network.name }, digit, element("span", { class: "who" }, name, sure), chart);
+    return { item, bars, columns, digit, sure, chart };
+  }
+
+  // probabilities: a row for each network, or null where nothing is drawn.
+  show(probabilities) {
+    this.rows.forEach((row, k) => this.showRow(row, probabilities && probabilities[k]));
+    const votes = probabilities ? probabilities.map(argmax) : [];
+    clearTimeout(this.announced);
+    this.announced = setTimeout(() => fill(byId("verdict"), ...verdict(votes)), 60);
+  }
+
+  showRow(row, p) {
+    const best = p ? argmax(p) : -1;
+    row.digit.textContent = p ? best : "·";
+    row.sure.textContent = p ? percent(p[best]) : "";
+    row.bars.forEach((bar, k) => (bar.style.transform = `scaleY(${p ? p[k] : 0})`));
+    row.columns.forEach((column, k) => column.classList.toggle("best", k === best));
+    const order = p ? [...p.keys()].sort((a, b) => p[b] - p[a]).slice(0, 3) : [];
+    row.chart.setAttribute("aria-label", p ? order.map((k) => `${k}: ${percent(p[k])}`).join(", ") : "no answer yet");
+  }
+}
+
+// How the networks voted, in a sentence.
+function verdict(votes) {
+  if (votes.length === 0) return ["No answer yet."];
+  const counts = new Map();
+  for (const vote of votes) counts.set(vote, (counts.get(vote) ?? 0) + 1);
+  const [[winner, most], ...others] = [...counts].sort((a, b) => b[1] - a[1]);
+  const bold = element("b", {}, winner);
+  if (others.length === 0) return votes.length === 1 ? ["It reads ", bold, "."] : [`All ${votes.length} read `, bold, "."];
+  return [`${most} of ${votes.length} read `, bold, `; ${others.map(([digit, count]) => `${count} read ${digit}`).join(", ")}.`];
+}

@@ -1,0 +1,180 @@
+// One step of backpropagation: the values go down on the left, meet the loss, and the gradient comes up on the right.
+
+const WORDS = {
+  Dense: [
+    "Each unit multiplies what comes in by its weights, adds it up, and adds its bias.",
+    "What comes back is shared out along the same weights; and each weight learns what came in times what came back.",
+  ],
+  ReLU: ["What is below zero becomes zero.", "Where it gave zero, nothing flows back."],
+  Softmax: ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],
+  Dropout: ["Some values are left out, the others scaled up.", "What was left out gets no gradient."],
+  loss: "How surprised the network is by the truth: 0 if it were certain of it. Its gradient is where the way back begins.",
+  start: "The row that goes in.",
+  end: "The gradient has arrived at the input: a step along the blue would lower the loss, a step along the orange would raise it.",
+};
+
+class Backprop {
+  constructor(facts) {
+    this.facts = facts;
+    this.step = facts.backprop;
+    this.picture = facts.pictures ? 28 : null;
+    this.cards = [];
+    this.build();
+    this.at = null;
+  }
+
+  build() {
+    const { step } = this;
+    const forward = [this.inputCard(), ...step.steps.map((layer, i) => this.forwardCard(layer, i + 1))];
+    const backward = [this.arrivedCard(), ...step.steps.map((layer, i) => this.backwardCard(layer, i + 1))];
+    const loss = this.lossCard();
+    this.cards = [...forward, loss, ...backward.toReversed()];
+    const rows = forward.length;
+    forward.forEach((card, i) => placeCard(card, 1, i + 2));
+    backward.forEach((card, i) => placeCard(card, 2, i + 2));
+    loss.style.setProperty("--row", rows + 2);
+    const heads = [element("p", { class: "way down" }, "forward ↓"), element("p", { class: "way up" }, "↑ backward")];
+    fill(byId("backprop-page"), this.intro(), this.controls(), element("div", { class: "flow" }, heads[0], heads[1], this.cards), this.updateCard());
+  }
+
+  intro() {
+    const { network, row, label } = this.step;
+    const what = this.picture ? `the picture of a ${label}` : `a row of class ${label}`;
+    return element("p", {}, "The smallest network, ", element("b", {}, network), `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double precision, with this row as the whole batch (N = 1). Beside each layer stand the formulas of functions.py.`);
+  }
+
+  controls() {
+    this.words = element("p", { class: "step-words", role: "status" }, "Walk through it, or read it all.");
+    const button = (label, press) => element("button", { type: "button", onclick: press }, label);
+    this.all = button("Show all", () => this.go(null));
+    return element("div", { class: "stepper" }, element("div", { class: "buttons" }, button("← Back", () => this.walk(-1)), button("Next step →", () => this.walk(1)), this.all), this.words);
+  }
+
+  walk(way) {
+    const next = this.at === null ? (way > 0 ? 0 : this.cards.length - 1) : this.at + way;
+    this.go(next >= 0 && next < this.cards.length ? next : null);
+  }
+
+  go(at) {
+    this.at = at;
+    this.cards.forEach((card, k) => {
+      card.classList.toggle("now", k === at);
+      card.classList.toggle("later", at !== null && k > at);
+    });
+    if (at === null) return fill(this.words, "Walk through it, or read it all.");
+    fill(this.words, element("b", {}, `${at + 1} of ${this.cards.length}. `), this.cards[at].dataset.words);
+    this.cards[at].scrollIntoView({ block: "nearest", behavior: moves() ? "smooth" : "auto" });
+  }
+
+  // --------------------------------------------------------------------------------------------- cards
+
+  inputCard() {
+    const { x } = this.step;
+    const shown = this.picture ? drawDigit(element("canvas", { class: "ink big", width: 28, height: 28, role: "img", "aria-label": "the digit" }), Uint8Array.from(x, (value) => 255 * value)) : strip(x);
+    return card("input", "x", WORDS.start, [size("x", x.length), shown]);
+  }
+
+  arrivedCard() {
+    const { dx } = this.step;
+    const shown = this.picture ? numbersCanvas(dx, 28, strongest(dx), "the gradient at each pixel") : strip(dx);
+    shown.classList.add("big");
+    return card("gradient", "dL/dx", WORDS.end, [size("dL/dx at the input", dx.length), shown]);
+  }
+
+  forwardCard(layer, number) {
+    const [words] = WORDS[layer.kind] ?? [layer.formulas[0]];
+    return card("", `${number}. ${layer.name}`, words, [formula(layer.formulas[0]), size("y", layer.y.length), strip(layer.y)]);
+  }
+
+  backwardCard(layer, number) {
+    const words = (WORDS[layer.kind] ?? [])[1] ?? "Its backward hands the gradient on.";
+    const first = number === 1;
+    const weights = layer.dW ? [size(`dW ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.dW).toPrecision(2)}`), this.weightGradient(layer), size("db", layer.db.length), strip(layer.db)] : [];
+    const handedOn = first ? [] : [size("dx", layer.dx.length), strip(layer.dx)];
+    return card("gradient", `${number}. ${layer.name}`, words, [layer.formulas.slice(1).map(formula), handedOn, weights]);
+  }
+
+  // A picture for each unit where the inputs are pixels, else the matrix itself.
+  weightGradient({ shape: [D, M], dW }) {
+    const scale = strongest(dW);
+    if (!this.picture || D !== 784) return matrix(dW, M, scale);
+    const units = Array.from({ length: M }, (_, j) => dW.filter((_, at) => at % M === j));
+    return element("div", { class: "units small" }, units.map((values, j) => element("figure", { class: "unit", title: `dW of unit ${j}` }, numbersCanvas(values, 28, scale, `gradient of the weights of unit ${j}`))));
+  }
+
+  lossCard() {
+    const { loss, label } = this.step;
+    const columns = loss.p.map((p, k) => {
+      const truth = k === label;
+      return element("tr", { class: truth ? "truth" : "" }, element("th", { scope: "row" }, k, truth ? " ←" : ""), cellOf(p), cellOf(loss.t[k]), cellOf(loss.dz[k], strongest(loss.dz)));
+    });
+    const head = element("tr", {}, ["class", "p", "t", "dL/dz"].map((name) => element("th", { scope: "col" }, name)));
+    const table = element("table", { class: "loss" }, element("thead", {}, head), element("tbody", {}, columns));
+    const value = element("p", { class: "loss-value" }, "L = ", element("b", {}, loss.value.toFixed(4)));
+    return card("turn", loss.name, WORDS.loss, [loss.formulas.map(formula), element("div", { class: "loss-row" }, value, table)]);
+  }
+
+  updateCard() {
+    const { update, loss, label } = this.step;
+    const change = `${loss.value.toFixed(4)} → ${update.loss.toFixed(4)}`;
+    const chance = `${percent(loss.p[label])} → ${percent(update.p[label])}`;
+    return element(
+      "div",
+      { class: "update" },
+      element("h3", {}, "What it was for"),
+      element("p", { class: "formula" }, `theta ← theta − ${update.lr} · grad`),
+      element("p", {}, `One step of SGD against this gradient moves all ${whole(update.parameters)} parameters a little, and the same row goes in again:`),
+      element("dl", {}, element("dt", {}, "loss"), element("dd", {}, change), element("dt", {}, `probability of ${label}`), element("dd", {}, chance), element("dt", {}, "length of the gradient"), element("dd", {}, update.gradient_norm.toFixed(3))),
+    );
+  }
+}
+
+function card(kind, title, words, content) {
+  return element("article", { class: `card ${kind}`, "data-words": words }, element("h4", {}, title), element("p", { class: "words" }, words), content);
+}
+
+function placeCard(node, column, row) {
+  node.style.setProperty("--column", column);
+  node.style.setProperty("--row", row);
+}
+
+// "name: y = x W + b        shapes" as a formula, with its shapes below.
+function formula(words) {
+  const [, name, rest] = words.match(/^(\w+): (.*)$/) ?? [null, null, words];
+  const [equation, ...shapes] = rest.split(/ {2,}/);
+  return element("p", { class: "formula", title: name }, equation, shapes.length ? element("small", {}, shapes.join(" ")) : null);
+}
+
+function size(name, count = null) {
+  return element("p", { class: "size" }, count === null ? name : `${name}, ${plural(count, "number")}`);
+}
+
+// Numbers as coloured cells; where they are few, written too.
+function strip(values) {
+  const scale = strongest(values);
+  if (values.length > 120) return numbersCanvas(values, Math.ceil(Math.sqrt(values.length)), scale);
+  const cells = values.map((value) => {
+    const colour = element("i");
+    colour.style.background = colourOf(value, scale);
+    return element("span", { class: "cell", title: value }, colour, values.length <= 24 ? element("small", {}, plain(value)) : null);
+  });
+  return element("div", { class: "cells" }, cells);
+}
+
+function matrix(values, width, scale) {
+  const canvas = numbersCanvas(values, width, scale, `${values.length / width} by ${width} gradients`);
+  canvas.classList.add("matrix");
+  canvas.style.setProperty("--columns", width);
+  canvas.addEventListener("pointermove", (event) => {
+    const column = Math.min(width - 1, Math.floor((event.offsetX / canvas.clientWidth) * width));
+    const row = Math.min(canvas.height - 1, Math.floor((event.offsetY / canvas.clientHeight) * canvas.height));
+    canvas.title = `dW[${row}, ${column}] = ${values[row * width + column]}`;
+  });
+  return canvas;
+}
+
+function cellOf(value, scale = 0) {
+  const cell = element("td", {}, plain(value));
+  if (scale) cell.style.background = colourOf(value, 2 * scale);
+  return cell;
+}

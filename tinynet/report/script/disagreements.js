@@ -1,0 +1,27 @@
+// Rows on which the networks differ: each with its parties, the largest first.
+
+function showDisagreements(facts) {
+  fill(byId("votes"), facts.disagreements.rows.map((k) => ballot(facts, k)));
+}
+
+function ballot(facts, k) {
+  const label = facts.digits.labels[k];
+  const parties = new Map();
+  facts.networks.forEach((network) => {
+    const vote = network.said[k];
+    parties.set(vote, [...(parties.get(vote) ?? []), network]);
+  });
+  const order = [...parties].sort((a, b) => b[1].length - a[1].length || a[0] - b[0]);
+  const lines = order.map(([vote, networks]) => party(vote, vote === label, networks));
+  return element("article", { class: "ballot" }, rowFigure(facts, k, `is ${label}`), element("ul", {}, lines));
+}
+
+function party(vote, right, networks) {
+  return element(
+    "li",
+    { class: right ? "right" : "" },
+    element("b", {}, vote),
+    element("span", { class: "tickmark", "aria-label": right ? "right" : "wrong" }, right ? "✓" : "✗"),
+    element("span", { class: "voters" }, networks.map(({ name }) => element("span", {}, name))),
+  );
+}

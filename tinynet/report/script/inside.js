@@ -1,0 +1,122 @@
+// Inside one network: what each first-layer unit responds to, and what every layer makes of the drawing.
+
+const MOST_UNITS = 48;
+
+class Inside {
+  constructor(networks) {
+    this.networks = networks;
+    this.holder = byId("inside");
+    this.toggle = byId("inside-toggle");
+    this.select = byId("inside-network");
+    fill(this.select, networks.map((network, k) => element("option", { value: k }, network.name)));
+    this.toggle.addEventListener("click", () => this.open(this.holder.hidden));
+    this.select.addEventListener("change", () => this.choose(Number(this.select.value)));
+    this.answer = null;
+    this.choose(0);
+  }
+
+  open(opened) {
+    this.holder.hidden = !opened;
+    byId("inside-choice").hidden = !opened;
+    this.toggle.setAttribute("aria-expanded", String(opened));
+    this.toggle.textContent = opened ? "Close the network" : "Look inside a network";
+    this.refresh();
+  }
+
+  choose(k) {
+    this.k = k;
+    this.select.value = String(k);
+    const { layers } = this.networks[k];
+    this.first = layers.findIndex((layer) => layer.kind === "dense");
+    this.slots = this.first < 0 ? [] : this.makeSlots(layers[this.first]);
+    this.strips = layers.map((layer) => (layer.kind === "dropout" ? null : this.makeStrip(layer)));
+    this.ending = this.makeStrip({ name: "probabilities: softmax of the logits" });
+    const shown = this.strips.filter((strip, i) => strip && !this.followedByRelu(i));
+    const most = this.slots.length < (layers[this.first]?.outputs ?? 0) ? ` The ${MOST_UNITS} strongest are shown, in this order.` : "";
+    fill(
+      this.holder,
+      element("h3", {}, "What each first-layer unit responds to"),
+      element("p", { class: "note" }, "Orange: a pixel that speaks for the unit, blue: against it. Below, what the unit gives for the drawing; a framed unit is awake.", most),
+      element("div", { class: "units" }, this.slots.map((slot) => slot.figure)),
+      element("h3", {}, "Layer by layer"),
+      element("div", { class: "strips" }, shown.map((strip) => strip.node), this.ending.node),
+    );
+    this.refresh();
+  }
+
+  // A Dense whose ReLU comes next is shown after it.
+  followedByRelu(i) {
+    const { layers } = this.networks[this.k];
+    return layers[i].kind === "dense" && layers[i + 1]?.kind === "relu";
+  }
+
+  makeSlots(layer) {
+    return Array.from({ length: Math.min(MOST_UNITS, layer.outputs) }, () => {
+      const [canvas, value] = [numbersCanvas(new Float32Array(784), 28), element("figcaption")];
+      return { canvas, value, unit: null, figure: element("figure", { class: "unit" }, canvas, value) };
+    });
+  }
+
+  makeStrip({ name }) {
+    const cells = element("div", { class: "cells" });
+    return { cells, node: element("div", { class: "strip" }, element("span", { class: "strip-name" }, name), cells) };
+  }
+
+  // answer: what `forward` gave for each network, or null.
+  show(answer) {
+    this.answer = answer;
+    this.refresh();
+  }
+
+  refresh() {
+    if (this.holder.hidden) return;
+    const { layers } = this.networks[this.k];
+    const answer = this.answer && this.answer[this.k];
+    const after = this.first + (this.first >= 0 && this.followedByRelu(this.first) ? 2 : 1);
+    if (this.slots.length) this.showUnits(layers[this.first], answer && answer.outputs[after]);
+    this.strips.forEach((strip, i) => strip && showStrip(strip.cells, answer && answer.outputs[i + 1], layers[i].kind === "dense"));
+    showStrip(this.ending.cells, answer && answer.probabilities, true);
+  }
+
+  showUnits(layer, values) {
+    const order = Array.from({ length: layer.outputs }, (_, j) => j);
+    if (values && layer.outputs > MOST_UNITS) order.sort((a, b) => values[b] - values[a]);
+    this.slots.forEach((slot, i) => {
+      const unit = order[i];
+      if (slot.unit !== unit) drawFilter(slot.canvas, layer, unit);
+      slot.unit = unit;
+      const value = values ? values[unit] : 0;
+      slot.value.textContent = values ? value.toFixed(1).replace("-", "−") : " ";
+      slot.figure.classList.toggle("awake", value > 0);
+      slot.figure.title = `unit ${unit}${values ? ` gives ${value.toFixed(3)}` : ""}`;
+    });
+  }
+}
+
+function drawFilter(canvas, layer, unit) {
+  const values = filterOf(layer, unit);
+  return drawNumbers(canvas, values, 28, 0.7 * strongest(values));
+}
+
+// A cell for every unit; few units have their numbers written below, and the last layers their classes.
+function showStrip(cells, values, classes) {
+  if (!values) return fill(cells, element("span", { class: "note" }, "nothing drawn"));
+  const scale = strongest(values);
+  const few = values.length <= 60;
+  if (!few) return fill(cells, cloud(values, scale));
+  fill(
+    cells,
+    Array.from(values, (value, k) => {
+      const colour = element("i");
+      colour.style.background = colourOf(value, scale);
+      return element("span", { class: "cell", title: `${k}: ${value}` }, colour, values.length <= 24 ? element("small", {}, plain(value)) : null, classes && values.length <= 24 ? element("em", {}, k) : null);
+    }),
+  );
+}
+
+function cloud(values, scale) {
+  const width = Math.min(120, values.length);
+  const padded = Float64Array.from({ length: Math.ceil(values.length / width) * width }, (_, k) => values[k] ?? 0);
+  const awake = values.reduce((count, value) => count + (value > 0), 0);
+  return element("figure", { class: "cloud" }, numbersCanvas(padded, width, scale), element("figcaption", {}, `${values.length} units, ${awake} awake, the strongest ${scale.toFixed(2)}`));
+}

@@ -1,0 +1,95 @@
+// Starts the page: unpacks what is in it, and puts every part to work.
+
+async function start() {
+  const facts = JSON.parse(byId("facts").textContent);
+  setTheme(null);
+  byId("theme").addEventListener("click", nextTheme);
+  makeSortable(byId("comparison"));
+  drawCharts(facts);
+  if (facts.pictures) await unpackAll(facts);
+  new Networks(facts);
+  if (byId("votes")) showDisagreements(facts);
+  new Backprop(facts);
+  if (facts.pictures) startPad(facts);
+  document.documentElement.dataset.ready = "yes";
+}
+
+async function unpackAll(facts) {
+  const all = await unpack(facts.digits.pixels);
+  facts.pixels = facts.digits.rows.map((_, k) => all.subarray(784 * k, 784 * (k + 1)));
+  for (const network of facts.networks.filter(({ weights }) => weights)) {
+    network.layers = withWindows(network.layers, numbersOf(await unpack(network.weights), network.precision));
+    network.weights = null;
+  }
+}
+
+function drawCharts(facts) {
+  const curves = new Curves(facts);
+  const draw = () => {
+    curves.draw();
+    drawSizes(facts);
+    drawGaps(facts);
+  };
+  let width = 0;
+  new ResizeObserver(() => {
+    if (width !== (width = byId("curve-chart").clientWidth)) draw();
+  }).observe(byId("curve-chart"));
+  draw();
+}
+
+function startPad(facts) {
+  const networks = facts.networks.filter(({ layers }) => layers);
+  const inside = new Inside(networks);
+  const answers = new Answers(networks, facts.classes, (k) => {
+    inside.choose(k);
+    inside.open(true);
+  });
+  const pad = new Pad((pixels, begun) => {
+    const row = pixels && rowOf(pixels);
+    const answer = row && networks.map(({ layers }) => forward(layers, row));
+    drawDigit(byId("seen"), pixels ?? new Uint8Array(784));
+    answers.show(answer && answer.map(({ probabilities }) => Array.from(probabilities)));
+    inside.show(answer);
+    showTiming(pixels, networks.length, performance.now() - begun);
+  });
+  document.addEventListener("take", (event) => {
+    pad.takeDigit(event.detail);
+    byId("draw").scrollIntoView({ behavior: moves() ? "smooth" : "auto" });
+  });
+  const samples = facts.disagreements.rows.concat(facts.networks[0].least_certain).slice(0, 8);
+  fill(byId("samples"), samples.map((k) => rowFigure(facts, k).firstChild));
+}
+
+function showTiming(pixels, count, milliseconds) {
+  const seen = byId("seen");
+  seen.setAttribute("aria-label", pixels ? "What the networks see: the drawing in 28 by 28 greys" : "What the networks see: nothing yet");
+  byId("timing").textContent = pixels ? `${plural(count, "network")} answered in ${milliseconds.toFixed(1)} ms` : "";
+  byId("timing").dataset.milliseconds = pixels ? milliseconds.toFixed(2) : "";
+}
+
+// ------------------------------------------------------------------------------------------------ colours
+
+const THEMES = { auto: ["◐", "as the system has them"], light: ["○", "light"], dark: ["●", "dark"] };
+
+function nextTheme() {
+  const names = Object.keys(THEMES);
+  const now = document.documentElement.dataset.theme ?? "auto";
+  const next = names[(names.indexOf(now) + 1) % names.length];
+  setTheme(next === "auto" ? null : next);
+}
+
+function setTheme(name) {
+  if (name) document.documentElement.dataset.theme = name;
+  else delete document.documentElement.dataset.theme;
+  const [sign, words] = THEMES[name ?? "auto"];
+  byId("theme").firstElementChild.textContent = sign;
+  byId("theme-name").textContent = name ?? "auto";
+  byId("theme").setAttribute("aria-label", `Colours: ${words}`);
+}
+
+start().catch((error) => {
+  const problem = byId("problem");
+  problem.hidden = false;
+  problem.textContent = `This page could not start (${error.message}). It needs a browser of 2024 or later.`;
+  console.error(error);
+});
