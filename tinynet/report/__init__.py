@@ -52,7 +52,7 @@ def report(
     """
     from . import facts, page  # here, so that `import tinynet` stays quick
 
-    checked, x, labels = facts.checked(runs, validation)
     target = page.checked(path)
+    checked, x, labels = facts.checked(runs, validation)
     page.write(facts.collect(checked, x, labels, title), target)
     return target

@@ -71,7 +71,7 @@ def _step(layer: Layer, y: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> dict[s
         "dx": numbers(dx),
     }
     if isinstance(layer, Dense) and layer.size <= LARGEST_MATRIX:
-        step |= {"shape": [layer.D, layer.M], "dW": numbers(layer.dW), "db": numbers(layer.db)}
+        step |= {"shape": [layer.D, layer.M], "W": numbers(layer.W), "dW": numbers(layer.dW), "db": numbers(layer.db)}
     return step
 
 

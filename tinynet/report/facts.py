@@ -18,6 +18,7 @@ FAILED = 0.85
 """Below this validation accuracy a run has lost a class or more, and counts in no mean."""
 SIDE = 28
 MOST_OF_A_CELL, MOST_OF_A_LIST, MOST_DISAGREEMENTS = 40, 24, 36
+MOST_ROWS = 4000
 
 
 def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[list[Run], np.ndarray, np.ndarray]:
@@ -77,6 +78,7 @@ def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str) -> d
         "classes": p.shape[2],
         "validation": len(x),
         "pictures": pictures,
+        "pad": any(network["layers"] for network in networks),
         "table": table([(group, [scores[id(run)] for run in group]) for group in groups.values()]),
         "networks": networks,
         "disagreements": disagreements,
@@ -199,15 +201,25 @@ def _disagreements(said: np.ndarray) -> dict[str, Any]:
 
 
 def _shown(networks: list[dict[str, Any]], disagreements: list[int], p: np.ndarray, labels: np.ndarray) -> list[int]:
-    """The rows that any list or any cell of a confusion matrix shows."""
-    rows = set(disagreements)
-    for network, its_p in zip(networks, p, strict=True):
-        rows.update(network["least_certain"], network["surest_mistakes"])
-        said, sure = its_p.argmax(axis=1), its_p.max(axis=1)
-        for cell in np.unique(np.stack([labels, said]), axis=1).T:
-            members = np.flatnonzero((labels == cell[0]) & (said == cell[1]))
-            rows.update(members[np.argsort(-sure[members], kind="stable")][:MOST_OF_A_CELL].tolist())
-    return sorted(rows)
+    """The rows that any list or any cell of a confusion matrix shows; of poor networks each cell shows fewer."""
+    listed = set(disagreements).union(*(network["least_certain"] + network["surest_mistakes"] for network in networks))
+    most, rows = MOST_OF_A_CELL, _of_cells(MOST_OF_A_CELL, p, labels)
+    while len(rows) > MOST_ROWS and most > 1:
+        most //= 2
+        rows = _of_cells(most, p, labels)
+    return sorted(listed | rows)
+
+
+def _of_cells(most: int, p: np.ndarray, labels: np.ndarray) -> set[int]:
+    """The surest rows of every cell of every network's confusion matrix."""
+    rows: set[int] = set()
+    for its_p in p:
+        cells = labels * p.shape[2] + its_p.argmax(axis=1)
+        order = np.lexsort((-its_p.max(axis=1), cells))
+        _, starts = np.unique(cells[order], return_index=True)
+        place_in_cell = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
+        rows.update(order[place_in_cell < most].tolist())
+    return rows
 
 
 def _backprop(runs: list[Run], p: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, Any]:

@@ -83,23 +83,24 @@ class Backprop {
 
   forwardCard(layer, number) {
     const [words] = WORDS[layer.kind] ?? [layer.formulas[0]];
-    return card("", `${number}. ${layer.name}`, words, [formula(layer.formulas[0]), size("y", layer.y.length), strip(layer.y)]);
+    const weights = layer.W ? [size(`W ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.W).toPrecision(2)}`), this.weights(layer, layer.W, "weights")] : [];
+    return card("", `${number}. ${layer.name}`, words, [formula(layer.formulas[0]), weights, size("y", layer.y.length), strip(layer.y)]);
   }
 
   backwardCard(layer, number) {
     const words = (WORDS[layer.kind] ?? [])[1] ?? "Its backward hands the gradient on.";
     const first = number === 1;
-    const weights = layer.dW ? [size(`dW ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.dW).toPrecision(2)}`), this.weightGradient(layer), size("db", layer.db.length), strip(layer.db)] : [];
+    const weights = layer.dW ? [size(`dW ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.dW).toPrecision(2)}`), this.weights(layer, layer.dW, "gradient"), size("db", layer.db.length), strip(layer.db)] : [];
     const handedOn = first ? [] : [size("dx", layer.dx.length), strip(layer.dx)];
     return card("gradient", `${number}. ${layer.name}`, words, [layer.formulas.slice(1).map(formula), handedOn, weights]);
   }
 
   // A picture for each unit where the inputs are pixels, else the matrix itself.
-  weightGradient({ shape: [D, M], dW }) {
-    const scale = strongest(dW);
-    if (!this.picture || D !== 784) return matrix(dW, M, scale);
-    const units = Array.from({ length: M }, (_, j) => dW.filter((_, at) => at % M === j));
-    return element("div", { class: "units small" }, units.map((values, j) => element("figure", { class: "unit", title: `dW of unit ${j}` }, numbersCanvas(values, 28, scale, `gradient of the weights of unit ${j}`))));
+  weights({ shape: [D, M] }, values, what) {
+    const scale = strongest(values);
+    if (!this.picture || D !== 784) return matrix(values, M, scale, what);
+    const units = Array.from({ length: M }, (_, j) => values.filter((_, at) => at % M === j));
+    return element("div", { class: "units small" }, units.map((column, j) => element("figure", { class: "unit", title: `${what} of unit ${j}` }, numbersCanvas(column, 28, scale, `${what} of unit ${j}`))));
   }
 
   lossCard() {
@@ -161,14 +162,14 @@ function strip(values) {
   return element("div", { class: "cells" }, cells);
 }
 
-function matrix(values, width, scale) {
-  const canvas = numbersCanvas(values, width, scale, `${values.length / width} by ${width} gradients`);
+function matrix(values, width, scale, what) {
+  const canvas = numbersCanvas(values, width, scale, `${what}, ${values.length / width} by ${width}`);
   canvas.classList.add("matrix");
   canvas.style.setProperty("--columns", width);
   canvas.addEventListener("pointermove", (event) => {
     const column = Math.min(width - 1, Math.floor((event.offsetX / canvas.clientWidth) * width));
     const row = Math.min(canvas.height - 1, Math.floor((event.offsetY / canvas.clientHeight) * canvas.height));
-    canvas.title = `dW[${row}, ${column}] = ${values[row * width + column]}`;
+    canvas.title = `${what} [${row}, ${column}] = ${values[row * width + column]}`;
   });
   return canvas;
 }

@@ -188,14 +188,30 @@ function drawSizes(facts) {
   gridY(picture.node, up, left, right, shareText);
   for (const tick of across.ticks) picture.node.append(text(across.place(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }));
   picture.node.append(text(right, bottom + 36, "parameters, each step three times as many", { class: "tick", "text-anchor": "end" }));
-  networks.forEach((network, k) => {
-    const [x, y] = [across.place(network.parameters), up.place(network.validation[1])];
-    const before = x > (left + right) / 2;
-    const label = `${network.name}: ${whole(network.parameters)} parameters, ${percent(network.validation[1], 2)}`;
-    const words = text(x + (before ? -11 : 11), y + 4, network.name, { class: "label", "text-anchor": before ? "end" : "start" });
-    picture.node.append(shape("g", {}, shape("title", {}, label), mark(k, x, y, 1.2), words));
-  });
+  const points = networks.map((network) => [across.place(network.parameters), up.place(network.validation[1])]);
+  const taken = points.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]);
   fill(holder, picture.node);
+  networks.forEach((network, k) => {
+    const [x, y] = points[k];
+    const label = `${network.name}: ${whole(network.parameters)} parameters, ${percent(network.validation[1], 2)}`;
+    const words = text(x, y, network.name, { class: "label" });
+    picture.node.append(shape("g", {}, shape("title", {}, label), mark(k, x, y, 1.2), words));
+    placeLabel(words, x, y, taken, left, right);
+  });
+}
+
+// Beside its mark, above or below it: at the first place where it covers nothing.
+function placeLabel(words, x, y, taken, left, right) {
+  const width = words.getComputedTextLength();
+  const places = [[x + 11, y + 4], [x - 11 - width, y + 4], [x - width / 2, y - 12], [x - width / 2, y + 22], [x + 6, y - 12], [x + 6, y + 22], [x - width - 6, y - 12], [x - width - 6, y + 22]];
+  const boxes = places.map(([a, b]) => [a, b - 12, a + width, b + 3]);
+  const inside = (box) => box[0] >= left && box[2] <= right;
+  const free = (box) => !taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
+  const found = boxes.findIndex((box) => inside(box) && free(box));
+  const chosen = found < 0 ? Math.max(0, boxes.findIndex(inside)) : found;
+  words.setAttribute("x", places[chosen][0]);
+  words.setAttribute("y", places[chosen][1]);
+  taken.push(boxes[chosen]);
 }
 
 // -------------------------------------------------------------------------------------- the overfitting gap

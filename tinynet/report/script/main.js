@@ -10,7 +10,7 @@ async function start() {
   new Networks(facts);
   if (byId("votes")) showDisagreements(facts);
   new Backprop(facts);
-  if (facts.pictures) startPad(facts);
+  if (facts.pad) startPad(facts);
   document.documentElement.dataset.ready = "yes";
 }
 

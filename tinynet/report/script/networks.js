@@ -23,7 +23,7 @@ class Networks {
         "div",
         { class: "pair" },
         element("div", {}, element("h3", {}, "Which it took for which"), this.confusion(network)),
-        element("div", {}, element("h3", {}, "How many of each it reads right"), this.classes(network)),
+        element("div", {}, element("h3", {}, "How many of each it misreads"), this.classes(network)),
       ),
       this.cellDigits,
       network.layers ? this.filters(network) : null,
@@ -68,12 +68,14 @@ class Networks {
   }
 
   classes(network) {
+    const totals = network.confusion.map((row) => row.reduce((a, b) => a + b, 0));
+    const wrong = network.confusion.map((row, r) => (totals[r] ? 1 - row[r] / totals[r] : 0));
     const items = network.confusion.map((row, r) => {
-      const total = row.reduce((a, b) => a + b, 0);
-      const share = total ? row[r] / total : 0;
       const bar = element("i");
-      bar.style.width = percent(share);
-      return element("li", {}, element("b", {}, r), element("span", { class: "well" }, bar), element("span", { class: "value" }, total ? percent(share) : "none"));
+      bar.style.width = percent(wrong[r] / (Math.max(...wrong) || 1));
+      const words = totals[r] ? `${whole(totals[r] - row[r])} of ${whole(totals[r])}` : "none there";
+      const share = totals[r] ? `${percent(1 - wrong[r])} right` : "";
+      return element("li", {}, element("b", {}, r), element("span", { class: "well" }, bar), element("span", { class: "value" }, words), element("span", { class: "value" }, share));
     });
     return element("ul", { class: "classes" }, items);
   }

@@ -52,6 +52,7 @@ function filterOf({ inputs, outputs, W }, j) {
 function rowFigure(facts, k, ...caption) {
   const row = facts.digits.rows[k];
   if (!facts.pixels) return element("figure", { class: "row" }, element("b", {}, `row ${row}`), element("figcaption", {}, ...caption));
+  if (!facts.pad) return element("figure", { class: "row" }, digitCanvas(facts.pixels[k]), element("figcaption", {}, ...caption));
   const take = () => document.dispatchEvent(new CustomEvent("take", { detail: facts.pixels[k] }));
   const label = `Validation row ${row}, a ${facts.digits.labels[k]}: lay it on the pad`;
   return element(

@@ -1,0 +1,642 @@
+"""The report, opened in a real Chromium: what it shows, how it answers, and that nothing leaves it.
+
+Screenshots of every state go to TINYNET_SCREENSHOTS if it names a folder, else to pytest's temporary one. Without
+Playwright or Chromium these tests are skipped, unless TINYNET_NEEDS_BROWSER is set.
+"""
+
+import base64
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from draw_digits import STROKES
+from PIL import Image, ImageDraw
+
+import tinynet as tn
+from tinynet.report import facts, page, weights
+
+DIGITS = Path(__file__).parent / "digits"
+EIGHT = {
+    "12x8x10": ([12, 8], []),
+    "24x12x6x10": ([24, 12, 6], []),
+    "48x24x10": ([48, 24], []),
+    "480x240x120x60x10": ([480, 240, 120, 60], [0.1, 0.25, 0.25, 0.25]),
+    "960x480x240x120x60x10": ([960, 480, 240, 120, 60], [0.1, 0.25, 0.25, 0.25, 0.25]),
+    "12x10x8x6x4x4x10": ([12, 10, 8, 6, 4, 4], []),
+    "24x12x8x6x4x4x10": ([24, 12, 8, 6, 4, 4], []),
+    "48x24x12x6x3x10": ([48, 24, 12, 6, 3], []),
+}
+HOSTILE = "</script><script>hacked = 1</script><img src=x onerror='hacked = 1'>\"'&amp;<!--"
+
+
+# ------------------------------------------------------------------------------------- networks and pages
+
+
+@pytest.fixture(scope="session")
+def digits() -> tn.data.Split:
+    return tn.data.mnist_split()
+
+
+@pytest.fixture(scope="session")
+def runs(digits: tn.data.Split) -> list[tn.Run]:
+    """All eight, trained for one epoch: a few seconds."""
+    trained = []
+    for name, (hidden, dropout) in EIGHT.items():
+        network = tn.mlp(784, hidden, 10, dropout=dropout, seed=1, backend="auto")
+        validation = digits.x_val[:1000], digits.y_val[:1000]
+        history = tn.fit(network, tn.Adam(network), digits.x_train, digits.y_train, epochs=1, validation=validation)
+        trained.append(tn.Run(name, network, history, figures={"blog accuracy": 0.9}))
+    return trained
+
+
+@pytest.fixture(scope="session")
+def eight(runs: list[tn.Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tn.report(runs, tmp_path_factory.mktemp("report") / "report.html", title="Eight networks")
+
+
+def small_run(name: str = "small", inputs: int = 784, classes: int = 10, **fields: Any) -> tn.Run:
+    network = tn.mlp(inputs, [6], classes, seed=fields.pop("seed", 0))
+    record = tn.Record(1, 2.0, 0.3, 1.9, 0.35, seconds=0.5, rows=100)
+    return tn.Run(name, network, [record], **fields)
+
+
+def few_digits(digits: tn.data.Split, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
+    return digits.x_val[:count], digits.y_val[:count]
+
+
+def facts_of(path: Path) -> dict[str, Any]:
+    return json.loads(re.search(r'<script type="application/json" id="facts">(.*?)</script>', path.read_text(), re.S)[1])
+
+
+# ------------------------------------------------------------------------------------------- the browser
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        absent("Playwright is missing: pip install playwright")
+    if not chromium:
+        absent("Chromium is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        with playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"]) as opened:
+            yield opened
+
+
+def absent(reason: str) -> None:
+    if os.environ.get("TINYNET_NEEDS_BROWSER"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Tab:
+    """A page in the browser, with all that it said and asked for."""
+
+    def __init__(self, browser: Any, path: Path, shots: Path, **options: Any) -> None:
+        options = {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"} | options
+        self.context = browser.new_context(accept_downloads=True, **options)
+        self.page, self.shots, self.said, self.asked = self.context.new_page(), shots, [], []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(f"{error}"))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("html[data-ready]")
+
+    def draw(self, digit: str) -> None:
+        box = self.page.locator("#pad").bounding_box()
+        for stroke in STROKES[digit]:
+            points = [
+                (box["x"] + box["width"] * (0.27 + 0.65 * x), box["y"] + box["height"] * (0.15 + 0.7 * y))
+                for x, y in [*stroke[:-1:2], stroke[-1]]
+            ]
+            self.page.mouse.move(*points[0])
+            self.page.mouse.down()
+            for point in points[1:]:
+                self.page.mouse.move(*point)
+            self.page.mouse.up()
+        self.settle()
+
+    def settle(self) -> None:
+        """Two frames and the delay of the sentence above the answers."""
+        self.page.wait_for_timeout(150)
+
+    def load(self, file: Path) -> None:
+        self.page.set_input_files("#load", file)
+        self.settle()
+
+    def seen(self) -> np.ndarray:
+        """The 28 x 28 greys that the networks see: the opacities of the picture beside the pad."""
+        script = """() => {
+            const context = element("canvas").getContext("2d", { willReadFrequently: true });
+            context.drawImage(byId("seen"), 0, 0);
+            return [...context.getImageData(0, 0, 28, 28).data];
+        }"""
+        return np.array(self.page.evaluate(script)).reshape(28, 28, 4)[..., 3]
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).first.inner_text()
+
+    def read(self) -> list[str]:
+        return self.page.locator("#answers .read").all_inner_texts()
+
+    def shot(self, name: str, selector: str | None = None) -> None:
+        path = self.shots / f"{name}.png"
+        if selector:
+            self.page.locator(selector).first.screenshot(path=path)
+        else:
+            self.page.screenshot(path=path)
+        assert np.asarray(Image.open(path).convert("L")).std() > 5
+
+
+@pytest.fixture(scope="session")
+def shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    named = os.environ.get("TINYNET_SCREENSHOTS")
+    folder = Path(named) if named else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def open_page(browser: Any, shots: Path) -> Iterator[Any]:
+    tabs = []
+
+    def open_one(path: Path, **options: Any) -> Tab:
+        tabs.append(Tab(browser, path, shots, **options))
+        return tabs[-1]
+
+    yield open_one
+    for tab in tabs:
+        tab.context.close()
+        assert tab.said == []
+        assert [url[:5] for url in tab.asked if not url.startswith("blob:")] == ["file:"]
+
+
+@pytest.fixture
+def tab(open_page: Any, eight: Path) -> Tab:
+    return open_page(eight)
+
+
+# ------------------------------------------------------------------------ the same numbers as in Python
+
+
+def test_probabilities_are_those_of_python_for_all_eight(tab: Tab, runs: list[tn.Run], digits: tn.data.Split, eight: Path) -> None:
+    x = digits.x_val[:100]
+    script = """async rows => {
+        const facts = JSON.parse(document.getElementById("facts").textContent);
+        await unpackAll(facts);
+        return facts.networks.map(({ layers }) => rows.map(row => [...forward(layers, rowOf(row)).probabilities]));
+    }"""
+    found = np.array(tab.page.evaluate(script, x.tolist()))
+    for run, network, p in zip(runs, facts_of(eight)["networks"], found, strict=True):
+        embedded = weights.rounded(run.network, network["precision"])
+        np.testing.assert_allclose(p, tn.predict(embedded, x), rtol=0, atol=1e-5)
+
+
+def test_embedded_weights_answer_every_validation_digit_as_the_network_does(runs: list[tn.Run], digits: tn.data.Split, eight: Path) -> None:
+    for run, network in zip(runs, facts_of(eight)["networks"], strict=True):
+        assert network["precision"] in ("float16", "float32")
+        before, after = tn.predict(run.network, digits.x_val), tn.predict(weights.rounded(run.network, network["precision"]), digits.x_val)
+        assert (before.argmax(axis=1) == after.argmax(axis=1)).all()
+        assert np.abs(before - after).max() <= network["largest_change"] + 1e-5
+
+
+def test_loaded_picture_is_prepared_as_in_python(tab: Tab) -> None:
+    for file in sorted(DIGITS.glob("*.png")):
+        tab.load(file)
+        assert np.abs(tab.seen() - tn.data.digit_image(file).astype(int)).max() <= 1, file.name
+
+
+def test_turned_and_large_pictures_are_prepared_as_in_python(tab: Tab, tmp_path: Path) -> None:
+    with Image.open(DIGITS / "4_large_off_centre.png") as picture:
+        large = picture.convert("RGB").resize((1501, 997))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    large.save(tmp_path / "turned.png", exif=exif)
+    tab.load(tmp_path / "turned.png")
+    assert np.abs(tab.seen() - tn.data.digit_image(tmp_path / "turned.png").astype(int)).max() <= 1
+
+
+def test_random_drawings_are_prepared_as_in_python(tab: Tab, tmp_path: Path, draw: np.random.Generator) -> None:
+    worst = 0
+    for _ in range(40):
+        picture = random_drawing(draw)
+        picture.save(tmp_path / "drawing.png")
+        rgba = base64.b64encode(picture.convert("RGBA").tobytes()).decode()
+        script = "([text, width, height]) => { const greys = prepare({ data: bytesOf(text), width, height }); return greys && [...greys]; }"
+        found = tab.page.evaluate(script, [rgba, *picture.size])
+        try:
+            expected = tn.data.digit_image(tmp_path / "drawing.png")
+        except tn.data.DataError:
+            assert found is None
+            continue
+        worst = max(worst, np.abs(np.array(found).reshape(28, 28) - expected).max())
+    assert worst <= 1
+
+
+def random_drawing(draw: np.random.Generator) -> Image.Image:
+    width, height = (int(side) for side in draw.integers(40, 400, 2))
+    paper, ink = (tuple(int(level) for level in draw.integers(0, 256, 3)) for _ in range(2))
+    picture = Image.new("RGB", (width, height), paper)
+    points = [(int(draw.integers(0, width)), int(draw.integers(0, height))) for _ in range(5)]
+    ImageDraw.Draw(picture).line(points, ink, int(draw.integers(4, 40)))
+    return picture
+
+
+# ---------------------------------------------------------------------------------------------- the pad
+
+
+def test_digit_drawn_with_the_mouse_is_read(tab: Tab) -> None:
+    for digit in "0357":
+        tab.page.click("#clear")
+        tab.draw(digit)
+        assert tab.read().count(digit) >= 5
+        assert f"read {digit}" in tab.text("#verdict")
+        tab.shot(f"drawn_{digit}")
+
+
+def test_stroke_is_answered_in_under_50_ms(tab: Tab) -> None:
+    milliseconds = []
+    for digit in "02358":
+        tab.draw(digit)
+        milliseconds.append(float(tab.page.locator("#timing").get_attribute("data-milliseconds")))
+        tab.page.click("#clear")
+        tab.settle()
+    assert np.median(milliseconds) < 50
+
+
+def test_undo_and_clear(tab: Tab) -> None:
+    tab.draw("4")
+    both = tab.seen()
+    tab.page.click("#undo")
+    tab.settle()
+    assert (tab.seen() != both).any()
+    tab.page.click("#undo")
+    tab.settle()
+    assert tab.seen().max() == 0
+    assert "No answer" in tab.text("#verdict")
+    tab.draw("4")
+    tab.page.click("#clear")
+    tab.settle()
+    assert set(tab.read()) == {"·"}
+
+
+def test_keyboard_draws(tab: Tab) -> None:
+    tab.page.focus("#pad")
+    for _ in range(4):
+        tab.page.keyboard.press("Shift+ArrowUp")
+    tab.page.keyboard.press("Space")
+    for _ in range(8):
+        tab.page.keyboard.press("Shift+ArrowDown")
+    tab.settle()
+    tab.shot("keyboard")
+    assert "Pen down" in tab.text("#pad-state")
+    assert tab.read().count("1") >= 4
+    tab.page.keyboard.press("Space")
+    tab.page.keyboard.press("Backspace")
+    tab.settle()
+    assert tab.seen().max() == 0
+
+
+def test_saved_drawing_is_what_python_sees(tab: Tab, tmp_path: Path) -> None:
+    tab.draw("2")
+    with tab.page.expect_download() as download:
+        tab.page.click("#save")
+    assert download.value.suggested_filename == "digit.png"
+    download.value.save_as(tmp_path / "digit.png")
+    assert np.abs(tab.seen() - tn.data.digit_image(tmp_path / "digit.png").astype(int)).max() <= 1
+
+
+def test_file_that_is_no_picture_is_named(tab: Tab, tmp_path: Path) -> None:
+    (tmp_path / "letter.png").write_text("no picture")
+    tab.load(tmp_path / "letter.png")
+    assert "letter.png cannot be read as a picture" in tab.text("#pad-state")
+
+
+def test_loaded_picture_is_read_and_shown(tab: Tab) -> None:
+    tab.load(DIGITS / "2_red_on_yellow.png")
+    assert tab.read().count("2") >= 5
+    tab.shot("loaded")
+
+
+def test_validation_digit_is_laid_on_the_pad_as_it_is(tab: Tab, digits: tn.data.Split) -> None:
+    button = tab.page.locator("#samples button").first
+    row = int(re.search(r"row (\d+)", button.get_attribute("aria-label"))[1])
+    button.click()
+    tab.settle()
+    np.testing.assert_array_equal(tab.seen().ravel(), digits.x_val[row])
+
+
+def test_inside_of_a_network_follows_the_drawing(tab: Tab, runs: list[tn.Run]) -> None:
+    tab.draw("8")
+    tab.page.click("#inside-toggle")
+    assert tab.page.locator("#inside .unit").count() == 12
+    x = tab.seen().reshape(1, 784).astype(np.uint8)
+    first = np.maximum(x / np.float32(255) @ runs[0].network[0].W + runs[0].network[0].b, 0)[0]
+    written = [float(value) for value in tab.page.locator("#inside .unit figcaption").all_inner_texts()]
+    np.testing.assert_allclose(written, first, atol=0.06)
+    tab.shot("inside", "#draw")
+    tab.page.locator("#answers .network-name", has_text="960x480").click()
+    assert tab.page.locator("#inside .unit").count() == 48
+    tab.shot("inside_large", "#draw")
+
+
+# ------------------------------------------------------------------------------------ tables and charts
+
+
+def test_table_sorts_by_any_column(tab: Tab) -> None:
+    head = tab.page.locator("#comparison thead th").nth(1)
+    names = "#comparison tbody th"
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "descending"
+    assert tab.text(names) == "960x480x240x120x60x10"
+    head.locator("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert tab.text(names) == "12x8x10"
+    tab.page.locator("#comparison thead button").first.click()
+    assert head.get_attribute("aria-sort") == "none"
+    assert tab.page.locator(names).all_inner_texts() == sorted(EIGHT, key=lambda name: [int(w) for w in name.split("x")])
+    tab.shot("sorted", "#compare")
+
+
+def test_table_is_what_tinynet_measures(tab: Tab, runs: list[tn.Run], digits: tn.data.Split) -> None:
+    row = tab.page.locator("#comparison tbody tr").first.locator("th, td").all_inner_texts()
+    loss, accuracy = tn.evaluate(runs[0].network, digits.x_val, digits.y_val)
+    assert row[:2] == ["12x8x10", "9,614"]
+    assert row[4:7] == [f"{loss:.4f}", f"{accuracy:.4f}", "0.9"]
+
+
+def test_legend_isolates_a_network_and_hover_shows_values(tab: Tab, runs: list[tn.Run]) -> None:
+    assert tab.page.locator("#curve-chart path.line").count() == 8
+    tab.page.locator("#legend button").nth(2).click()
+    assert tab.page.locator("#curve-chart path.line").count() == 1
+    tab.page.hover("#curve-chart")
+    assert f"{100 * runs[2].history[0].val_accuracy:.2f} %" in tab.text("#curve-chart .tip")
+    tab.shot("isolated", "#curves")
+    tab.page.locator("#legend button").nth(2).click()
+    tab.page.click("[data-curve=val_loss]")
+    tab.page.hover("#curve-chart")
+    assert f"{runs[2].history[0].val_loss:.4f}" in tab.text("#curve-chart .tip")
+    assert tab.page.locator("#curve-chart .tip div").count() == 8
+    tab.shot("losses", "#curves")
+
+
+def test_confusion_cell_shows_its_digits(tab: Tab, runs: list[tn.Run], digits: tn.data.Split) -> None:
+    tab.page.select_option("#network-choice", "0")
+    said = tn.predict_classes(runs[0].network, digits.x_val)
+    confusion = np.zeros((10, 10), int)
+    np.add.at(confusion, (digits.y_val, said), 1)
+    shown = [[cell.replace("·", "0") for cell in row.split("\t")[1:]] for row in tab.text(".confusion tbody").splitlines()]
+    np.testing.assert_array_equal(np.array(shown, int), confusion)
+    label, answer = divmod(int(np.argmax(confusion * (1 - np.eye(10)))), 10)
+    cell = tab.page.locator(f".confusion button[aria-label$=': a {label}, read as {answer}']")
+    cell.click()
+    assert cell.get_attribute("aria-pressed") == "true"
+    assert tab.page.locator(".cell-digits figure").count() == min(40, confusion[label, answer])
+    labels = tab.page.locator(".cell-digits button").evaluate_all("buttons => buttons.map(b => b.getAttribute('aria-label'))")
+    rows = [int(re.search(r"row (\d+)", text)[1]) for text in labels]
+    assert (digits.y_val[rows] == label).all()
+    assert (said[rows] == answer).all()
+    tab.shot("confusion", "#networks")
+
+
+def test_disagreements_show_every_vote(tab: Tab) -> None:
+    assert tab.page.locator(".ballot").count() > 10
+    for k in range(3):
+        assert tab.page.locator(".ballot").nth(k).locator(".voters span").count() == 8
+    tab.shot("disagreements", "#disagreements")
+
+
+# ------------------------------------------------------------------------------------- colours and widths
+
+
+def test_dark_and_light(open_page: Any, eight: Path) -> None:
+    tab = open_page(eight, color_scheme="dark")
+    background = "getComputedStyle(document.body).backgroundColor"
+    brightness = lambda: sum(int(level) for level in re.findall(r"\d+", tab.page.evaluate(background))[:3])
+    assert brightness() < 150
+    tab.draw("5")
+    tab.shot("dark")
+    tab.page.click("#theme")
+    assert brightness() > 600
+    tab.page.click("#theme")
+    assert brightness() < 150
+    tab.page.click("#theme")
+    assert tab.text("#theme-name") == "auto"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_narrow_page_does_not_scroll_sideways(open_page: Any, eight: Path, scheme: str) -> None:
+    tab = open_page(eight, viewport={"width": 375, "height": 800}, color_scheme=scheme, has_touch=True)
+    tab.page.click("#inside-toggle")
+    tab.page.locator("#pad").scroll_into_view_if_needed()
+    tab.draw("3")
+    assert tab.read().count("3") >= 5
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
+    tab.shot(f"narrow_{scheme}")
+    for section in ("draw", "compare", "curves", "networks", "disagreements", "backprop"):
+        tab.shot(f"narrow_{scheme}_{section}", f"#{section}")
+
+
+# ------------------------------------------------------------------------------------- backpropagation
+
+
+def test_backpropagation_is_shown_as_tinynet_computes_it(tab: Tab, runs: list[tn.Run], digits: tn.data.Split, eight: Path) -> None:
+    shown = facts_of(eight)["backprop"]
+    assert shown["network"] == "12x8x10"
+    twin = runs[0].network.copy(dtype="float64", backend="numpy")
+    loss = tn.SoftmaxCrossEntropy()
+    x, t = digits.x_val[[shown["row"]]] / 255, np.eye(10)[[digits.y_val[shown["row"]]]]
+    assert loss.forward(twin.forward(x, train=True), t) == pytest.approx(shown["loss"]["value"])
+    dx = twin.backward(loss.backward(), need_dx=True)
+    np.testing.assert_allclose(shown["dx"], dx[0], rtol=1e-3, atol=1e-9)
+    for layer, step in zip(twin, shown["steps"], strict=True):
+        assert step["name"] == f"{layer}"
+        if isinstance(layer, tn.Dense):
+            np.testing.assert_allclose(step["dW"], layer.dW.ravel(), rtol=1e-3, atol=1e-9)
+            np.testing.assert_allclose(step["db"], layer.db.ravel(), rtol=1e-3, atol=1e-9)
+    assert shown["update"]["loss"] < shown["loss"]["value"]
+    text = tab.text("#backprop")
+    for formula in ("y = x W + b", "dx = dy W^T", "dW = x^T dy", "dx = dy [y > 0]", "dz = (p - t) / N"):
+        assert formula in text
+    tab.shot("backprop", "#backprop")
+
+
+def test_backpropagation_is_walked_through(tab: Tab) -> None:
+    forward = tab.page.get_by_role("button", name="Next step")
+    cards = tab.page.locator("#backprop .card").count()
+    for _ in range(cards):
+        forward.click()
+        assert tab.page.locator("#backprop .card.now").count() == 1
+    assert f"{cards} of {cards}" in tab.text(".step-words")
+    forward.click()
+    assert tab.page.locator("#backprop .card.now").count() == 0
+
+
+# ------------------------------------------------------------------------------------------------ the file
+
+
+def test_file_of_all_eight_is_under_12_mb_and_says_how(eight: Path) -> None:
+    assert eight.stat().st_size < 12_000_000
+    assert "single precision" in eight.read_text()
+
+
+def test_nothing_but_its_own_script_may_run(tab: Tab) -> None:
+    tab.page.evaluate("""() => {
+        const script = document.createElement("script");
+        script.textContent = "hacked = 1";
+        document.body.append(script);
+    }""")
+    assert tab.page.evaluate("typeof hacked") == "undefined"
+    assert "Content Security Policy" in tab.said.pop()
+
+
+def test_hostile_names_are_text(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    run = small_run(HOSTILE, figures={HOSTILE: 1.0})
+    other = small_run("other", seed=3)
+    path = tn.report([run, other], tmp_path / "report.html", title=HOSTILE, validation=few_digits(digits))
+    tab = open_page(path)
+    tab.draw("1")
+    tab.page.click("#inside-toggle")
+    tab.page.locator("#legend button").first.click()
+    tab.page.hover("#curve-chart")
+    assert tab.page.evaluate("typeof hacked") == "undefined"
+    assert tab.page.title() == HOSTILE
+    for place in ("h1", "#comparison tbody th", "#answers .network-name", "#legend button", ".voters span"):
+        assert HOSTILE in tab.text(place), place
+    assert tab.page.locator("img").count() == 0
+    tab.shot("hostile")
+
+
+def test_other_networks_have_no_pad_and_say_so(open_page: Any, draw: np.random.Generator, tmp_path: Path) -> None:
+    x = draw.normal(size=(200, 2))
+    labels = (x[:, 0] * x[:, 1] > 0).astype(int)
+    runs = []
+    for name, hidden in {"narrow": [3], "wide": [30, 20]}.items():
+        network = tn.mlp(2, hidden, 2)
+        history = tn.fit(network, tn.Adam(network, lr=0.01), x, labels, epochs=5, validation=(x, labels))
+        runs.append(tn.Run(name, network, history))
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=(x, labels)))
+    assert tab.page.locator("#pad").count() == 0
+    assert "no drawing pad" in tab.text(".note-section")
+    tab.page.locator(".confusion button").first.click()
+    assert "row " in tab.text(".cell-digits figure")
+    assert tab.page.locator("#backprop .card").count() == 9
+    tab.shot("two_classes")
+
+
+class Negative(tn.Layer):
+    """y = -x"""
+
+    def forward(self, x: Any, train: bool = False) -> Any:
+        return -x
+
+    def backward(self, dy: Any) -> Any:
+        return -dy
+
+
+def test_network_with_a_layer_of_its_own_is_compared_but_not_on_the_pad(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    own = tn.Network(Negative(), tn.Dense(784, 5), tn.ReLU(), tn.Dense(5, 10), tn.Softmax())
+    record = small_run().history
+    runs = [tn.Run("own", own, record), small_run("usual")]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
+    assert tab.page.locator("#answers li").count() == 1
+    assert tab.page.locator("#comparison tbody tr").count() == 2
+    assert "own" in tab.text("#left-out")
+
+
+def test_several_seeds_stand_in_one_row(digits: tn.data.Split) -> None:
+    seeds = [small_run("net", seed=seed, train=tn.Evaluation(0.1 * seed, 0.9)) for seed in (1, 2, 3)]
+    scores = [tn.Evaluation(0.3, 0.91), tn.Evaluation(0.5, 0.93), tn.Evaluation(2.0, 0.2)]
+    table = facts.table([(seeds, scores)])
+    row = dict(zip(table["columns"], table["rows"][0], strict=True))
+    assert row["failed runs"]["text"] == "1 of 3"
+    assert row["val accuracy"]["text"] == "0.9200"
+    assert row["val accuracy"]["spread"] == "0.0141"
+    assert row["train loss"]["text"] == "0.1500"
+    assert row["train accuracy"]["spread"] == ""
+
+
+def test_history_without_validation_and_one_network(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    run = small_run()
+    bare = tn.Run("bare", run.network, [tn.Record(1, 2.0, 0.3)])
+    tab = open_page(tn.report([bare], tmp_path / "report.html", validation=few_digits(digits)))
+    assert "without validation rows" in tab.text("#curve-chart")
+    assert tab.page.locator("#disagreements").count() == 0
+
+
+def test_weights_too_large_for_half_precision_are_kept_in_single(digits: tn.data.Split) -> None:
+    network = small_run().network
+    network[0].W[0, 0] = 1e6
+    network[0].W[400] *= 1e5
+    x = digits.x_val[:200]
+    packed = weights.pack(network, x, tn.predict(network, x))
+    assert packed.precision == "float32"
+    assert packed.largest_change == 0
+
+
+# ------------------------------------------------------------------------------------------------- errors
+
+
+def test_whole_or_not_at_all(digits: tn.data.Split, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "report.html"
+    tn.report([small_run()], path, validation=few_digits(digits))
+    before = path.read_bytes()
+
+    def fails(*_: Any) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(page.os, "replace", fails)
+    with pytest.raises(OSError, match="disk full"):
+        tn.report([small_run("another")], path, validation=few_digits(digits))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("runs", "message"),
+    [
+        ([], r"takes tn.Run\(name, network, history\), one or more; got none"),
+        (["net"], "takes tn.Run.*got.*'net'"),
+        ([small_run(), small_run("b", inputs=20)], r"same inputs; got \{'small': 784, 'b': 20\}"),
+        ([small_run(), small_run("b", classes=3)], r"same classes; got \{'small': 10, 'b': 3\}"),
+        ([tn.Run("a", small_run().network, [{"epoch": 1}])], "'a' takes the History that fit returned"),
+    ],
+)
+def test_runs_that_do_not_go_together_are_refused(runs: Any, message: str, digits: tn.data.Split, tmp_path: Path) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        tn.report(runs, tmp_path / "report.html", validation=few_digits(digits))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_validation_is_refused(digits: tn.data.Split, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    x, labels = few_digits(digits)
+    with pytest.raises(ValueError, match=r"labels \(60,\), whole numbers, got float64"):
+        tn.report([small_run()], path, validation=(x, labels * 0.5))
+    with pytest.raises(ValueError, match=r"labels 0 .. 9"):
+        tn.report([small_run()], path, validation=(x, labels + 1))
+    with pytest.raises(ValueError, match="without 784 inputs, got none"):
+        tn.report([small_run(inputs=5)], path)
+    with pytest.raises(FileNotFoundError, match="make .*nowhere first"):
+        tn.report([small_run()], tmp_path / "nowhere" / "report.html", validation=(x, labels))
+    with pytest.raises(IsADirectoryError, match="add a file name"):
+        tn.report([small_run()], tmp_path, validation=(x, labels))
+
+
+def test_import_needs_no_jinja2_and_report_says_that_it_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    code = "import sys, tinynet; print('jinja2' in sys.modules, 'tinynet.report.facts' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    with pytest.raises(ImportError, match=r"tinynet-from-scratch\[examples\]"):
+        tn.report([small_run()], tmp_path / "report.html")
