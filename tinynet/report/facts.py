@@ -30,6 +30,8 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
     for run in runs:
         if not all(isinstance(record, Record) for record in run.history):
             raise TypeError(f"report: {run.name!r} takes the History that fit returned, got {run.history!r:.60}")
+        if not np.isfinite(run.network.backend.to_host(run.network.theta)).all():
+            raise ValueError(f"report: {run.name!r} has parameters that are not finite; leave it out, or train it anew")
     widths = {run.name: run.network.inputs for run in runs}
     if len(set(widths.values())) > 1:
         raise ValueError(f"report compares networks with the same inputs; got {widths}: write a report for each kind")
@@ -119,7 +121,7 @@ def _row(runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: b
     rows = [sum(record.rows for record in run.history) for run in runs]
     speed = [n / s for n, s in zip(rows, seconds, strict=True) if s > 0]
     cells = [
-        {"text": runs[0].name, "sort": runs[0].name},
+        {"text": runs[0].name, "spread": "", "sort": runs[0].name},
         _cell([runs[0].network.theta.size], "{:,.0f}"),
         _cell([score.loss for score in train], "{:.4f}"),
         _cell([score.accuracy for score in train], "{:.4f}"),
@@ -131,7 +133,7 @@ def _row(runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: b
     ]
     if seeds:
         failed = sum(score.accuracy < FAILED for score in scores)
-        cells.append({"text": f"{failed} of {len(runs)}", "sort": failed})
+        cells.append({"text": f"{failed} of {len(runs)}", "spread": "", "sort": failed})
     return cells
 
 
@@ -139,7 +141,7 @@ def _cell(values: list[float], form: str) -> dict[str, Any]:
     """The mean, and with several different values their standard deviation."""
     values = [value for value in values if math.isfinite(value)]
     if not values:
-        return {"text": "–", "sort": None}
+        return {"text": "–", "spread": "", "sort": None}
     mean = fmean(values)
     spread = stdev(values) if len(set(values)) > 1 else 0
     return {"text": form.format(mean), "spread": form.format(spread) if spread else "", "sort": mean}

@@ -34,16 +34,17 @@ def layers(network: Network) -> list[dict[str, Any]] | None:
 def pack(network: Network, x: np.ndarray, p: np.ndarray) -> Packed:
     """Half precision if no row of x is answered otherwise than in p, the network's probabilities; single if one is."""
     half = rounded(network, "float16")
-    moved = predict(half, x)
-    if (moved.argmax(axis=1) == p.argmax(axis=1)).all():
-        return Packed("float16", float(np.abs(moved - p).max()), text(half.theta.astype("<f2")))
+    if np.isfinite(half.theta).all():
+        moved = predict(half, x)
+        if (moved.argmax(axis=1) == p.argmax(axis=1)).all():
+            return Packed("float16", float(np.abs(moved - p).max()), text(half.theta.astype("<f2")))
     return Packed("float32", 0.0, text(network.backend.to_host(network.theta).astype("<f4")))
 
 
 def rounded(network: Network, precision: str) -> Network:
     """A copy whose parameters went through `precision`."""
     twin = network.copy(dtype="float32", backend="numpy")
-    with np.errstate(over="ignore"):  # what is too large for it becomes infinite, and the answers change
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
         twin.theta[...] = twin.theta.astype(precision)
     return twin
 

@@ -1,6 +1,6 @@
 // Three charts: what was learned epoch by epoch, accuracy against size, training against validation.
 
-const NARROW = 520;
+const NARROW = 480;
 
 // An axis maps a value to a place; its ticks are those of `candidates` that lie inside.
 function axis(low, high, from, to, bend, candidates) {
@@ -183,11 +183,11 @@ function drawSizes(facts) {
   const picture = drawing(holder, 330, "Validation accuracy against parameters; the table above has the same numbers");
   const [left, right, top, bottom] = [58, picture.width - 12, 14, picture.height - 40];
   const sizes = networks.map((network) => network.parameters);
-  const across = axis(Math.min(...sizes) / 1.5, Math.max(...sizes) * 1.5, left, right, logarithm, POWERS_OF_TEN.filter((x) => x >= 1));
+  const across = axis(Math.min(...sizes) / 1.5, Math.max(...sizes) * 1.5, left, right, logarithm, POWERS_OF_TEN.filter((x, k) => x >= 1 && (picture.width > NARROW || k % 2 === 0)));
   const up = scaleOf(networks.map((network) => network.validation[1]), true, bottom, top);
   gridY(picture.node, up, left, right, shareText);
   for (const tick of across.ticks) picture.node.append(text(across.place(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }));
-  picture.node.append(text(right, bottom + 36, "parameters, each step three times as many", { class: "tick", "text-anchor": "end" }));
+  picture.node.append(text(right, bottom + 36, "parameters, on a logarithmic axis", { class: "tick", "text-anchor": "end" }));
   const points = networks.map((network) => [across.place(network.parameters), up.place(network.validation[1])]);
   const taken = points.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]);
   fill(holder, picture.node);

@@ -29,8 +29,8 @@ class Inside {
     const { layers } = this.networks[k];
     this.first = layers.findIndex((layer) => layer.kind === "dense");
     this.slots = this.first < 0 ? [] : this.makeSlots(layers[this.first]);
-    this.strips = layers.map((layer) => (layer.kind === "dropout" ? null : this.makeStrip(layer)));
-    this.ending = this.makeStrip({ name: "probabilities: softmax of the logits" });
+    this.strips = layers.map((layer, i) => (layer.kind === "dropout" ? null : this.makeStrip(this.nameOf(layers, i))));
+    this.ending = this.makeStrip("softmax: probabilities");
     const shown = this.strips.filter((strip, i) => strip && !this.followedByRelu(i));
     const most = this.slots.length < (layers[this.first]?.outputs ?? 0) ? ` The ${MOST_UNITS} strongest are shown, in this order.` : "";
     fill(
@@ -57,7 +57,11 @@ class Inside {
     });
   }
 
-  makeStrip({ name }) {
+  nameOf(layers, i) {
+    return layers[i].kind === "relu" && i > 0 ? `${layers[i - 1].name}, ReLU` : layers[i].name;
+  }
+
+  makeStrip(name) {
     const cells = element("div", { class: "cells" });
     return { cells, node: element("div", { class: "strip" }, element("span", { class: "strip-name" }, name), cells) };
   }

@@ -173,7 +173,14 @@ class Pad {
     const last = this.items.at(-1);
     const pixels = last?.greys ?? (last ? prepare(this.context.getImageData(0, 0, SIDE, SIDE)) : null);
     this.changed(pixels, start);
-    if (!this.pen.down) this.say(this.items.length ? `On the pad: ${plural(this.items.length, "piece")} that can be undone.` : "Nothing drawn yet.");
+    if (!this.pen.down) this.say(this.contents());
+  }
+
+  contents() {
+    const pictures = this.items.filter(({ picture }) => picture).length;
+    const strokes = this.items.length - pictures;
+    const parts = [strokes && plural(strokes, "stroke"), pictures && plural(pictures, "picture")].filter(Boolean);
+    return parts.length ? `${parts.join(" and ")} on the pad.` : "Nothing drawn yet.";
   }
 
   paint() {
