@@ -90,13 +90,31 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
     pictures.mistakes(best, one_each, digits).savefig(out / "mistakes.png")
     pictures.weights(one_each).savefig(out / "weights.png")
     pictures.predictions(best, digits.x_test, unseen).savefig(out / "predictions.png")
+    page = write_report(runs, digits, out)
 
     print(f"Tables, pictures, networks and {best.name}'s submission.csv are in {out}.")
+    print(f"To look at, with a pad on which every network reads your digit: {page}")
     if digits.y_test is not None:
         accuracy = (unseen == digits.y_test).mean()
         print(
             f"{best.name}, best on the validation digits, on the {len(unseen):,} it never saw: accuracy {accuracy:.4f}"
         )
+
+
+def write_report(runs: list[Run], digits: tn.data.Split, out: Path) -> Path:
+    """One HTML file about all networks, beside the blog's figures."""
+    shown = [
+        tn.Run(
+            run.name,
+            run.network,
+            [tn.Record(**record) for record in run.history],
+            run.train,
+            {"blog loss": run.job.recipe.blog_loss, "blog accuracy": run.job.recipe.blog_accuracy},
+        )
+        for run in runs
+    ]
+    title = f"{len({run.name for run in runs})} networks read handwritten digits"
+    return tn.report(shown, out / "report.html", title=title, validation=(digits.x_val, digits.y_val))
 
 
 def answers(runs: list[Run], paths: list[Path], images: list[np.ndarray]) -> str:

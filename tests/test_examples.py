@@ -80,6 +80,15 @@ def test_compare_draws_pictures_that_are_not_empty(compared: tuple[Path, str], n
         assert np.asarray(picture.convert("L")).std() > 10
 
 
+def test_compare_ends_with_a_report_and_prints_its_path(compared: tuple[Path, str]) -> None:
+    out, printed = compared
+    assert f"reads your digit: {out / 'report.html'}" in printed
+    page = (out / "report.html").read_text()
+    assert "2 networks read handwritten digits" in page
+    assert "48x24x12x6x3x10" in page
+    assert "0.9314" in page
+
+
 def test_second_run_loads_instead_of_training(compared: tuple[Path, str]) -> None:
     out, first = compared
     before = (out / "12x8x10.npz").stat().st_mtime_ns

@@ -95,7 +95,7 @@ def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str) -> d
 
 def shows_pictures(x: np.ndarray) -> bool:
     """Whether rows are 28 x 28 pixels, as uint8 or from 0 to 1."""
-    return x.shape[1] == SIDE * SIDE and (x.dtype == np.uint8 or (0 <= x.min() and x.max() <= 1))
+    return x.shape[1] == SIDE * SIDE and (x.dtype == np.uint8 or (x.min() >= 0 and x.max() <= 1))
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ def _row(runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: b
         _cell([score.accuracy for score in train], "{:.4f}"),
         _cell([scores[k].loss for k in sound], "{:.4f}"),
         _cell([scores[k].accuracy for k in sound], "{:.4f}"),
-        *(_cell([runs[k].figures[name] for k in sound if name in runs[k].figures], "{:.5g}") for name in figures),
+        *(_figure([runs[k].figures[name] for k in sound if name in runs[k].figures]) for name in figures),
         _cell([fmean(seconds)], "{:,.1f}"),
         _cell([fmean(speed)] if speed else [], "{:,.0f}"),
     ]
@@ -141,10 +141,14 @@ def _cell(values: list[float], form: str) -> dict[str, Any]:
     """The mean, and with several different values their standard deviation."""
     values = [value for value in values if math.isfinite(value)]
     if not values:
-        return {"text": "–", "spread": "", "sort": None}
+        return {"text": "-", "spread": "", "sort": None}
     mean = fmean(values)
     spread = stdev(values) if len(set(values)) > 1 else 0
     return {"text": form.format(mean), "spread": form.format(spread) if spread else "", "sort": mean}
+
+
+def _figure(values: list[float]) -> dict[str, Any]:
+    return _cell(values, "{:,.0f}" if all(float(value).is_integer() for value in values) else "{:.4f}")
 
 
 def training_score(run: Run) -> Evaluation:

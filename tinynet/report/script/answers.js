@@ -4,18 +4,33 @@ class Answers {
   constructor(networks, classes, chosen) {
     this.networks = networks;
     this.rows = networks.map((network, k) => this.row(network, classes, () => chosen(k)));
-    fill(byId("answers"), this.rows.map((row) => row.item));
+    fill(
+      byId("answers"),
+      this.rows.map((row) => row.item),
+    );
     this.announced = 0;
   }
 
   row(network, classes, chosen) {
     const bars = Array.from({ length: classes }, () => element("i"));
-    const columns = bars.map((bar, k) => element("span", { class: "column" }, element("span", { class: "well" }, bar), element("em", {}, k)));
+    const columns = bars.map((bar, k) =>
+      element("span", { class: "column" }, element("span", { class: "well" }, bar), element("em", {}, k)),
+    );
     const digit = element("b", { class: "read" }, "·");
     const sure = element("span", { class: "sure" });
     const chart = element("span", { class: "bars", role: "img", "aria-label": "no answer yet" }, columns);
-    const name = element("button", { type: "button", class: "network-name", title: "Look inside this network", onclick: chosen }, network.name);
-    const item = element("li", { "data-network": network.name }, digit, element("span", { class: "who" }, name, sure), chart);
+    const name = element(
+      "button",
+      { type: "button", class: "network-name", title: "Look inside this network", onclick: chosen },
+      network.name,
+    );
+    const item = element(
+      "li",
+      { "data-network": network.name },
+      digit,
+      element("span", { class: "who" }, name, sure),
+      chart,
+    );
     return { item, bars, columns, digit, sure, chart };
   }
 
@@ -45,6 +60,11 @@ function verdict(votes) {
   for (const vote of votes) counts.set(vote, (counts.get(vote) ?? 0) + 1);
   const [[winner, most], ...others] = [...counts].sort((a, b) => b[1] - a[1]);
   const bold = element("b", {}, winner);
-  if (others.length === 0) return votes.length === 1 ? ["It reads ", bold, "."] : [`All ${votes.length} read `, bold, "."];
-  return [`${most} of ${votes.length} read `, bold, `; ${others.map(([digit, count]) => `${count} read ${digit}`).join(", ")}.`];
+  if (others.length === 0)
+    return votes.length === 1 ? ["It reads ", bold, "."] : [`All ${votes.length} read `, bold, "."];
+  return [
+    `${most} of ${votes.length} read `,
+    bold,
+    `; ${others.map(([digit, count]) => `${count} read ${digit}`).join(", ")}.`,
+  ];
 }

@@ -34,20 +34,43 @@ class Backprop {
     backward.forEach((card, i) => placeCard(card, 2, i + 2));
     loss.style.setProperty("--row", rows + 2);
     const heads = [element("p", { class: "way down" }, "forward ↓"), element("p", { class: "way up" }, "↑ backward")];
-    fill(byId("backprop-page"), this.intro(), this.controls(), element("div", { class: "flow" }, heads[0], heads[1], this.cards), this.updateCard());
+    fill(
+      byId("backprop-page"),
+      this.intro(),
+      this.controls(),
+      element("div", { class: "flow" }, heads[0], heads[1], this.cards),
+      this.updateCard(),
+    );
   }
 
   intro() {
     const { network, row, label } = this.step;
     const what = this.picture ? `the picture of a ${label}` : `a row of class ${label}`;
-    return element("p", {}, "The smallest network, ", element("b", {}, network), `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double precision, with this row as the whole batch (N = 1). Beside each layer stand the formulas of functions.py.`);
+    return element(
+      "p",
+      {},
+      "The smallest network, ",
+      element("b", {}, network),
+      `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double precision, with this row as the whole batch (N = 1). Beside each layer stand the formulas of functions.py.`,
+    );
   }
 
   controls() {
     this.words = element("p", { class: "step-words", role: "status" }, "Walk through it, or read it all.");
     const button = (label, press) => element("button", { type: "button", onclick: press }, label);
     this.all = button("Show all", () => this.go(null));
-    return element("div", { class: "stepper" }, element("div", { class: "buttons" }, button("← Back", () => this.walk(-1)), button("Next step →", () => this.walk(1)), this.all), this.words);
+    return element(
+      "div",
+      { class: "stepper" },
+      element(
+        "div",
+        { class: "buttons" },
+        button("← Back", () => this.walk(-1)),
+        button("Next step →", () => this.walk(1)),
+        this.all,
+      ),
+      this.words,
+    );
   }
 
   walk(way) {
@@ -70,7 +93,12 @@ class Backprop {
 
   inputCard() {
     const { x } = this.step;
-    const shown = this.picture ? drawDigit(element("canvas", { class: "ink big", width: 28, height: 28, role: "img", "aria-label": "the digit" }), Uint8Array.from(x, (value) => 255 * value)) : strip(x);
+    const shown = this.picture
+      ? drawDigit(
+          element("canvas", { class: "ink big", width: 28, height: 28, role: "img", "aria-label": "the digit" }),
+          Uint8Array.from(x, (value) => 255 * value),
+        )
+      : strip(x);
     return card("input", "x", WORDS.start, [size("x", x.length), shown]);
   }
 
@@ -83,16 +111,37 @@ class Backprop {
 
   forwardCard(layer, number) {
     const [words] = WORDS[layer.kind] ?? [layer.formulas[0]];
-    const weights = layer.W ? [size(`W ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.W).toPrecision(2)}`), this.weights(layer, layer.W, "weights")] : [];
-    return card("", `${number}. ${layer.name}`, words, [formula(layer.formulas[0]), weights, size("y", layer.y.length), strip(layer.y)]);
+    const weights = layer.W
+      ? [
+          size(`W ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.W).toPrecision(2)}`),
+          this.weights(layer, layer.W, "weights"),
+        ]
+      : [];
+    return card("", `${number}. ${layer.name}`, words, [
+      formula(layer.formulas[0]),
+      weights,
+      size("y", layer.y.length),
+      strip(layer.y),
+    ]);
   }
 
   backwardCard(layer, number) {
     const words = (WORDS[layer.kind] ?? [])[1] ?? "Its backward hands the gradient on.";
     const first = number === 1;
-    const weights = layer.dW ? [size(`dW ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.dW).toPrecision(2)}`), this.weights(layer, layer.dW, "gradient"), size("db", layer.db.length), strip(layer.db)] : [];
+    const weights = layer.dW
+      ? [
+          size(`dW ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.dW).toPrecision(2)}`),
+          this.weights(layer, layer.dW, "gradient"),
+          size("db", layer.db.length),
+          strip(layer.db),
+        ]
+      : [];
     const handedOn = first ? [] : [size("dx", layer.dx.length), strip(layer.dx)];
-    return card("gradient", `${number}. ${layer.name}`, words, [layer.formulas.slice(1).map(formula), handedOn, weights]);
+    return card("gradient", `${number}. ${layer.name}`, words, [
+      layer.formulas.slice(1).map(formula),
+      handedOn,
+      weights,
+    ]);
   }
 
   // A picture for each unit where the inputs are pixels, else the matrix itself.
@@ -100,19 +149,45 @@ class Backprop {
     const scale = strongest(values);
     if (!this.picture || D !== 784) return matrix(values, M, scale, what);
     const units = Array.from({ length: M }, (_, j) => values.filter((_, at) => at % M === j));
-    return element("div", { class: "units small" }, units.map((column, j) => element("figure", { class: "unit", title: `${what} of unit ${j}` }, numbersCanvas(column, 28, scale, `${what} of unit ${j}`))));
+    return element(
+      "div",
+      { class: "units small" },
+      units.map((column, j) =>
+        element(
+          "figure",
+          { class: "unit", title: `${what} of unit ${j}` },
+          numbersCanvas(column, 28, scale, `${what} of unit ${j}`),
+        ),
+      ),
+    );
   }
 
   lossCard() {
     const { loss, label } = this.step;
     const columns = loss.p.map((p, k) => {
       const truth = k === label;
-      return element("tr", { class: truth ? "truth" : "" }, element("th", { scope: "row" }, k, truth ? " ←" : ""), cellOf(p), cellOf(loss.t[k]), cellOf(loss.dz[k], strongest(loss.dz)));
+      return element(
+        "tr",
+        { class: truth ? "truth" : "" },
+        element("th", { scope: "row" }, k, truth ? " ←" : ""),
+        cellOf(p),
+        cellOf(loss.t[k]),
+        cellOf(loss.dz[k], strongest(loss.dz)),
+      );
     });
-    const head = element("tr", {}, ["class", "p", "t", "dL/dz"].map((name) => element("th", { scope: "col" }, name)));
+    const head = element(
+      "tr",
+      {},
+      ["class", "p", "t", "dL/dz"].map((name) => element("th", { scope: "col" }, name)),
+    );
     const table = element("table", { class: "loss" }, element("thead", {}, head), element("tbody", {}, columns));
     const value = element("p", { class: "loss-value" }, "L = ", element("b", {}, loss.value.toFixed(4)));
-    return card("turn", loss.name, WORDS.loss, [loss.formulas.map(formula), element("div", { class: "loss-row" }, value, table)]);
+    return card(
+      "turn",
+      loss.name,
+      WORDS.loss,
+      element("div", { class: "loss-row" }, element("div", {}, loss.formulas.map(formula), value), table),
+    );
   }
 
   updateCard() {
@@ -124,14 +199,33 @@ class Backprop {
       { class: "update" },
       element("h3", {}, "What it was for"),
       element("p", { class: "formula" }, `theta ← theta − ${update.lr} · grad`),
-      element("p", {}, `One step of SGD against this gradient moves all ${whole(update.parameters)} parameters a little, and the same row goes in again:`),
-      element("dl", {}, element("dt", {}, "loss"), element("dd", {}, change), element("dt", {}, `probability of ${label}`), element("dd", {}, chance), element("dt", {}, "length of the gradient"), element("dd", {}, update.gradient_norm.toFixed(3))),
+      element(
+        "p",
+        {},
+        `One step of SGD against this gradient moves all ${whole(update.parameters)} parameters a little, and the same row goes in again:`,
+      ),
+      element(
+        "dl",
+        {},
+        element("dt", {}, "loss"),
+        element("dd", {}, change),
+        element("dt", {}, `probability of ${label}`),
+        element("dd", {}, chance),
+        element("dt", {}, "length of the gradient"),
+        element("dd", {}, update.gradient_norm.toFixed(3)),
+      ),
     );
   }
 }
 
 function card(kind, title, words, content) {
-  return element("article", { class: `card ${kind}`, "data-words": words }, element("h4", {}, title), element("p", { class: "words" }, words), content);
+  return element(
+    "article",
+    { class: `card ${kind}`, "data-words": words },
+    element("h4", {}, title),
+    element("p", { class: "words" }, words),
+    content,
+  );
 }
 
 function placeCard(node, column, row) {
@@ -143,7 +237,12 @@ function placeCard(node, column, row) {
 function formula(words) {
   const [, name, rest] = words.match(/^(\w+): (.*)$/) ?? [null, null, words];
   const [equation, ...shapes] = rest.split(/ {2,}/);
-  return element("p", { class: "formula", title: name }, equation, shapes.length ? element("small", {}, shapes.join(" ")) : null);
+  return element(
+    "p",
+    { class: "formula", title: name },
+    equation,
+    shapes.length ? element("small", {}, shapes.join(" ")) : null,
+  );
 }
 
 function size(name, count = null) {
@@ -157,7 +256,12 @@ function strip(values) {
   const cells = values.map((value) => {
     const colour = element("i");
     colour.style.background = colourOf(value, scale);
-    return element("span", { class: "cell", title: value }, colour, values.length <= 24 ? element("small", {}, plain(value)) : null);
+    return element(
+      "span",
+      { class: "cell", title: value },
+      colour,
+      values.length <= 24 ? element("small", {}, plain(value)) : null,
+    );
   });
   return element("div", { class: "cells" }, cells);
 }

@@ -12,7 +12,9 @@ function axis(low, high, from, to, bend, candidates) {
 const logarithm = (value) => Math.log10(Math.max(value, 1e-12));
 const logit = (share) => Math.log(Math.max(share, 1e-6) / Math.max(1 - share, 1e-6));
 const SHARES = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
-const POWERS_OF_TEN = Array.from({ length: 40 }, (_, k) => 10 ** (k / 2 - 9)).map((value) => Number(value.toPrecision(1)));
+const POWERS_OF_TEN = Array.from({ length: 40 }, (_, k) => 10 ** (k / 2 - 9)).map((value) =>
+  Number(value.toPrecision(1)),
+);
 
 function scaleOf(values, share, from, to) {
   const known = values.filter((value) => value !== null);
@@ -28,7 +30,11 @@ const lossText = (value) => Number(value.toPrecision(2)).toString();
 
 function drawing(holder, height, label) {
   const width = Math.max(280, holder.clientWidth);
-  return { width, height, node: shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }) };
+  return {
+    width,
+    height,
+    node: shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }),
+  };
 }
 
 function text(x, y, words, properties = {}) {
@@ -38,7 +44,10 @@ function text(x, y, words, properties = {}) {
 function gridY(node, scale, left, right, written) {
   for (const tick of scale.ticks) {
     const y = scale.place(tick);
-    node.append(shape("path", { d: `M${left} ${y}H${right}`, class: "grid" }), text(left - 8, y + 4, written(tick), { class: "tick", "text-anchor": "end" }));
+    node.append(
+      shape("path", { d: `M${left} ${y}H${right}`, class: "grid" }),
+      text(left - 8, y + 4, written(tick), { class: "tick", "text-anchor": "end" }),
+    );
   }
 }
 
@@ -85,32 +94,45 @@ class Curves {
   }
 
   shown() {
-    return this.networks.map((network, k) => ({ network, k })).filter(({ k }) => this.alone === null || this.alone === k);
+    return this.networks
+      .map((network, k) => ({ network, k }))
+      .filter(({ k }) => this.alone === null || this.alone === k);
   }
 
   draw() {
     const share = this.field === "val_accuracy";
     const training = this.field.replace("val_", "");
     const name = share ? "Accuracy" : "Loss";
-    const picture = drawing(this.holder, 380, `${name} on the validation rows, epoch by epoch. Left and right arrow keys read the values.`);
+    const picture = drawing(
+      this.holder,
+      380,
+      `${name} on the validation rows, epoch by epoch. Left and right arrow keys read the values.`,
+    );
     const [left, right, top, bottom] = [58, picture.width - 18, 14, picture.height - 40];
     const shown = this.shown();
     const fields = this.alone === null ? [this.field] : [this.field, training];
     const values = shown.flatMap(({ network }) => fields.flatMap((field) => network.history[field]));
     fill(this.holder, picture.node, this.tip);
     if (!values.some((value) => value !== null)) {
-      picture.node.append(text(picture.width / 2, 180, "these networks were trained without validation rows", { "text-anchor": "middle", class: "tick" }));
+      picture.node.append(
+        text(picture.width / 2, 180, "these networks were trained without validation rows", {
+          "text-anchor": "middle",
+          class: "tick",
+        }),
+      );
       this.across = null;
       return;
     }
     const epochs = Math.max(...shown.flatMap(({ network }) => network.history.epoch));
     const first = Math.min(...shown.flatMap(({ network }) => network.history.epoch));
-    const step = [1, 2, 5, 10, 20, 50, 100, 1000].find((size) => (epochs - first) / size <= picture.width / 70) ?? epochs;
+    const step =
+      [1, 2, 5, 10, 20, 50, 100, 1000].find((size) => (epochs - first) / size <= picture.width / 70) ?? epochs;
     const ticks = Array.from({ length: Math.floor(epochs / step) }, (_, k) => (k + 1) * step);
     this.across = axis(first, epochs, left, right, (x) => x, ticks);
     this.up = scaleOf(values, share, bottom, top);
     gridY(picture.node, this.up, left, right, share ? shareText : lossText);
-    for (const tick of this.across.ticks) picture.node.append(text(this.across.place(tick), bottom + 20, tick, { class: "tick", "text-anchor": "middle" }));
+    for (const tick of this.across.ticks)
+      picture.node.append(text(this.across.place(tick), bottom + 20, tick, { class: "tick", "text-anchor": "middle" }));
     picture.node.append(text(right, bottom + 36, "epoch", { class: "tick", "text-anchor": "end" }));
     for (const { network, k } of shown) {
       if (this.alone !== null) picture.node.append(this.line(network, k, training, "training"));
@@ -130,7 +152,11 @@ class Curves {
 
   line(network, k, field, kind) {
     const points = this.points(network, field).map((point) => point.map((v) => v.toFixed(1)).join(" "));
-    return shape("path", { d: points.length ? `M${points.join("L")}` : "", class: `${colourClass(k)} ${kind}`, "stroke-dasharray": kind === "line" ? dashOf(k) : null });
+    return shape("path", {
+      d: points.length ? `M${points.join("L")}` : "",
+      class: `${colourClass(k)} ${kind}`,
+      "stroke-dasharray": kind === "line" ? dashOf(k) : null,
+    });
   }
 
   // Marks stand at a few epochs, not at the same ones for every network, and at the end.
@@ -164,11 +190,27 @@ class Curves {
     const x = this.across.place(epoch);
     this.hair.setAttribute("d", `M${x} 10V340`);
     const rows = this.shown()
-      .map(({ network, k }) => ({ network, k, value: network.history[this.field][network.history.epoch.indexOf(epoch)] ?? null }))
+      .map(({ network, k }) => ({
+        network,
+        k,
+        value: network.history[this.field][network.history.epoch.indexOf(epoch)] ?? null,
+      }))
       .filter(({ value }) => value !== null)
       .sort((a, b) => b.value - a.value);
     const written = (value) => (this.field === "val_accuracy" ? percent(value, 2) : value.toFixed(4));
-    fill(this.tip, element("b", {}, `epoch ${epoch}`), rows.map(({ network, k, value }) => element("div", {}, swatch(k), element("span", {}, network.name), element("span", { class: "value" }, written(value)))));
+    fill(
+      this.tip,
+      element("b", {}, `epoch ${epoch}`),
+      rows.map(({ network, k, value }) =>
+        element(
+          "div",
+          {},
+          swatch(k),
+          element("span", {}, network.name),
+          element("span", { class: "value" }, written(value)),
+        ),
+      ),
+    );
     const width = this.tip.offsetWidth;
     const beside = x + 14 + width > this.holder.clientWidth ? x - 14 - width : x + 14;
     this.tip.style.left = `${Math.max(0, beside)}px`;
@@ -183,11 +225,26 @@ function drawSizes(facts) {
   const picture = drawing(holder, 330, "Validation accuracy against parameters; the table above has the same numbers");
   const [left, right, top, bottom] = [58, picture.width - 12, 14, picture.height - 40];
   const sizes = networks.map((network) => network.parameters);
-  const across = axis(Math.min(...sizes) / 1.5, Math.max(...sizes) * 1.5, left, right, logarithm, POWERS_OF_TEN.filter((x, k) => x >= 1 && (picture.width > NARROW || k % 2 === 0)));
-  const up = scaleOf(networks.map((network) => network.validation[1]), true, bottom, top);
+  const across = axis(
+    Math.min(...sizes) / 1.5,
+    Math.max(...sizes) * 1.5,
+    left,
+    right,
+    logarithm,
+    POWERS_OF_TEN.filter((x, k) => x >= 1 && (picture.width > NARROW || k % 2 === 0)),
+  );
+  const up = scaleOf(
+    networks.map((network) => network.validation[1]),
+    true,
+    bottom,
+    top,
+  );
   gridY(picture.node, up, left, right, shareText);
-  for (const tick of across.ticks) picture.node.append(text(across.place(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }));
-  picture.node.append(text(right, bottom + 36, "parameters, on a logarithmic axis", { class: "tick", "text-anchor": "end" }));
+  for (const tick of across.ticks)
+    picture.node.append(text(across.place(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }));
+  picture.node.append(
+    text(right, bottom + 36, "parameters, on a logarithmic axis", { class: "tick", "text-anchor": "end" }),
+  );
   const points = networks.map((network) => [across.place(network.parameters), up.place(network.validation[1])]);
   const taken = points.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]);
   fill(holder, picture.node);
@@ -203,10 +260,20 @@ function drawSizes(facts) {
 // Beside its mark, above or below it: at the first place where it covers nothing.
 function placeLabel(words, x, y, taken, left, right) {
   const width = words.getComputedTextLength();
-  const places = [[x + 11, y + 4], [x - 11 - width, y + 4], [x - width / 2, y - 12], [x - width / 2, y + 22], [x + 6, y - 12], [x + 6, y + 22], [x - width - 6, y - 12], [x - width - 6, y + 22]];
+  const places = [
+    [x + 11, y + 4],
+    [x - 11 - width, y + 4],
+    [x - width / 2, y - 12],
+    [x - width / 2, y + 22],
+    [x + 6, y - 12],
+    [x + 6, y + 22],
+    [x - width - 6, y - 12],
+    [x - width - 6, y + 22],
+  ];
   const boxes = places.map(([a, b]) => [a, b - 12, a + width, b + 3]);
   const inside = (box) => box[0] >= left && box[2] <= right;
-  const free = (box) => !taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
+  const free = (box) =>
+    !taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
   const found = boxes.findIndex((box) => inside(box) && free(box));
   const chosen = found < 0 ? Math.max(0, boxes.findIndex(inside)) : found;
   words.setAttribute("x", places[chosen][0]);
@@ -226,7 +293,10 @@ function drawGaps(facts) {
   const across = scaleOf(values, true, left + 6, right - 58);
   for (const tick of across.ticks) {
     const x = across.place(tick);
-    picture.node.append(shape("path", { d: `M${x} 4V${height - 34}`, class: "grid" }), text(x, height - 16, shareText(tick), { class: "tick", "text-anchor": "middle" }));
+    picture.node.append(
+      shape("path", { d: `M${x} 4V${height - 34}`, class: "grid" }),
+      text(x, height - 16, shareText(tick), { class: "tick", "text-anchor": "middle" }),
+    );
   }
   networks.forEach((network, i) => {
     const y = 30 + 42 * i;

@@ -1,7 +1,23 @@
 // Rows on which the networks differ: each with its parties, the largest first.
 
+const FIRST_BALLOTS = 12;
+
 function showDisagreements(facts) {
-  fill(byId("votes"), facts.disagreements.rows.map((k) => ballot(facts, k)));
+  const { rows } = facts.disagreements;
+  const show = (members) => byId("votes").append(...members.map((k) => ballot(facts, k)));
+  show(rows.slice(0, FIRST_BALLOTS));
+  if (rows.length <= FIRST_BALLOTS) return;
+  const more = () => {
+    show(rows.slice(FIRST_BALLOTS));
+    button.remove();
+    byId("votes").children[FIRST_BALLOTS].querySelector("button")?.focus();
+  };
+  const button = element(
+    "button",
+    { type: "button", class: "more", onclick: more },
+    `Show ${rows.length - FIRST_BALLOTS} more`,
+  );
+  byId("votes").after(button);
 }
 
 function ballot(facts, k) {
@@ -22,6 +38,10 @@ function party(vote, right, networks) {
     { class: right ? "right" : "" },
     element("b", {}, vote),
     element("span", { class: "tickmark", "aria-label": right ? "right" : "wrong" }, right ? "✓" : "✗"),
-    element("span", { class: "voters" }, networks.map(({ name }) => element("span", {}, name))),
+    element(
+      "span",
+      { class: "voters" },
+      networks.map(({ name }) => element("span", {}, name)),
+    ),
   );
 }

@@ -14,7 +14,8 @@ function shape(tag, properties = {}, ...children) {
 function furnish(node, properties, children) {
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
+    else if (value !== null && value !== undefined && value !== false)
+      node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.flat(3).filter((child) => child !== null && child !== undefined));
   return node;
@@ -27,7 +28,11 @@ function fill(node, ...children) {
 
 const percent = (share, digits = 1) => (share === null ? "–" : `${(100 * share).toFixed(digits)} %`);
 const whole = (count) => count.toLocaleString("en");
-const plain = (value) => (Math.abs(value) < 0.0005 && value !== 0 ? value.toExponential(0) : value.toFixed(value > -10 && value < 10 ? 2 : 1)).replace("-", "−");
+const plain = (value) =>
+  (Math.abs(value) < 0.0005 && value !== 0
+    ? value.toExponential(0)
+    : value.toFixed(value > -10 && value < 10 ? 2 : 1)
+  ).replace("-", "−");
 const plural = (count, thing) => `${whole(count)} ${thing}${count === 1 ? "" : "s"}`;
 const argmax = (values) => values.reduce((best, value, k) => (value > values[best] ? k : best), 0);
 const strongest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

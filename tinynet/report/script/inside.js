@@ -8,7 +8,10 @@ class Inside {
     this.holder = byId("inside");
     this.toggle = byId("inside-toggle");
     this.select = byId("inside-network");
-    fill(this.select, networks.map((network, k) => element("option", { value: k }, network.name)));
+    fill(
+      this.select,
+      networks.map((network, k) => element("option", { value: k }, network.name)),
+    );
     this.toggle.addEventListener("click", () => this.open(this.holder.hidden));
     this.select.addEventListener("change", () => this.choose(Number(this.select.value)));
     this.answer = null;
@@ -32,14 +35,31 @@ class Inside {
     this.strips = layers.map((layer, i) => (layer.kind === "dropout" ? null : this.makeStrip(this.nameOf(layers, i))));
     this.ending = this.makeStrip("softmax: probabilities");
     const shown = this.strips.filter((strip, i) => strip && !this.followedByRelu(i));
-    const most = this.slots.length < (layers[this.first]?.outputs ?? 0) ? ` The ${MOST_UNITS} strongest are shown, in this order.` : "";
+    const most =
+      this.slots.length < (layers[this.first]?.outputs ?? 0)
+        ? ` The ${MOST_UNITS} strongest are shown, in this order.`
+        : "";
     fill(
       this.holder,
       element("h3", {}, "What each first-layer unit responds to"),
-      element("p", { class: "note" }, "Orange: a pixel that speaks for the unit, blue: against it. Below, what the unit gives for the drawing; a framed unit is awake.", most),
-      element("div", { class: "units" }, this.slots.map((slot) => slot.figure)),
+      element(
+        "p",
+        { class: "note" },
+        "Orange: a pixel that speaks for the unit, blue: against it. Below, what the unit gives for the drawing; a framed unit is awake.",
+        most,
+      ),
+      element(
+        "div",
+        { class: "units" },
+        this.slots.map((slot) => slot.figure),
+      ),
       element("h3", {}, "Layer by layer"),
-      element("div", { class: "strips" }, shown.map((strip) => strip.node), this.ending.node),
+      element(
+        "div",
+        { class: "strips" },
+        shown.map((strip) => strip.node),
+        this.ending.node,
+      ),
     );
     this.refresh();
   }
@@ -78,7 +98,9 @@ class Inside {
     const answer = this.answer && this.answer[this.k];
     const after = this.first + (this.first >= 0 && this.followedByRelu(this.first) ? 2 : 1);
     if (this.slots.length) this.showUnits(layers[this.first], answer && answer.outputs[after]);
-    this.strips.forEach((strip, i) => strip && showStrip(strip.cells, answer && answer.outputs[i + 1], layers[i].kind === "dense"));
+    this.strips.forEach(
+      (strip, i) => strip && showStrip(strip.cells, answer && answer.outputs[i + 1], layers[i].kind === "dense"),
+    );
     showStrip(this.ending.cells, answer && answer.probabilities, true);
   }
 
@@ -113,7 +135,13 @@ function showStrip(cells, values, classes) {
     Array.from(values, (value, k) => {
       const colour = element("i");
       colour.style.background = colourOf(value, scale);
-      return element("span", { class: "cell", title: `${k}: ${value}` }, colour, values.length <= 24 ? element("small", {}, plain(value)) : null, classes && values.length <= 24 ? element("em", {}, k) : null);
+      return element(
+        "span",
+        { class: "cell", title: `${k}: ${value}` },
+        colour,
+        values.length <= 24 ? element("small", {}, plain(value)) : null,
+        classes && values.length <= 24 ? element("em", {}, k) : null,
+      );
     }),
   );
 }
@@ -122,5 +150,10 @@ function cloud(values, scale) {
   const width = Math.min(120, values.length);
   const padded = Float64Array.from({ length: Math.ceil(values.length / width) * width }, (_, k) => values[k] ?? 0);
   const awake = values.reduce((count, value) => count + (value > 0), 0);
-  return element("figure", { class: "cloud" }, numbersCanvas(padded, width, scale), element("figcaption", {}, `${values.length} units, ${awake} awake, the strongest ${scale.toFixed(2)}`));
+  return element(
+    "figure",
+    { class: "cloud" },
+    numbersCanvas(padded, width, scale),
+    element("figcaption", {}, `${values.length} units, ${awake} awake, the strongest ${scale.toFixed(2)}`),
+  );
 }

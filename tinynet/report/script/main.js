@@ -57,12 +57,18 @@ function startPad(facts) {
     byId("draw").scrollIntoView({ behavior: moves() ? "smooth" : "auto" });
   });
   const samples = facts.disagreements.rows.concat(facts.networks[0].least_certain).slice(0, 8);
-  fill(byId("samples"), samples.map((k) => rowFigure(facts, k).firstChild));
+  fill(
+    byId("samples"),
+    samples.map((k) => rowFigure(facts, k).firstChild),
+  );
 }
 
 function showTiming(pixels, count, milliseconds) {
   const seen = byId("seen");
-  seen.setAttribute("aria-label", pixels ? "What the networks see: the drawing in 28 by 28 greys" : "What the networks see: nothing yet");
+  seen.setAttribute(
+    "aria-label",
+    pixels ? "What the networks see: the drawing in 28 by 28 greys" : "What the networks see: nothing yet",
+  );
   byId("timing").textContent = pixels ? `${plural(count, "network")} answered in ${milliseconds.toFixed(1)} ms` : "";
   byId("timing").dataset.milliseconds = pixels ? milliseconds.toFixed(2) : "";
 }

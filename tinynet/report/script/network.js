@@ -52,8 +52,6 @@ function withWindows(layers, theta) {
   let start = 0;
   const window = (size) => theta.subarray(start, (start += size));
   return layers.map((layer) =>
-    layer.kind === "dense"
-      ? { ...layer, W: window(layer.inputs * layer.outputs), b: window(layer.outputs) }
-      : layer,
+    layer.kind === "dense" ? { ...layer, W: window(layer.inputs * layer.outputs), b: window(layer.outputs) } : layer,
   );
 }

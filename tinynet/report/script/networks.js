@@ -6,7 +6,12 @@ class Networks {
   constructor(facts) {
     this.facts = facts;
     this.select = byId("network-choice");
-    fill(this.select, facts.networks.map((network, k) => element("option", { value: k }, `${network.name} · ${percent(network.validation[1], 2)}`)));
+    fill(
+      this.select,
+      facts.networks.map((network, k) =>
+        element("option", { value: k }, `${network.name} · ${percent(network.validation[1], 2)}`),
+      ),
+    );
     const best = argmax(facts.networks.map((network) => network.validation[1]));
     this.select.value = String(best);
     this.select.addEventListener("change", () => this.show(Number(this.select.value)));
@@ -15,10 +20,18 @@ class Networks {
 
   show(k) {
     const network = this.facts.networks[k];
-    this.cellDigits = element("div", { class: "cell-digits", role: "status" }, element("p", { class: "note" }, "A click on a cell shows its rows."));
+    this.cellDigits = element(
+      "div",
+      { class: "cell-digits", role: "status" },
+      element("p", { class: "note" }, "A click on a cell shows its rows."),
+    );
     fill(
       byId("network"),
-      element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Summary" }, element("pre", { class: "summary" }, network.summary)),
+      element(
+        "div",
+        { class: "scroll", tabindex: 0, role: "region", "aria-label": "Summary" },
+        element("pre", { class: "summary" }, network.summary),
+      ),
       element(
         "div",
         { class: "pair" },
@@ -30,16 +43,36 @@ class Networks {
       element("h3", {}, "Least certain"),
       this.gallery(network, network.least_certain),
       element("h3", {}, "Most confidently wrong"),
-      network.surest_mistakes.length ? this.gallery(network, network.surest_mistakes) : element("p", { class: "note" }, "It made no mistake."),
+      network.surest_mistakes.length
+        ? this.gallery(network, network.surest_mistakes)
+        : element("p", { class: "note" }, "It made no mistake."),
     );
   }
 
   confusion(network) {
     const { confusion } = network;
     const most = Math.max(1, ...confusion.flatMap((row, r) => row.filter((_, c) => c !== r)));
-    const head = element("tr", {}, element("td", {}), confusion.map((_, c) => element("th", { scope: "col" }, c)));
-    const rows = confusion.map((row, r) => element("tr", {}, element("th", { scope: "row" }, r), row.map((count, c) => this.cell(network, r, c, count, most))));
-    const table = element("table", { class: "confusion" }, element("caption", {}, "Rows: what it is. Columns: what the network says."), element("thead", {}, head), element("tbody", {}, rows));
+    const head = element(
+      "tr",
+      {},
+      element("td", {}),
+      confusion.map((_, c) => element("th", { scope: "col" }, c)),
+    );
+    const rows = confusion.map((row, r) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, r),
+        row.map((count, c) => this.cell(network, r, c, count, most)),
+      ),
+    );
+    const table = element(
+      "table",
+      { class: "confusion" },
+      element("caption", {}, "Rows: what it is. Columns: what the network says."),
+      element("thead", {}, head),
+      element("tbody", {}, rows),
+    );
     return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Confusion matrix" }, table);
   }
 
@@ -47,13 +80,25 @@ class Networks {
     if (count === 0) return element("td", {}, element("span", { class: "none" }, "·"));
     const label = `${plural(count, "row")}: a ${r}, read as ${c}`;
     const press = (event) => this.showCell(event.currentTarget, network, r, c, count);
-    const button = element("button", { type: "button", "aria-label": label, title: label, "aria-pressed": "false", onclick: press, class: r === c ? "right" : "wrong" }, count);
+    const button = element(
+      "button",
+      {
+        type: "button",
+        "aria-label": label,
+        title: label,
+        "aria-pressed": "false",
+        onclick: press,
+        class: r === c ? "right" : "wrong",
+      },
+      count,
+    );
     if (r !== c) button.style.backgroundColor = `rgb(${ABOVE.join(" ")} / ${0.08 + 0.5 * (count / most)})`;
     return element("td", {}, button);
   }
 
   showCell(button, network, r, c, count) {
-    for (const other of button.closest("table").querySelectorAll("button")) other.setAttribute("aria-pressed", String(other === button));
+    for (const other of button.closest("table").querySelectorAll("button"))
+      other.setAttribute("aria-pressed", String(other === button));
     const members = this.facts.digits.labels
       .map((label, k) => k)
       .filter((k) => this.facts.digits.labels[k] === r && network.said[k] === c)
@@ -62,8 +107,18 @@ class Networks {
     const few = members.length < count ? `, the ${members.length} surest of them` : "";
     fill(
       this.cellDigits,
-      element("h3", {}, r === c ? `${plural(count, "row")}, each a ${r}, read right${few}` : `${plural(count, "row")}, each a ${r}, read as ${c}${few}`),
-      element("div", { class: "gallery" }, members.map((k) => rowFigure(this.facts, k, percent(network.sure[k])))),
+      element(
+        "h3",
+        {},
+        r === c
+          ? `${plural(count, "row")}, each a ${r}, read right${few}`
+          : `${plural(count, "row")}, each a ${r}, read as ${c}${few}`,
+      ),
+      element(
+        "div",
+        { class: "gallery" },
+        members.map((k) => rowFigure(this.facts, k, percent(network.sure[k]))),
+      ),
     );
   }
 
@@ -75,7 +130,14 @@ class Networks {
       bar.style.width = percent(wrong[r] / (Math.max(...wrong) || 1));
       const words = totals[r] ? `${whole(totals[r] - row[r])} of ${whole(totals[r])}` : "none there";
       const share = totals[r] ? `${percent(1 - wrong[r])} right` : "";
-      return element("li", {}, element("b", {}, r), element("span", { class: "well" }, bar), element("span", { class: "value" }, words), element("span", { class: "value" }, share));
+      return element(
+        "li",
+        {},
+        element("b", {}, r),
+        element("span", { class: "well" }, bar),
+        element("span", { class: "value" }, words),
+        element("span", { class: "value" }, share),
+      );
     });
     return element("ul", { class: "classes" }, items);
   }
@@ -86,11 +148,27 @@ class Networks {
     const units = Array.from({ length: layer.outputs }, (_, unit) => ({ unit, values: filterOf(layer, unit) }));
     const size = ({ values }) => values.reduce((sum, value) => sum + value * value, 0);
     const few = units.length > MOST_FILTERS;
-    const shown = few ? units.map((unit) => ({ ...unit, size: size(unit) })).sort((a, b) => b.size - a.size).slice(0, MOST_FILTERS) : units;
-    const pictures = shown.map(({ unit, values }) => element("figure", { class: "unit", title: `unit ${unit}` }, numbersCanvas(values, 28, 0.7 * strongest(values), `Filter of unit ${unit}`)));
+    const shown = few
+      ? units
+          .map((unit) => ({ ...unit, size: size(unit) }))
+          .sort((a, b) => b.size - a.size)
+          .slice(0, MOST_FILTERS)
+      : units;
+    const pictures = shown.map(({ unit, values }) =>
+      element(
+        "figure",
+        { class: "unit", title: `unit ${unit}` },
+        numbersCanvas(values, 28, 0.7 * strongest(values), `Filter of unit ${unit}`),
+      ),
+    );
     return [
       element("h3", {}, "What its first layer looks for"),
-      element("p", { class: "note" }, few ? `The ${MOST_FILTERS} strongest of ${whole(units.length)} units. ` : "", "Orange: ink here speaks for the unit, blue: against it."),
+      element(
+        "p",
+        { class: "note" },
+        few ? `The ${MOST_FILTERS} strongest of ${whole(units.length)} units. ` : "",
+        "Orange: ink here speaks for the unit, blue: against it.",
+      ),
       element("div", { class: "units" }, pictures),
     ];
   }
@@ -98,8 +176,16 @@ class Networks {
   gallery(network, members) {
     const caption = (k) => {
       const right = this.facts.digits.labels[k] === network.said[k];
-      return [element("b", {}, `${network.said[k]} ${right ? "✓" : "✗"}`), ` ${percent(network.sure[k], 0)}`, right ? "" : element("span", { class: "truth" }, `is ${this.facts.digits.labels[k]}`)];
+      return [
+        element("b", {}, `${network.said[k]} ${right ? "✓" : "✗"}`),
+        ` ${percent(network.sure[k], 0)}`,
+        right ? "" : element("span", { class: "truth" }, `is ${this.facts.digits.labels[k]}`),
+      ];
     };
-    return element("div", { class: "gallery" }, members.map((k) => rowFigure(this.facts, k, ...caption(k))));
+    return element(
+      "div",
+      { class: "gallery" },
+      members.map((k) => rowFigure(this.facts, k, ...caption(k))),
+    );
   }
 }

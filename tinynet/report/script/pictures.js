@@ -51,14 +51,20 @@ function filterOf({ inputs, outputs, W }, j) {
 // A figure of one validation row: its picture, or its number where rows are no pictures. A click lays it on the pad.
 function rowFigure(facts, k, ...caption) {
   const row = facts.digits.rows[k];
-  if (!facts.pixels) return element("figure", { class: "row" }, element("b", {}, `row ${row}`), element("figcaption", {}, ...caption));
-  if (!facts.pad) return element("figure", { class: "row" }, digitCanvas(facts.pixels[k]), element("figcaption", {}, ...caption));
+  if (!facts.pixels)
+    return element("figure", { class: "row" }, element("b", {}, `row ${row}`), element("figcaption", {}, ...caption));
+  if (!facts.pad)
+    return element("figure", { class: "row" }, digitCanvas(facts.pixels[k]), element("figcaption", {}, ...caption));
   const take = () => document.dispatchEvent(new CustomEvent("take", { detail: facts.pixels[k] }));
   const label = `Validation row ${row}, a ${facts.digits.labels[k]}: lay it on the pad`;
   return element(
     "figure",
     { class: "row" },
-    element("button", { type: "button", class: "digit", "aria-label": label, title: label, onclick: take }, digitCanvas(facts.pixels[k])),
+    element(
+      "button",
+      { type: "button", class: "digit", "aria-label": label, title: label, onclick: take },
+      digitCanvas(facts.pixels[k]),
+    ),
     element("figcaption", {}, ...caption),
   );
 }

@@ -26,8 +26,7 @@ function reduced({ data, width, height }) {
       const bottom = Math.min(height, (i + 1) * factor);
       const right = Math.min(width, (j + 1) * factor);
       for (let y = i * factor; y < bottom; y++)
-        for (let x = j * factor; x < right; x++)
-          for (let k = 0; k < 4; k++) sum[k] += data[4 * (y * width + x) + k];
+        for (let x = j * factor; x < right; x++) for (let k = 0; k < 4; k++) sum[k] += data[4 * (y * width + x) + k];
       const area = (bottom - i * factor) * (right - j * factor);
       for (let k = 0; k < 4; k++) small[4 * (i * columns + j) + k] = rounded(sum[k] / area);
     }

@@ -15,7 +15,11 @@ const colourClass = (k) => `series s${k % 8}`;
 const dashOf = (k) => DASHES[k % DASHES.length];
 
 function mark(k, x, y, size = 1) {
-  return shape("path", { d: MARKS[k % MARKS.length], transform: `translate(${x} ${y}) scale(${size})`, class: `${colourClass(k)} mark` });
+  return shape("path", {
+    d: MARKS[k % MARKS.length],
+    transform: `translate(${x} ${y}) scale(${size})`,
+    class: `${colourClass(k)} mark`,
+  });
 }
 
 function swatch(k) {
