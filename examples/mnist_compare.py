@@ -113,8 +113,8 @@ def write_report(runs: list[Run], digits: tn.data.Split, out: Path) -> Path:
         )
         for run in runs
     ]
-    title = f"{len({run.name for run in runs})} networks read handwritten digits"
-    return tn.report(shown, out / "report.html", title=title, validation=(digits.x_val, digits.y_val))
+    validation = digits.x_val, digits.y_val
+    return tn.report(shown, out / "report.html", title="Networks that read handwritten digits", validation=validation)
 
 
 def answers(runs: list[Run], paths: list[Path], images: list[np.ndarray]) -> str:

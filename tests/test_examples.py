@@ -84,7 +84,7 @@ def test_compare_ends_with_a_report_and_prints_its_path(compared: tuple[Path, st
     out, printed = compared
     assert f"reads your digit: {out / 'report.html'}" in printed
     page = (out / "report.html").read_text()
-    assert "2 networks read handwritten digits" in page
+    assert "Networks that read handwritten digits" in page
     assert "48x24x12x6x3x10" in page
     assert "0.9314" in page
 

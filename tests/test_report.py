@@ -21,7 +21,8 @@ from draw_digits import STROKES
 from PIL import Image, ImageDraw
 
 import tinynet as tn
-from tinynet.report import facts, page, weights
+from tinynet.report import page, weights
+from tinynet.report.table import table as comparison
 
 DIGITS = Path(__file__).parent / "digits"
 EIGHT = {
@@ -66,6 +67,12 @@ def small_run(name: str = "small", inputs: int = 784, classes: int = 10, **field
     network = tn.mlp(inputs, [6], classes, seed=fields.pop("seed", 0))
     record = tn.Record(1, 2.0, 0.3, 1.9, 0.35, seconds=0.5, rows=100)
     return tn.Run(name, network, [record], **fields)
+
+
+def not_finite() -> tn.Network:
+    network = tn.mlp(784, [3], 10)
+    network.theta[5] = np.nan
+    return network
 
 
 def few_digits(digits: tn.data.Split, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
@@ -285,6 +292,24 @@ def test_stroke_is_answered_in_under_50_ms(tab: Tab) -> None:
         tab.page.click("#clear")
         tab.settle()
     assert np.median(milliseconds) < 50
+    tab.page.locator("#answers .network-name", has_text="960x480").click()
+    tab.draw("3")
+    assert float(tab.page.locator("#timing").get_attribute("data-milliseconds")) < 50
+
+
+def test_finger_draws(open_page: Any, eight: Path) -> None:
+    tab = open_page(eight, viewport={"width": 375, "height": 800}, has_touch=True, is_mobile=True)
+    tab.page.locator("#pad").scroll_into_view_if_needed()
+    before = tab.page.evaluate("scrollY")
+    box, touch = tab.page.locator("#pad").bounding_box(), tab.context.new_cdp_session(tab.page)
+    for step in range(21):
+        point = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] * (0.1 + 0.04 * step)}
+        kind = "touchMove" if step else "touchStart"
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [point]})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    tab.settle()
+    assert tab.read().count("1") >= 4
+    assert tab.page.evaluate("scrollY") == before
 
 
 def test_undo_and_clear(tab: Tab) -> None:
@@ -425,6 +450,9 @@ def test_confusion_cell_shows_its_digits(tab: Tab, runs: list[tn.Run], digits: t
     rows = [int(re.search(r"row (\d+)", text)[1]) for text in labels]
     assert (digits.y_val[rows] == label).all()
     assert (said[rows] == answer).all()
+    bars = tab.page.locator(".classes i").evaluate_all("bars => bars.map(bar => bar.clientWidth)")
+    wrong = 1 - confusion.diagonal() / confusion.sum(axis=1)
+    np.testing.assert_allclose(np.array(bars) / max(bars), wrong / wrong.max(), atol=0.02)
     tab.shot("confusion", "#networks")
 
 
@@ -586,7 +614,7 @@ def test_network_with_a_layer_of_its_own_is_compared_but_not_on_the_pad(
 def test_several_seeds_stand_in_one_row(digits: tn.data.Split) -> None:
     seeds = [small_run("net", seed=seed, train=tn.Evaluation(0.1 * seed, 0.9)) for seed in (1, 2, 3)]
     scores = [tn.Evaluation(0.3, 0.91), tn.Evaluation(0.5, 0.93), tn.Evaluation(2.0, 0.2)]
-    table = facts.table([(seeds, scores)])
+    table = comparison([(seeds, scores)])
     row = dict(zip(table["columns"], table["rows"][0], strict=True))
     assert row["failed runs"]["text"] == "1 of 3"
     assert row["val accuracy"]["text"] == "0.9200"
@@ -638,6 +666,8 @@ def test_whole_or_not_at_all(digits: tn.data.Split, tmp_path: Path, monkeypatch:
         (["net"], "takes tn.Run.*got.*'net'"),
         ([small_run(), small_run("b", inputs=20)], r"same inputs; got \{'small': 784, 'b': 20\}"),
         ([small_run(), small_run("b", classes=3)], r"same classes; got \{'small': 10, 'b': 3\}"),
+        ([small_run(), tn.Run("small", tn.mlp(784, [3], 10), [])], r"'small' has \[2395, 4780\] parameters"),
+        ([tn.Run("nan", not_finite(), [])], "'nan' has parameters that are not finite"),
         ([tn.Run("a", small_run().network, [{"epoch": 1}])], "'a' takes the History that fit returned"),
     ],
 )

@@ -1,7 +1,8 @@
 """One HTML file to look at: networks compared, their mistakes, a pad on which each of them reads your digit.
 
-facts.py finds what there is to show, weights.py packs the networks, backprop.py follows one step of training, page.py
-writes the file. The page is page.html.j2 with style.css and the JavaScript of script/, all of it inside the one file.
+facts.py finds what there is to show, table.py compares, weights.py packs the networks, backprop.py follows one step
+of training, page.py writes the file. The page is page.html.j2 with style.css and the JavaScript of script/, all of it
+inside the one file.
 """
 
 from __future__ import annotations

@@ -20,6 +20,8 @@ SCRIPTS = (
     "pictures",
     "tables",
     "series",
+    "axes",
+    "curves",
     "charts",
     "answers",
     "inside",

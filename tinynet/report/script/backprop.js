@@ -3,14 +3,14 @@
 const WORDS = {
   Dense: [
     "Each unit multiplies what comes in by its weights, adds it up, and adds its bias.",
-    "What comes back is shared out along the same weights; and each weight learns what came in times what came back.",
+    "What comes back is shared out along the same weights; each weight learns what came in times what came back.",
   ],
   ReLU: ["What is below zero becomes zero.", "Where it gave zero, nothing flows back."],
   Softmax: ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],
   Dropout: ["Some values are left out, the others scaled up.", "What was left out gets no gradient."],
-  loss: "How surprised the network is by the truth: 0 if it were certain of it. Its gradient is where the way back begins.",
+  loss: "How surprised the network is by the truth: 0 if it were certain. Its gradient is where the way back begins.",
   start: "The row that goes in.",
-  end: "The gradient has arrived at the input: a step along the blue would lower the loss, a step along the orange would raise it.",
+  end: "The gradient has reached the input: more where it is blue would lower the loss, where it is orange raise it.",
 };
 
 class Backprop {
@@ -33,12 +33,12 @@ class Backprop {
     forward.forEach((card, i) => placeCard(card, 1, i + 2));
     backward.forEach((card, i) => placeCard(card, 2, i + 2));
     loss.style.setProperty("--row", rows + 2);
-    const heads = [element("p", { class: "way down" }, "forward ↓"), element("p", { class: "way up" }, "↑ backward")];
+    const heads = ["forward ↓", "↑ backward"].map((words) => element("p", { class: "way" }, words));
     fill(
       byId("backprop-page"),
       this.intro(),
       this.controls(),
-      element("div", { class: "flow" }, heads[0], heads[1], this.cards),
+      element("div", { class: "flow" }, heads, this.cards),
       this.updateCard(),
     );
   }
@@ -51,7 +51,8 @@ class Backprop {
       {},
       "The smallest network, ",
       element("b", {}, network),
-      `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double precision, with this row as the whole batch (N = 1). Beside each layer stand the formulas of functions.py.`,
+      `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double `,
+      "precision, with this row as the whole batch (N = 1). The formulas are those of functions.py.",
     );
   }
 
@@ -202,7 +203,8 @@ class Backprop {
       element(
         "p",
         {},
-        `One step of SGD against this gradient moves all ${whole(update.parameters)} parameters a little, and the same row goes in again:`,
+        `One step of SGD against this gradient moves ${whole(update.parameters)} parameters a little; `,
+        "then the same row goes in again:",
       ),
       element(
         "dl",

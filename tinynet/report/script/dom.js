@@ -28,11 +28,8 @@ function fill(node, ...children) {
 
 const percent = (share, digits = 1) => (share === null ? "–" : `${(100 * share).toFixed(digits)} %`);
 const whole = (count) => count.toLocaleString("en");
-const plain = (value) =>
-  (Math.abs(value) < 0.0005 && value !== 0
-    ? value.toExponential(0)
-    : value.toFixed(value > -10 && value < 10 ? 2 : 1)
-  ).replace("-", "−");
+// Two digits behind the point, one where the number is large; only a true zero is written as 0.
+const plain = (value) => (value === 0 ? "0" : value.toFixed(Math.abs(value) < 10 ? 2 : 1).replace("-", "−"));
 const plural = (count, thing) => `${whole(count)} ${thing}${count === 1 ? "" : "s"}`;
 const argmax = (values) => values.reduce((best, value, k) => (value > values[best] ? k : best), 0);
 const strongest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

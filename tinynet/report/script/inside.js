@@ -45,7 +45,8 @@ class Inside {
       element(
         "p",
         { class: "note" },
-        "Orange: a pixel that speaks for the unit, blue: against it. Below, what the unit gives for the drawing; a framed unit is awake.",
+        "Orange: a pixel that speaks for the unit, blue: against it. ",
+        "Below, what the unit gives for the drawing; a framed unit is awake.",
         most,
       ),
       element(

@@ -111,8 +111,8 @@ class Networks {
         "h3",
         {},
         r === c
-          ? `${plural(count, "row")}, each a ${r}, read right${few}`
-          : `${plural(count, "row")}, each a ${r}, read as ${c}${few}`,
+          ? `${r}, read right: ${plural(count, "row")}${few}`
+          : `${r}, read as ${c}: ${plural(count, "row")}${few}`,
       ),
       element(
         "div",
@@ -127,7 +127,7 @@ class Networks {
     const wrong = network.confusion.map((row, r) => (totals[r] ? 1 - row[r] / totals[r] : 0));
     const items = network.confusion.map((row, r) => {
       const bar = element("i");
-      bar.style.width = percent(wrong[r] / (Math.max(...wrong) || 1));
+      bar.style.width = `${(100 * wrong[r]) / (Math.max(...wrong) || 1)}%`;
       const words = totals[r] ? `${whole(totals[r] - row[r])} of ${whole(totals[r])}` : "none there";
       const share = totals[r] ? `${percent(1 - wrong[r])} right` : "";
       return element(

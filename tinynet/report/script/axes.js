@@ -1,0 +1,52 @@
+// What every chart is drawn with: axes that map values to places, their ticks, grids and words.
+
+const NARROW = 480;
+
+// An axis maps a value to a place; its ticks are those of `candidates` that lie inside.
+function axis(low, high, from, to, bend, candidates) {
+  const [a, b] = [bend(low), bend(high)];
+  const place = (value) => from + ((bend(value) - a) / (b - a || 1)) * (to - from);
+  return { place, ticks: candidates.filter((tick) => tick >= low && tick <= high) };
+}
+
+const logarithm = (value) => Math.log10(Math.max(value, 1e-12));
+const logit = (share) => Math.log(Math.max(share, 1e-6) / Math.max(1 - share, 1e-6));
+const SHARES = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
+const POWERS_OF_TEN = Array.from({ length: 40 }, (_, k) => 10 ** (k / 2 - 9)).map((value) =>
+  Number(value.toPrecision(1)),
+);
+
+function scaleOf(values, share, from, to) {
+  const known = values.filter((value) => value !== null);
+  let [low, high] = [Math.min(...known), Math.max(...known)];
+  if (!share) return axis(low * 0.9, high * 1.1, from, to, logarithm, POWERS_OF_TEN);
+  const margin = 0.06 * (logit(high) - logit(low)) || 0.1;
+  const back = (x) => 1 / (1 + Math.exp(-x));
+  return axis(back(logit(low) - margin), back(logit(high) + margin), from, to, logit, SHARES);
+}
+
+const shareText = (value) => `${Number((100 * value).toFixed(2))} %`;
+const lossText = (value) => Number(value.toPrecision(2)).toString();
+
+function drawing(holder, height, label) {
+  const width = Math.max(280, holder.clientWidth);
+  return {
+    width,
+    height,
+    node: shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }),
+  };
+}
+
+function text(x, y, words, properties = {}) {
+  return shape("text", { x, y, ...properties }, words);
+}
+
+function gridY(node, scale, left, right, written) {
+  for (const tick of scale.ticks) {
+    const y = scale.place(tick);
+    node.append(
+      shape("path", { d: `M${left} ${y}H${right}`, class: "grid" }),
+      text(left - 8, y + 4, written(tick), { class: "tick", "text-anchor": "end" }),
+    );
+  }
+}

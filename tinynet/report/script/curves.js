@@ -1,0 +1,165 @@
+// Learning curves of all networks in one chart: hover reads an epoch, a click in the legend shows one network alone.
+
+class Curves {
+  constructor(facts) {
+    this.networks = facts.networks;
+    this.holder = byId("curve-chart");
+    this.field = "val_accuracy";
+    this.alone = null;
+    this.epoch = null;
+    this.tip = element("div", { class: "tip", hidden: true });
+    this.buttons = this.networks.map((network, k) => this.legendButton(network, k));
+    fill(byId("legend"), this.buttons);
+    this.fields = [...document.querySelectorAll("[data-curve]")];
+    for (const button of this.fields) button.addEventListener("click", () => this.choose(button.dataset.curve));
+    this.holder.tabIndex = 0;
+    this.holder.addEventListener("pointermove", (event) => this.hover(event));
+    this.holder.addEventListener("pointerleave", () => this.point(null));
+    this.holder.addEventListener("blur", () => this.point(null));
+    this.holder.addEventListener("keydown", (event) => this.key(event));
+  }
+
+  legendButton(network, k) {
+    return element(
+      "button",
+      { type: "button", class: "key", "aria-pressed": "false", onclick: () => this.isolate(k) },
+      swatch(k),
+      network.name,
+    );
+  }
+
+  choose(field) {
+    this.field = field;
+    for (const button of this.fields) button.setAttribute("aria-pressed", String(button.dataset.curve === field));
+    this.draw();
+  }
+
+  isolate(k) {
+    this.alone = this.alone === k ? null : k;
+    this.buttons.forEach((button, other) => button.setAttribute("aria-pressed", String(this.alone === other)));
+    this.draw();
+  }
+
+  shown() {
+    return this.networks
+      .map((network, k) => ({ network, k }))
+      .filter(({ k }) => this.alone === null || this.alone === k);
+  }
+
+  draw() {
+    const share = this.field === "val_accuracy";
+    const training = this.field.replace("val_", "");
+    const name = share ? "Accuracy" : "Loss";
+    const picture = drawing(
+      this.holder,
+      380,
+      `${name} on the validation rows, epoch by epoch. Left and right arrow keys read the values.`,
+    );
+    const [left, right, top, bottom] = [58, picture.width - 18, 14, picture.height - 40];
+    const shown = this.shown();
+    const fields = this.alone === null ? [this.field] : [this.field, training];
+    const values = shown.flatMap(({ network }) => fields.flatMap((field) => network.history[field]));
+    fill(this.holder, picture.node, this.tip);
+    if (!values.some((value) => value !== null)) {
+      picture.node.append(
+        text(picture.width / 2, 180, "these networks were trained without validation rows", {
+          "text-anchor": "middle",
+          class: "tick",
+        }),
+      );
+      this.across = null;
+      return;
+    }
+    const epochs = Math.max(...shown.flatMap(({ network }) => network.history.epoch));
+    const first = Math.min(...shown.flatMap(({ network }) => network.history.epoch));
+    const step =
+      [1, 2, 5, 10, 20, 50, 100, 1000].find((size) => (epochs - first) / size <= picture.width / 70) ?? epochs;
+    const ticks = Array.from({ length: Math.floor(epochs / step) }, (_, k) => (k + 1) * step);
+    this.across = axis(first, epochs, left, right, (x) => x, ticks);
+    this.up = scaleOf(values, share, bottom, top);
+    gridY(picture.node, this.up, left, right, share ? shareText : lossText);
+    for (const tick of this.across.ticks)
+      picture.node.append(text(this.across.place(tick), bottom + 20, tick, { class: "tick", "text-anchor": "middle" }));
+    picture.node.append(text(right, bottom + 36, "epoch", { class: "tick", "text-anchor": "end" }));
+    for (const { network, k } of shown) {
+      if (this.alone !== null) picture.node.append(this.line(network, k, training, "training"));
+      picture.node.append(this.line(network, k, this.field, "line"), ...this.marks(network, k));
+    }
+    this.hair = shape("path", { class: "hair" });
+    picture.node.append(this.hair);
+    this.range = [first, epochs];
+  }
+
+  points(network, field) {
+    return network.history.epoch
+      .map((epoch, i) => [epoch, network.history[field][i]])
+      .filter(([, value]) => value !== null)
+      .map(([epoch, value]) => [this.across.place(epoch), this.up.place(value)]);
+  }
+
+  line(network, k, field, kind) {
+    const points = this.points(network, field).map((point) => point.map((v) => v.toFixed(1)).join(" "));
+    return shape("path", {
+      d: points.length ? `M${points.join("L")}` : "",
+      class: `${colourClass(k)} ${kind}`,
+      "stroke-dasharray": kind === "line" ? dashOf(k) : null,
+    });
+  }
+
+  // Marks stand at a few epochs, not at the same ones for every network, and at the end.
+  marks(network, k) {
+    const points = this.points(network, this.field);
+    const gap = Math.max(1, Math.round(points.length / 4));
+    return points.filter((_, i) => i === points.length - 1 || (i + k) % gap === 0).map(([x, y]) => mark(k, x, y, 0.85));
+  }
+
+  hover(event) {
+    if (!this.across) return;
+    const x = event.clientX - this.holder.getBoundingClientRect().left;
+    const [first, last] = this.range;
+    const share = (x - this.across.place(first)) / (this.across.place(last) - this.across.place(first) || 1);
+    this.point(Math.min(last, Math.max(first, Math.round(first + share * (last - first)))));
+  }
+
+  key(event) {
+    const steps = { ArrowLeft: -1, ArrowRight: 1 };
+    if (!(event.key in steps) || !this.across) return;
+    event.preventDefault();
+    const [first, last] = this.range;
+    this.point(Math.min(last, Math.max(first, (this.epoch ?? first - 1) + steps[event.key])));
+  }
+
+  point(epoch) {
+    this.epoch = epoch;
+    this.tip.hidden = epoch === null;
+    if (!this.hair) return;
+    if (epoch === null) return this.hair.removeAttribute("d");
+    const x = this.across.place(epoch);
+    this.hair.setAttribute("d", `M${x} 10V340`);
+    const rows = this.shown()
+      .map(({ network, k }) => ({
+        network,
+        k,
+        value: network.history[this.field][network.history.epoch.indexOf(epoch)] ?? null,
+      }))
+      .filter(({ value }) => value !== null)
+      .sort((a, b) => b.value - a.value);
+    const written = (value) => (this.field === "val_accuracy" ? percent(value, 2) : value.toFixed(4));
+    fill(
+      this.tip,
+      element("b", {}, `epoch ${epoch}`),
+      rows.map(({ network, k, value }) =>
+        element(
+          "div",
+          {},
+          swatch(k),
+          element("span", {}, network.name),
+          element("span", { class: "value" }, written(value)),
+        ),
+      ),
+    );
+    const width = this.tip.offsetWidth;
+    const beside = x + 14 + width > this.holder.clientWidth ? x - 14 - width : x + 14;
+    this.tip.style.left = `${Math.max(0, beside)}px`;
+  }
+}
