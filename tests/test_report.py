@@ -161,6 +161,10 @@ class Tab:
 
     def shot(self, name: str, selector: str | None = None) -> None:
         path = self.shots / f"{name}.png"
+        self.page.evaluate(
+            "name => document.querySelectorAll('.top, .stepper').forEach(bar => (bar.style.position = name))",
+            "static" if selector else "",
+        )
         if selector:
             self.page.locator(selector).first.screenshot(path=path)
         else:
@@ -421,6 +425,7 @@ def test_legend_isolates_a_network_and_hover_shows_values(tab: Tab, runs: list[t
     assert tab.page.locator("#curve-chart path.line").count() == 1
     tab.page.hover("#curve-chart")
     assert f"{100 * runs[2].history[0].val_accuracy:.2f} %" in tab.text("#curve-chart .tip")
+    assert f"{100 * runs[2].history[0].accuracy:.2f} %" in tab.text("#curve-chart .tip")
     tab.shot("isolated", "#curves")
     tab.page.locator("#legend button").nth(2).click()
     tab.page.click("[data-curve=val_loss]")
@@ -628,6 +633,7 @@ def test_history_without_validation_and_one_network(open_page: Any, digits: tn.d
     bare = tn.Run("bare", run.network, [tn.Record(1, 2.0, 0.3)])
     tab = open_page(tn.report([bare], tmp_path / "report.html", validation=few_digits(digits)))
     assert "without validation rows" in tab.text("#curve-chart")
+    assert "Training figures are running means" in tab.text("#compare .below")
     assert tab.page.locator("#disagreements").count() == 0
 
 

@@ -84,6 +84,7 @@ def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str) -> d
         "classes": p.shape[2],
         "validation": len(x),
         "pictures": pictures,
+        "running_means": any(run.train is None for run in runs),
         "pad": any(network["layers"] for network in networks),
         "table": table([(group, [scores[id(run)] for run in group]) for group in groups.values()]),
         "networks": networks,

@@ -34,7 +34,7 @@ function drawSizes(facts) {
   networks.forEach((network, k) => {
     const [x, y] = points[k];
     const label = `${network.name}: ${whole(network.parameters)} parameters, ${percent(network.validation[1], 2)}`;
-    const words = text(x, y, network.name, { class: "label" });
+    const words = text(x, y, shortened(network.name), { class: "label" });
     picture.node.append(shape("g", {}, shape("title", {}, label), mark(k, x, y, 1.2), words));
     placeLabel(words, x, y, taken, left, right);
   });
@@ -93,7 +93,7 @@ function drawGaps(facts) {
         "g",
         { class: colourClass(k) },
         shape("title", {}, label),
-        text(left, y - 10, network.name, { class: "label" }),
+        text(left, y - 10, shortened(network.name), { class: "label" }),
         shape("path", { d: `M${validation} ${y}H${train}`, class: "bar" }),
         shape("circle", { cx: validation, cy: y, r: 5.5, class: "full" }),
         shape("circle", { cx: train, cy: y, r: 5.5, class: "hollow" }),

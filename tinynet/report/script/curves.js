@@ -85,6 +85,10 @@ class Curves {
       if (this.alone !== null) picture.node.append(this.line(network, k, training, "training"));
       picture.node.append(this.line(network, k, this.field, "line"), ...this.marks(network, k));
     }
+    if (this.alone !== null) {
+      const words = "thin: training, a running mean over each epoch; thick: validation";
+      picture.node.append(text(left + 8, bottom - 8, words, { class: "tick" }));
+    }
     this.hair = shape("path", { class: "hair" });
     picture.node.append(this.hair);
     this.range = [first, epochs];
@@ -136,30 +140,26 @@ class Curves {
     if (epoch === null) return this.hair.removeAttribute("d");
     const x = this.across.place(epoch);
     this.hair.setAttribute("d", `M${x} 10V340`);
-    const rows = this.shown()
-      .map(({ network, k }) => ({
-        network,
-        k,
-        value: network.history[this.field][network.history.epoch.indexOf(epoch)] ?? null,
-      }))
-      .filter(({ value }) => value !== null)
-      .sort((a, b) => b.value - a.value);
-    const written = (value) => (this.field === "val_accuracy" ? percent(value, 2) : value.toFixed(4));
-    fill(
-      this.tip,
-      element("b", {}, `epoch ${epoch}`),
-      rows.map(({ network, k, value }) =>
-        element(
-          "div",
-          {},
-          swatch(k),
-          element("span", {}, network.name),
-          element("span", { class: "value" }, written(value)),
-        ),
-      ),
-    );
+    fill(this.tip, element("b", {}, `epoch ${epoch}`), this.read(epoch).map(this.reading, this));
     const width = this.tip.offsetWidth;
     const beside = x + 14 + width > this.holder.clientWidth ? x - 14 - width : x + 14;
     this.tip.style.left = `${Math.max(0, beside)}px`;
+  }
+
+  // What the lines give at an epoch, the largest first; of one network alone, training too.
+  read(epoch) {
+    const fields = this.alone === null ? [this.field] : [this.field, this.field.replace("val_", "")];
+    return this.shown()
+      .flatMap(({ network, k }) => fields.map((field) => ({ network, k, field })))
+      .map((line) => ({ ...line, value: line.network.history[line.field][line.network.history.epoch.indexOf(epoch)] }))
+      .filter(({ value }) => value !== null && value !== undefined)
+      .sort((a, b) => b.value - a.value);
+  }
+
+  reading({ network, k, field, value }) {
+    const name = this.alone === null ? network.name : field.startsWith("val_") ? "validation" : "training";
+    const written = this.field === "val_accuracy" ? percent(value, 2) : value.toFixed(4);
+    const parts = [element("span", {}, name), element("span", { class: "value" }, written)];
+    return element("div", {}, swatch(k), parts);
   }
 }

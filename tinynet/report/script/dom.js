@@ -31,6 +31,7 @@ const whole = (count) => count.toLocaleString("en");
 // Two digits behind the point, one where the number is large; only a true zero is written as 0.
 const plain = (value) => (value === 0 ? "0" : value.toFixed(Math.abs(value) < 10 ? 2 : 1).replace("-", "−"));
 const plural = (count, thing) => `${whole(count)} ${thing}${count === 1 ? "" : "s"}`;
+const shortened = (name) => (name.length > 26 ? `${name.slice(0, 25)}…` : name);
 const argmax = (values) => values.reduce((best, value, k) => (value > values[best] ? k : best), 0);
 const strongest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 const moves = () => !matchMedia("(prefers-reduced-motion: reduce)").matches;

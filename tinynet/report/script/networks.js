@@ -68,12 +68,15 @@ class Networks {
     );
     const table = element(
       "table",
-      { class: "confusion" },
-      element("caption", {}, "Rows: what it is. Columns: what the network says."),
+      { class: "confusion", "aria-label": "Confusion matrix" },
       element("thead", {}, head),
       element("tbody", {}, rows),
     );
-    return element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Confusion matrix" }, table);
+    const note = element("p", { class: "note" }, "Rows: what it is. Columns: what the network says.");
+    return [
+      note,
+      element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Confusion matrix" }, table),
+    ];
   }
 
   cell(network, r, c, count, most) {
