@@ -21,7 +21,7 @@ from draw_digits import STROKES
 from PIL import Image, ImageDraw
 
 import tinynet as tn
-from tinynet.report import page, weights
+from tinynet.report import backprop, page, weights
 from tinynet.report.table import table as comparison
 
 DIGITS = Path(__file__).parent / "digits"
@@ -530,6 +530,17 @@ def test_backpropagation_is_shown_as_tinynet_computes_it(
     tab.shot("backprop", "#backprop")
 
 
+def test_same_dropout_masks_before_and_after_the_step(digits: tn.data.Split) -> None:
+    network = tn.mlp(784, [20], 10, dropout=[0.5, 0.5], seed=3)
+    x = digits.x_val[[5]] / 255
+    step = backprop.trace(network, x, int(digits.y_val[5]), 10)
+    masked = np.array(step["steps"][0]["y"])
+    assert ((masked == 0) | (abs(masked - 2 * x[0]) < 1e-4)).all()
+    assert (masked[x[0] > 0] == 0).any()
+    assert step["update"]["loss"] < step["loss"]["value"]
+    assert network[0].counter == 0
+
+
 def test_backpropagation_is_walked_through(tab: Tab) -> None:
     forward = tab.page.get_by_role("button", name="Next step")
     cards = tab.page.locator("#backprop .card").count()
@@ -592,6 +603,16 @@ def test_other_networks_have_no_pad_and_say_so(open_page: Any, draw: np.random.G
     assert "row " in tab.text(".cell-digits figure")
     assert tab.page.locator("#backprop .card").count() == 9
     tab.shot("two_classes")
+
+
+def test_one_large_network_has_no_picture_of_its_weights(open_page: Any, runs: list[tn.Run], tmp_path: Path) -> None:
+    tab = open_page(tn.report([runs[4]], tmp_path / "report.html"))
+    tab.draw("0")
+    assert tab.text("#verdict") == "It reads 0."
+    assert "960 numbers" in tab.text("#backprop")
+    assert "mask 0 with probability rate" in tab.text("#backprop")
+    assert tab.page.locator("#backprop .unit").count() == 0
+    tab.shot("one_large", "#backprop")
 
 
 class Negative(tn.Layer):
@@ -673,6 +694,9 @@ def test_whole_or_not_at_all(digits: tn.data.Split, tmp_path: Path, monkeypatch:
         ([small_run(), small_run("b", inputs=20)], r"same inputs; got \{'small': 784, 'b': 20\}"),
         ([small_run(), small_run("b", classes=3)], r"same classes; got \{'small': 10, 'b': 3\}"),
         ([small_run(), tn.Run("small", tn.mlp(784, [3], 10), [])], r"'small' has \[2395, 4780\] parameters"),
+        ([small_run(7)], "takes a name and a network, got 7"),
+        ([tn.Run("a", "net", [])], "takes a name and a network, got 'a' and 'net'"),
+        ([small_run(figures={"blog": "0.9"})], "'small' takes figures that are numbers, got"),
         ([tn.Run("nan", not_finite(), [])], "'nan' has parameters that are not finite"),
         ([tn.Run("a", small_run().network, [{"epoch": 1}])], "'a' takes the History that fit returned"),
     ],

@@ -22,7 +22,7 @@ MAPS: dict[type, list[str]] = {  # functions.py: the map, then its backwards
     SoftmaxCrossEntropy: ["softmax_cross_entropy", "softmax_cross_entropy_backward"],
     CrossEntropy: ["cross_entropy", "cross_entropy_backward"],
 }
-LARGEST_MATRIX = 40_000
+LARGEST_MATRIX, LARGEST_FILTERS = 2_500, 48 * 784  # numbers that are still a picture
 LEARNING_RATE = 0.01
 
 
@@ -30,6 +30,7 @@ def trace(network: Network, x: np.ndarray, label: int, classes: int) -> dict[str
     """Forward, loss, backward and one step of SGD, in float64, with x (1, D) as the only row of the batch."""
     twin = network.copy(dtype="float64", backend="numpy")
     t = np.eye(classes)[[label]]
+    counters = [layer.counter for layer in twin]
     outputs = [x]
     for layer in twin:
         outputs.append(layer.forward(outputs[-1], train=True))
@@ -57,7 +58,7 @@ def trace(network: Network, x: np.ndarray, label: int, classes: int) -> dict[str
             "t": numbers(t),
             "dz": numbers(dz),
         },
-        "update": _update(twin, loss, x, t),
+        "update": _update(twin, counters, loss, x, t),
     }
 
 
@@ -70,15 +71,17 @@ def _step(layer: Layer, y: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> dict[s
         "dy": numbers(dy),
         "dx": numbers(dx),
     }
-    if isinstance(layer, Dense) and layer.size <= LARGEST_MATRIX:
+    if isinstance(layer, Dense) and layer.D * layer.M <= (LARGEST_FILTERS if layer.D == 784 else LARGEST_MATRIX):
         step |= {"shape": [layer.D, layer.M], "W": numbers(layer.W), "dW": numbers(layer.dW), "db": numbers(layer.db)}
     return step
 
 
-def _update(twin: Network, loss: Loss, x: np.ndarray, t: np.ndarray) -> dict[str, Any]:
-    """What the same row costs after theta has moved once against its gradient."""
+def _update(twin: Network, counters: list[int], loss: Loss, x: np.ndarray, t: np.ndarray) -> dict[str, Any]:
+    """What the same row costs, behind the same dropout masks, after theta has moved once against its gradient."""
     SGD(twin, lr=LEARNING_RATE).step()
-    after = float(loss.forward(twin.forward(x), t))
+    for layer, counter in zip(twin, counters, strict=True):
+        layer.counter = counter
+    after = float(loss.forward(twin.forward(x, train=True), t))
     return {
         "lr": LEARNING_RATE,
         "gradient_norm": float(np.linalg.norm(twin.grad)),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from .. import data
 from ..history import Record
+from ..network import Network
 from ..training import Evaluation, evaluate, predict
 from . import Run, backprop, weights
 from .table import table, training_score
@@ -26,22 +28,15 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
     if strangers or not runs:
         raise TypeError(f"report takes tn.Run(name, network, history), one or more; got {strangers[:1] or 'none'}")
     for run in runs:
-        if not all(isinstance(record, Record) for record in run.history):
-            raise TypeError(f"report: {run.name!r} takes the History that fit returned, got {run.history!r:.60}")
-        if not np.isfinite(run.network.backend.to_host(run.network.theta)).all():
-            raise ValueError(f"report: {run.name!r} has parameters that are not finite; leave it out, or train it anew")
-    for run in runs:
-        sizes = {other.network.theta.size for other in runs if other.name == run.name}
+        _check_run(run)
+    _check_same("inputs", {run.name: run.network.inputs for run in runs})
+    for name in {run.name for run in runs}:
+        sizes = {run.network.theta.size for run in runs if run.name == name}
         if len(sizes) > 1:
-            raise ValueError(
-                f"report takes runs of one name as one network; {run.name!r} has {sorted(sizes)} parameters"
-            )
-    widths = {run.name: run.network.inputs for run in runs}
-    if len(set(widths.values())) > 1:
-        raise ValueError(f"report compares networks with the same inputs; got {widths}: write a report for each kind")
-    if validation is None and runs[0].network.inputs != SIDE * SIDE:
-        raise ValueError(f"report takes validation=(x, labels) for networks without {SIDE * SIDE} inputs, got none")
+            raise ValueError(f"report takes runs of one name as one network; {name!r} has {sorted(sizes)} parameters")
     if validation is None:
+        if runs[0].network.inputs != SIDE * SIDE:
+            raise ValueError(f"report takes validation=(x, labels) for networks without {SIDE * SIDE} inputs, got none")
         digits = data.mnist_split()
         validation = digits.x_val, digits.y_val
     if len(validation) != 2:
@@ -51,15 +46,31 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
     return runs, x, labels.astype(int)
 
 
+def _check_run(run: Run) -> None:
+    if not isinstance(run.name, str) or not isinstance(run.network, Network):
+        raise TypeError(f"report: a tn.Run takes a name and a network, got {run.name!r} and {run.network!r:.60}")
+    if not all(isinstance(record, Record) for record in run.history):
+        raise TypeError(f"report: {run.name!r} takes the History that fit returned, got {run.history!r:.60}")
+    if not all(isinstance(value, Real) for value in run.figures.values()):
+        raise TypeError(f"report: {run.name!r} takes figures that are numbers, got {run.figures}")
+    if not np.isfinite(run.network.backend.to_host(run.network.theta)).all():
+        raise ValueError(f"report: {run.name!r} has parameters that are not finite; leave it out, or train it anew")
+
+
+def _check_same(what: str, counts: dict[str, int | None]) -> None:
+    if len(set(counts.values())) > 1:
+        raise ValueError(f"report compares networks with the same {what}; got {counts}: write a report for each kind")
+
+
 def _check_labels(runs: list[Run], x: np.ndarray, labels: np.ndarray) -> None:
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(x):
         raise ValueError(f"report takes labels ({len(x)},), whole numbers, got {labels.dtype} {labels.shape}")
-    classes = {run.name: predict(run.network, x[:1]).shape[1] for run in runs}
-    if len(set(classes.values())) > 1:
-        raise ValueError(f"report compares networks with the same classes; got {classes}: write a report for each kind")
-    K = classes[runs[0].name]
+    classes: dict[str, int | None] = {run.name: predict(run.network, x[:1]).shape[1] for run in runs}
+    _check_same("classes", classes)
+    K = classes[runs[0].name] or 0
     if labels.min() < 0 or labels.max() >= K:
-        raise ValueError(f"report takes labels 0 .. {K - 1}, as many as the networks know, got {set(labels.tolist())}")
+        got = f"{labels.min()} .. {labels.max()}"
+        raise ValueError(f"report takes labels 0 .. {K - 1}, as many as the networks know, got {got}")
 
 
 def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str) -> dict[str, Any]:

@@ -254,7 +254,7 @@ function size(name, count = null) {
 // Numbers as coloured cells; where they are few, written too.
 function strip(values) {
   const scale = strongest(values);
-  if (values.length > 120) return numbersCanvas(values, Math.ceil(Math.sqrt(values.length)), scale);
+  if (values.length > 120) return numbersCanvas(values, 60, scale);
   const cells = values.map((value) => {
     const colour = element("i");
     colour.style.background = colourOf(value, scale);

@@ -149,12 +149,11 @@ function showStrip(cells, values, classes) {
 
 function cloud(values, scale) {
   const width = Math.min(120, values.length);
-  const padded = Float64Array.from({ length: Math.ceil(values.length / width) * width }, (_, k) => values[k] ?? 0);
   const awake = values.reduce((count, value) => count + (value > 0), 0);
   return element(
     "figure",
     { class: "cloud" },
-    numbersCanvas(padded, width, scale),
+    numbersCanvas(values, width, scale),
     element("figcaption", {}, `${values.length} units, ${awake} awake, the strongest ${scale.toFixed(2)}`),
   );
 }

@@ -3,6 +3,7 @@
 const SIDE = 280;
 const PEN = 22;
 const STEP = 6;
+const LARGEST = 89_000_000; // pixels of a picture
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class Pad {
@@ -24,6 +25,7 @@ class Pad {
     canvas.addEventListener("pointermove", (event) => this.drag(event));
     for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.stroke = null));
     canvas.addEventListener("keydown", (event) => this.key(event));
+    canvas.addEventListener("focus", () => canvas.matches(":focus-visible") && this.showPen());
     canvas.addEventListener("blur", () => this.lift());
     byId("undo").addEventListener("click", () => this.undo());
     byId("clear").addEventListener("click", () => this.clear());
@@ -225,6 +227,7 @@ async function pictureOf(file) {
     colorSpaceConversion: "none",
     premultiplyAlpha: "none",
   });
+  if (bitmap.width * bitmap.height > LARGEST) throw new RangeError("too many pixels");
   const canvas = element("canvas", { width: bitmap.width, height: bitmap.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(bitmap, 0, 0);

@@ -15,10 +15,10 @@ function digitCanvas(pixels) {
   return drawDigit(element("canvas", { class: "ink", width: 28, height: 28, "aria-hidden": "true" }), pixels);
 }
 
-// numbers: rows of `width` each; the strongest colour stands for `scale`.
+// numbers: rows of `width` each, the last may be short; the strongest colour stands for `scale`.
 function drawNumbers(canvas, numbers, width, scale) {
   canvas.width = width;
-  canvas.height = numbers.length / width;
+  canvas.height = Math.ceil(numbers.length / width);
   const image = new ImageData(canvas.width, canvas.height);
   numbers.forEach((value, i) => {
     image.data.set(value < 0 ? BELOW : ABOVE, 4 * i);
