@@ -71,7 +71,8 @@ def _step(layer: Layer, y: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> dict[s
         "dy": numbers(dy),
         "dx": numbers(dx),
     }
-    if isinstance(layer, Dense) and layer.D * layer.M <= (LARGEST_FILTERS if layer.D == 784 else LARGEST_MATRIX):
+    most = LARGEST_FILTERS if layer.D == 784 else LARGEST_MATRIX
+    if isinstance(layer, Dense) and layer.D * layer.M <= most:
         step |= {"shape": [layer.D, layer.M], "W": numbers(layer.W), "dW": numbers(layer.dW), "db": numbers(layer.db)}
     return step
 
