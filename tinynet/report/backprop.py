@@ -72,7 +72,7 @@ def _step(layer: Layer, y: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> dict[s
         "dx": numbers(dx),
     }
     most = LARGEST_FILTERS if layer.D == 784 else LARGEST_MATRIX
-    if isinstance(layer, Dense) and layer.D * layer.M <= most:
+    if isinstance(layer, Dense) and layer.size <= most + layer.M:
         step |= {"shape": [layer.D, layer.M], "W": numbers(layer.W), "dW": numbers(layer.dW), "db": numbers(layer.db)}
     return step
 

@@ -15,6 +15,9 @@ from ..training import predict
 KINDS = {Dense: "dense", ReLU: "relu", Softmax: "softmax", Dropout: "dropout"}
 """The layers that script/network.js knows."""
 
+LARGE = 100_000
+"""Parameters from which on half of their bytes is worth having."""
+
 
 class Packed(NamedTuple):
     """Parameters as the page holds them: of which precision, and how far that moves a probability."""
@@ -32,9 +35,9 @@ def layers(network: Network) -> list[dict[str, Any]] | None:
 
 
 def pack(network: Network, x: np.ndarray, p: np.ndarray) -> Packed:
-    """Half precision if no row of x is answered otherwise than in p, the network's probabilities; single if one is."""
+    """Half precision for a large network, if no row of x is then answered otherwise than in p, its probabilities."""
     half = rounded(network, "float16")
-    if np.isfinite(half.theta).all():
+    if network.theta.size > LARGE and np.isfinite(half.theta).all():
         moved = predict(half, x)
         if (moved.argmax(axis=1) == p.argmax(axis=1)).all():
             return Packed("float16", float(np.abs(moved - p).max()), text(half.theta.astype("<f2")))

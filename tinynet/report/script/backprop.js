@@ -224,7 +224,7 @@ function card(kind, title, words, content) {
   return element(
     "article",
     { class: `card ${kind}`, "data-words": words },
-    element("h4", {}, title),
+    element("h3", {}, title),
     element("p", { class: "words" }, words),
     content,
   );

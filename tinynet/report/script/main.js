@@ -75,7 +75,7 @@ function showTiming(pixels, count, milliseconds) {
 
 // ------------------------------------------------------------------------------------------------ colours
 
-const THEMES = { auto: ["◐", "as the system has them"], light: ["○", "light"], dark: ["●", "dark"] };
+const THEMES = { auto: "◐", light: "○", dark: "●" };
 
 function nextTheme() {
   const names = Object.keys(THEMES);
@@ -87,10 +87,8 @@ function nextTheme() {
 function setTheme(name) {
   if (name) document.documentElement.dataset.theme = name;
   else delete document.documentElement.dataset.theme;
-  const [sign, words] = THEMES[name ?? "auto"];
-  byId("theme").firstElementChild.textContent = sign;
+  byId("theme").firstElementChild.textContent = THEMES[name ?? "auto"];
   byId("theme-name").textContent = name ?? "auto";
-  byId("theme").setAttribute("aria-label", `Colours: ${words}`);
 }
 
 start().catch((error) => {

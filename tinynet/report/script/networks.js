@@ -81,7 +81,7 @@ class Networks {
 
   cell(network, r, c, count, most) {
     if (count === 0) return element("td", {}, element("span", { class: "none" }, "·"));
-    const label = `${plural(count, "row")}: a ${r}, read as ${c}`;
+    const label = `${count} of class ${r} read as ${c}`;
     const press = (event) => this.showCell(event.currentTarget, network, r, c, count);
     const button = element(
       "button",
