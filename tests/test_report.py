@@ -527,6 +527,10 @@ def test_backpropagation_is_shown_as_tinynet_computes_it(
     text = tab.text("#backprop")
     for formula in ("y = x W + b", "dx = dy W^T", "dW = x^T dy", "dx = dy [y > 0]", "dz = (p - t) / N"):
         assert formula in text
+    tab.page.locator("#backprop canvas[aria-label='gradient, 12 by 8']").hover()
+    title = tab.page.locator("#backprop canvas[aria-label='gradient, 12 by 8']").get_attribute("title")
+    row, column, value = re.match(r"row (\d+), column (\d+): (.*)", title).groups()
+    assert float(value) == pytest.approx(twin[2].dW[int(row), int(column)], rel=1e-2)
     tab.shot("backprop", "#backprop")
 
 

@@ -272,11 +272,6 @@ function matrix(values, width, scale, what) {
   const canvas = numbersCanvas(values, width, scale, `${what}, ${values.length / width} by ${width}`);
   canvas.classList.add("matrix");
   canvas.style.setProperty("--columns", width);
-  canvas.addEventListener("pointermove", (event) => {
-    const column = Math.min(width - 1, Math.floor((event.offsetX / canvas.clientWidth) * width));
-    const row = Math.min(canvas.height - 1, Math.floor((event.offsetY / canvas.clientHeight) * canvas.height));
-    canvas.title = `${what} [${row}, ${column}] = ${values[row * width + column]}`;
-  });
   return canvas;
 }
 

@@ -19,6 +19,7 @@ function digitCanvas(pixels) {
 function drawNumbers(canvas, numbers, width, scale) {
   canvas.width = width;
   canvas.height = Math.ceil(numbers.length / width);
+  canvas.numbers = numbers;
   const image = new ImageData(canvas.width, canvas.height);
   numbers.forEach((value, i) => {
     image.data.set(value < 0 ? BELOW : ABOVE, 4 * i);
@@ -28,9 +29,19 @@ function drawNumbers(canvas, numbers, width, scale) {
   return canvas;
 }
 
+// The pointer reads the number below it, for the eye that cannot tell the colours.
 function numbersCanvas(numbers, width, scale = strongest(numbers), label = null) {
   const properties = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
-  return drawNumbers(element("canvas", { class: "numbers", ...properties }), numbers, width, scale);
+  const canvas = element("canvas", { class: "numbers", onpointermove: readNumber, ...properties });
+  return drawNumbers(canvas, numbers, width, scale);
+}
+
+function readNumber({ currentTarget: canvas, offsetX, offsetY }) {
+  const within = (share, count) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
+  const column = within(offsetX / canvas.clientWidth, canvas.width);
+  const row = within(offsetY / canvas.clientHeight, canvas.height);
+  const value = canvas.numbers[row * canvas.width + column];
+  canvas.title = value === undefined ? "" : `row ${row}, column ${column}: ${Number(value.toPrecision(3))}`;
 }
 
 // A softened share of the scale: small numbers stay visible.
