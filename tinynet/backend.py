@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from . import functions, kernels
-from .functions import Array
+from .arrays import Array
 
 FASTEST_FIRST = ("cupy", "numba")
 

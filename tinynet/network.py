@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from . import rng
+from .arrays import Array
 from .backend import Backend
 from .backend import backend as get_backend
-from .functions import Array
 from .layer import Layer
 from .layers import Dense, Dropout, ReLU
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import rng
+from .arrays import Array
 from .border import check_fit, rows_in, targets_in
-from .functions import Array, softmax
+from .functions import softmax
 from .history import History, Record
 from .layers import Dense, Softmax
 from .losses import CrossEntropy, Loss, SoftmaxCrossEntropy

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 from ... import functions
-from ...functions import Array
+from ...arrays import Array
 
 jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
 

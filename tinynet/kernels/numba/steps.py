@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ... import training
-from ...functions import Array
+from ...arrays import Array
 from ...layers import Dense, Dropout, ReLU
 from ...losses import Loss, SoftmaxCrossEntropy
 from ...network import Network
