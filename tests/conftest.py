@@ -11,6 +11,7 @@ import pytest
 import tinynet as tn
 
 TRAINING = ("layers", "losses", "network", "optim", "training", "gradcheck", "parity")
+ON_THE_HOST = [name for name in tn.backends() if name != "cupy"]
 ON_EVERY_BACKEND = {f"test_{name}" for name in TRAINING}
 
 
@@ -23,7 +24,7 @@ def draw() -> np.random.Generator:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.module.__name__ in ON_EVERY_BACKEND:
         metafunc.fixturenames.append("default_backend")
-        metafunc.parametrize("default_backend", tn.backends(), indirect=True)
+        metafunc.parametrize("default_backend", ON_THE_HOST, indirect=True)
 
 
 @pytest.fixture

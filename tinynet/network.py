@@ -76,7 +76,8 @@ class Network:
         lines = [row.format(*cells) for cells in table]
         rule = "-" * len(lines[0])
         where = f"{self.dtype}, backend {self.backend.name}, seed {self.seed}, {self.epoch} epochs trained"
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where])
+        notes = [self.backend.note] if self.backend.note else []
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where, *notes])
 
     def copy(self, dtype: str | None = None, backend: str | Backend | None = None) -> Network:
         """An independent network with the same parameters, seed and epoch; of another dtype or backend if named."""

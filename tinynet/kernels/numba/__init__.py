@@ -1,5 +1,10 @@
 """Serial Numba loops over the same NumPy arrays: functions one by one, and whole training steps of small networks."""
 
+try:
+    import numba as _numba  # noqa: F401
+except ImportError as _error:
+    raise ImportError("Numba is not installed; install the extra fast") from _error
+
 from .functions import (
     adam,
     count_correct,

@@ -8,7 +8,6 @@ runs over something long, the pixels of a digit or the rows of a batch. Two func
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,10 +15,11 @@ import numpy as np
 
 from ... import training
 from ...arrays import Array
-from ...layers import Dense, Dropout, ReLU
-from ...losses import Loss, SoftmaxCrossEntropy
+from ...layers import Dense, Dropout
+from ...losses import Loss
 from ...network import Network
-from ...optim import SGD, Adam, Optimizer
+from ...optim import Adam, Optimizer
+from .._mlp import dense_layers, dropouts, is_covered
 from .functions import TINY, adam_loop, jit, random_bits, sgd
 
 WIDEST = 128
@@ -35,7 +35,7 @@ LINE = 16
 def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
-    if not _is_covered(network, optimizer, loss, x, t):
+    if not is_covered(network, optimizer, loss, x, t) or max(layer.M for layer in dense_layers(network)) > WIDEST:
         yield from training.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
     plan = _plan(network, batch_size)
@@ -43,22 +43,6 @@ def train_steps(
     for start in range(0, len(order), rows_at_once):
         rows = order[start : start + rows_at_once]
         yield len(rows), *_train(network, optimizer, plan, x, t, rows, batch_size)
-
-
-def _is_covered(network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array) -> bool:
-    """Whether these are the layers, the loss and the arrays for which the loops below are written."""
-    letters = {Dense: "D", ReLU: "R", Dropout: "P"}
-    return (
-        type(network) is Network
-        and re.fullmatch("(P?DR)*P?D", "".join(letters.get(type(layer), "?") for layer in network)) is not None
-        and max(layer.M for layer in network if isinstance(layer, Dense)) <= WIDEST
-        and type(optimizer) in (SGD, Adam)
-        and type(loss) is SoftmaxCrossEntropy
-        and network.dtype == np.float32
-        and x.dtype in (np.uint8, np.float32)
-        and x.flags.c_contiguous
-        and t.flags.c_contiguous
-    )
 
 
 class _Plan(NamedTuple):
@@ -75,23 +59,17 @@ class _Plan(NamedTuple):
 
 
 def _plan(network: Network, batch_size: int) -> _Plan:
-    widths, dropouts, starts = [], [], [0]
-    before: Dropout | None = None
-    for layer in network:
-        if isinstance(layer, Dense):
-            widths.append(layer.D)
-            dropouts.append(before)
-            starts.append(starts[-1] + layer.size)
-            last = layer.M
-        before = layer if isinstance(layer, Dropout) else None
-    sizes = [-(-width * batch_size // LINE) * LINE for width in [*widths, last]]
-    layout = np.array([[*widths, last], starts, np.cumsum([0, *sizes[:-1]])]).T.copy()
+    dense, before = dense_layers(network), dropouts(network)
+    widths = [layer.D for layer in dense] + [dense[-1].M]
+    starts = np.cumsum([0] + [layer.size for layer in dense])
+    sizes = [-(-width * batch_size // LINE) * LINE for width in widths]
+    layout = np.array([widths, starts, np.cumsum([0, *sizes[:-1]])]).T.copy()
     return _Plan(
         layout,
-        dropouts,
-        np.array([round(layer.rate * 2**32) if layer else 0 for layer in dropouts]),
-        np.array([1 / (1 - layer.rate) if layer else 1 for layer in dropouts], np.float32),
-        np.array([layer.stream if layer else 0 for layer in dropouts], np.uint64),
+        before,
+        np.array([round(layer.rate * 2**32) if layer else 0 for layer in before]),
+        np.array([1 / (1 - layer.rate) if layer else 1 for layer in before], np.float32),
+        np.array([layer.stream if layer else 0 for layer in before], np.uint64),
         _aligned(sum(sizes)),
         _aligned(sum(sizes)),
     )
