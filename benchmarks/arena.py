@@ -16,8 +16,6 @@ from typing import Any
 
 from peers import PEERS, Epoch, Recipe
 
-from tinynet.blas import faster_environment
-
 RECIPES = {
     "12x8x10": Recipe((12, 8), 32),
     "24x12x6x10": Recipe((24, 12, 6), 32),
@@ -45,11 +43,10 @@ class Times:
 
 
 class Contestant:
-    """One framework in one process, whose OpenBLAS, if it uses one, is told of AVX-512 where it would not see it."""
+    """One framework in one process; it takes part if `missing` is empty, which else says what it lacks."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        os.environ |= faster_environment()
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         context.Process(target=_serve, args=(name, theirs), daemon=True).start()

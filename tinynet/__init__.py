@@ -20,6 +20,7 @@ from .losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
 from .optim import SGD, Adam, Optimizer, constant, cosine, step_decay, warm_up
 from .training import Evaluation, evaluate, fit, predict, predict_classes
+from .twins import Difference, TwinReport, compare_backends
 from .verdicts import Comparison, GradientReport
 
 __version__ = "0.1.0"
@@ -64,4 +65,7 @@ __all__ = [
     "Backend",
     "backend",
     "backends",
+    "compare_backends",
+    "TwinReport",
+    "Difference",
 ]
