@@ -324,6 +324,30 @@ def test_gradient_check_passes_in_float64_on_the_gpu(backend):
     assert tn.gradient_check(net, x[:8], t[:8])
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("hidden", "batch_size", "dropout"),
+    [
+        ([12, 8], 32, []),
+        ([24, 12, 6], 32, []),
+        ([48, 24], 32, []),
+        ([480, 240, 120, 60], 64, [0.10, 0.25, 0.25, 0.25]),
+        ([960, 480, 240, 120, 60], 128, [0.10, 0.25, 0.25, 0.25, 0.25]),
+        ([12, 10, 8, 6, 4, 4], 32, []),
+        ([24, 12, 8, 6, 4, 4], 32, []),
+        ([48, 24, 12, 6, 3], 32, []),
+    ],
+    ids=str,
+)
+def test_the_eight_networks_learn_on_the_gpu_what_they_learn_on_the_cpu(backend, hidden, batch_size, dropout):
+    digits, accuracies = tn.data.mnist_split(), []
+    for place in (backend, "numpy"):
+        net = tn.mlp(784, hidden, 10, dropout=dropout, seed=1, backend=place)
+        tn.fit(net, tn.Adam(net), digits.x_train, digits.y_train, epochs=3, batch_size=batch_size)
+        accuracies.append(tn.evaluate(net, digits.x_val, digits.y_val).accuracy)
+    assert abs(accuracies[0] - accuracies[1]) < 0.02
+
+
 # ------------------------------------------------------------------------------------- what is said
 
 

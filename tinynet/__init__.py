@@ -1,7 +1,8 @@
 """tinynet: neural networks from scratch on NumPy.
 
 In reading order: functions, layers, losses, network, optim, training, with examples/training_loop.py beside it; then
-gradcheck and verdicts, layer, rng and backend, border, history and progress, files and data; kernels last or never.
+gradcheck and verdicts, layer, rng and backend, border, history and progress, files and data, twins and doctor;
+kernels last or never.
 """
 
 from . import data, functions
