@@ -224,6 +224,21 @@ def test_networks_of_another_form_take_the_plain_steps(draw, layers):
     np.testing.assert_allclose(*thetas, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("change", ["read-only", "not contiguous"])
+def test_compiled_steps_take_arrays_as_they_come(draw, change):
+    x, t = draw.normal(size=(20, 6)).astype("float32"), draw.dirichlet(np.ones(3), 20).astype("float32")
+    thetas = []
+    for backend in ("numpy", "numba"):
+        net = tn.mlp(6, [4], 3, backend=backend)
+        rows, targets = (strided(x), strided(t)) if change == "not contiguous" else (x.view(), t.view())
+        rows.flags.writeable = targets.flags.writeable = change != "read-only"
+        steps = net.backend.train_steps or tn.training.train_steps
+        yields = list(steps(net, tn.SGD(net), tn.SoftmaxCrossEntropy(), rows, targets, np.arange(20), 5))
+        thetas.append(net.theta)
+    assert len(yields) == 1
+    np.testing.assert_allclose(*thetas, rtol=1e-4, atol=1e-6)
+
+
 def test_compiled_steps_return_to_python_often_and_go_on_exactly(draw):
     x, t = draw.normal(size=(10_000, 3)).astype("float32"), np.eye(2, dtype="float32")[draw.integers(0, 2, 10_000)]
     net = tn.mlp(3, [4], 2, backend="numba")
