@@ -35,7 +35,7 @@ LINE = 16
 def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
-    x, t = (np.require(array, requirements="CW") for array in (x, t))
+    x, t = (np.require(array, requirements=("C", "W")) for array in (x, t))
     if not is_covered(network, optimizer, loss, x, t) or max(layer.M for layer in dense_layers(network)) > WIDEST:
         yield from training.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
