@@ -9,7 +9,7 @@ import pytest
 from tqdm import tqdm
 
 import tinynet as tn
-from tinynet import rng, training
+from tinynet import evaluation, rng
 
 
 def clouds(draw, rows=100):
@@ -218,7 +218,7 @@ def test_validation_numbers_are_those_of_evaluate_after_the_epoch(draw):
 
 @pytest.mark.parametrize("batch", [1, 7, 1000, 5000])
 def test_evaluate_is_the_mean_over_all_rows_wherever_batches_end(draw, monkeypatch, batch):
-    monkeypatch.setattr(training, "EVALUATION_BATCH", batch)
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", batch)
     x, t = clouds(draw, rows=2500)
     net = network(dtype="float64", dropout=[0.5])
     z = np.maximum(x @ net[1].W + net[1].b, 0) @ net[3].W + net[3].b

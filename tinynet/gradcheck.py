@@ -18,10 +18,10 @@ from . import rng
 from .arrays import Array
 from .backend import Backend, backend
 from .border import rows_in, targets_in
+from .evaluation import loss_for
 from .layer import Layer
 from .losses import Loss
 from .network import Network
-from .training import loss_for
 from .verdicts import Comparison, GradientReport, guess
 
 DIRECTIONS = 3

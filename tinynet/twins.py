@@ -9,10 +9,11 @@ import numpy as np
 
 from .backend import Backend, backend
 from .border import rows_in, targets_in
+from .evaluation import loss_for
 from .losses import Loss
 from .network import Network
 from .optim import Adam
-from .training import fit, loss_for
+from .training import fit
 
 
 @dataclass(frozen=True)
