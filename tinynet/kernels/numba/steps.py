@@ -20,7 +20,7 @@ from ...losses import Loss
 from ...network import Network
 from ...optim import Adam, Optimizer
 from .._mlp import dense_layers, dropouts, is_covered
-from .functions import TINY, adam_loop, jit, random_bits, sgd
+from .functions import TINY, adam_loop, jit, random_bits, sgd, threshold
 
 WIDEST = 128
 """Units of the widest layer that is trained here; wider ones are faster with BLAS."""
@@ -68,7 +68,7 @@ def _plan(network: Network, batch_size: int) -> _Plan:
     return _Plan(
         layout,
         before,
-        np.array([round(layer.rate * 2**32) if layer else 0 for layer in before]),
+        np.array([threshold(layer.rate) if layer else 0 for layer in before], np.uint32),
         np.array([1 / (1 - layer.rate) if layer else 1 for layer in before], np.float32),
         np.array([layer.stream if layer else 0 for layer in before], np.uint64),
         _aligned(sum(sizes)),
@@ -369,18 +369,20 @@ def _relu_dropout_backward(dy, y, scale):
 
 @jit
 def _drop_rows(x, threshold, scale, key):
+    zero = np.float32(0)
     for n in range(x.shape[0]):
         row = x[n]
         for d in range(row.size):
-            row[d] *= scale * (random_bits(n * row.size + d, key) >= threshold)
+            row[d] *= scale if random_bits(n * row.size + d, key) >= threshold else zero
 
 
 @jit
 def _drop_columns(y, threshold, scale, key):
+    zero = np.float32(0)
     for d in range(y.shape[0]):
         row = y[d]
         for n in range(row.size):
-            row[n] *= scale * (random_bits(n * y.shape[0] + d, key) >= threshold)
+            row[n] *= scale if random_bits(n * y.shape[0] + d, key) >= threshold else zero
 
 
 @jit
