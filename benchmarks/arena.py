@@ -87,8 +87,7 @@ def compare(names: list[str], recipe: Recipe, rows: int, rounds: int, peers: str
 
 def _serve(name: str, peers: str, connection: Connection) -> None:
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    if peers == "peers":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    os.environ |= {"CUDA_VISIBLE_DEVICES": ""} if peers == "peers" else {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     epoch: Epoch | None = None
     while True:
         try:
@@ -113,7 +112,7 @@ def _build(name: str, peers: str, recipe: Recipe, rows: int) -> tuple[str, Epoch
     digits = tn.data.mnist_split()
     try:
         epoch = importlib.import_module(peers).PEERS[name](recipe, digits.x_train[:rows], digits.y_train[:rows])
-    except ImportError as error:
+    except (ImportError, AssertionError, RuntimeError) as error:
         return str(error), None
     epoch()
     return "", epoch

@@ -35,10 +35,12 @@ def main() -> int:
         return not_measured(str(error))
     times = {name: compare(list(PEERS), RECIPES[name], 32_000, options.rounds, "peers_gpu") for name in RECIPES}
     present = [name for name in PEERS if name in next(iter(times.values()))]
+    absent = [name for name in PEERS if name not in present]
     trained = [name for name in present if name != "empty kernels"]
     tables = microseconds(times, present), ratios(times, present, [OURS]), losses(times, trained)
     seconds = f"The main job with `--backend cupy --jobs 1`, from start to finish: {main_job():.1f} s."
-    write_section(TITLE, "\n\n".join([*tables, f"Medians of {options.rounds} epochs. {gpu}.", seconds]))
+    without = f" Not to be had on this GPU: {', '.join(absent)}." if absent else ""
+    write_section(TITLE, "\n\n".join([*tables, f"Medians of {options.rounds} epochs. {gpu}.{without}", seconds]))
     return 0
 
 

@@ -185,7 +185,8 @@ def _digits_to_train(folder: Path | None) -> tuple[np.ndarray, ...]:
 
 def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
     context = multiprocessing.get_context("spawn")
-    _compile_once(context, jobs[0].backend)
+    if jobs[0].backend != "numpy":
+        _compile_once(context, jobs[0].backend)
     slots, lock = context.Queue(), context.RLock()
     tqdm.set_lock(lock)
     for slot in range(side_by_side):

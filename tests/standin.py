@@ -50,6 +50,7 @@ class ndarray:
     itemsize = property(lambda self: self._host.itemsize)
     nbytes = property(lambda self: self._host.nbytes)
     flags = property(lambda self: self._host.flags)
+    device = property(lambda self: Device())
     T = property(lambda self: ndarray(self._host.T))
     mT = property(lambda self: ndarray(self._host.mT))
     data = property(lambda self: types.SimpleNamespace(ptr=self._host.ctypes.data))
@@ -67,7 +68,8 @@ class ndarray:
         return ndarray(self._host[unwrapped(key)])
 
     def __setitem__(self, key, value):
-        launched(lambda: self._host.__setitem__(unwrapped(key), unwrapped(value)))
+        key, value = unwrapped(key), unwrapped(value)
+        launched(lambda: self._host.__setitem__(key, value))
 
     def __repr__(self):
         return f"<{self.dtype} {self.shape} on the device>"
@@ -131,6 +133,8 @@ def computed(function, args, options):
     """The function's result as a device array, counted as a launch. CuPy refuses cuBLAS during capture; so do we."""
     if function in (operator.matmul, np.matmul) and Stream.current.captured is not None:
         raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+    if Stream.current.non_blocking and Stream.current.captured is None:
+        raise RuntimeError("the stand-in computes with arrays on the default stream only")
     results = []
     target = options.get("out")
     launched(lambda: results.append(function(*unwrapped(args), **{k: unwrapped(v) for k, v in options.items()})))
@@ -142,10 +146,9 @@ def computed(function, args, options):
 
 
 def launched(action):
-    """Runs the action, or notes it down if the current stream is capturing."""
+    """Gives the action to the current stream."""
     counts["launches"] += 1
-    captured = Stream.current.captured
-    action() if captured is None else captured.append(action)
+    Stream.current.take(action)
 
 
 def asarray(array, dtype=None):
@@ -179,13 +182,26 @@ def ascontiguousarray(array):
 
 
 class Stream:
-    """A queue that runs everything at once, or, while it captures, writes it down."""
+    """A queue. The default one runs everything at once; another runs it when somebody waits for it, so that who does
+    not wait finds nothing done. While a stream captures, it writes down and runs nothing."""
 
     current: Stream
     ptr = 4711
 
     def __init__(self, non_blocking=False):
-        self.non_blocking, self.captured, self.before = non_blocking, None, None
+        self.non_blocking, self.captured, self.before, self.pending = non_blocking, None, None, []
+
+    def take(self, action):
+        if self.captured is not None:
+            self.captured.append(action)
+        elif self.non_blocking:
+            self.pending.append(action)
+        else:
+            action()
+
+    def drain(self):
+        while self.pending:
+            self.pending.pop(0)()
 
     def __enter__(self):
         self.before, Stream.current = Stream.current, self
@@ -203,13 +219,15 @@ class Stream:
         return Graph(actions)
 
     def record(self):
-        return object()
+        return self
 
-    def wait_event(self, event):
-        assert event is not None
+    def wait_event(self, stream):
+        counts["waits"] += 1
+        stream.drain()
 
     def synchronize(self):
         counts["synchronisations"] += 1
+        self.drain()
 
 
 class Graph:
@@ -219,7 +237,7 @@ class Graph:
     def launch(self, stream):
         counts["graph launches"] += 1
         for action in self.actions:
-            action()
+            stream.take(action)
 
 
 Stream.current = Stream()
@@ -233,6 +251,12 @@ class Device:
 
     def use(self):
         counts["device switches"] += 1
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *_):
+        pass
 
 
 # --------------------------------------------------------------------------------------------- kernels
@@ -368,7 +392,15 @@ class _Cupy(types.ModuleType):
         found = getattr(np, name)
         if isinstance(found, type) or not callable(found):
             return found
-        return lambda *args, **options: computed(found, args, options)
+        return lambda *args, **options: computed(found, _on_device(name, args), options)
+
+
+def _on_device(name, args):
+    """The arguments, if no list of the host's numbers is among them, which CuPy's functions refuse."""
+    for arg in args:
+        if isinstance(arg, list | tuple) and not all(isinstance(part, (ndarray, int)) for part in arg):
+            raise TypeError(f"{name} takes device arrays, got {arg!r}: use the backend's to_device")
+    return args
 
 
 def make(folder: Path) -> types.ModuleType:
@@ -382,7 +414,7 @@ def make(folder: Path) -> types.ModuleType:
         empty=empty,
         ascontiguousarray=ascontiguousarray,
         RawModule=RawModule,
-        get_default_memory_pool=lambda: types.SimpleNamespace(used_bytes=lambda: 0, total_bytes=lambda: 2**20),
+        get_default_memory_pool=lambda: types.SimpleNamespace(used_bytes=lambda: 0, free_bytes=lambda: 2**20),
         cuda=types.SimpleNamespace(
             Stream=Stream,
             Device=Device,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import shutil
 import sys
@@ -215,6 +216,7 @@ def test_an_epoch_waits_for_the_device_once(request, version):
 @pytest.mark.parametrize("use", ["evaluate", "predict", "save", "gradient_check"])
 def test_everything_else_keeps_to_the_border_too(backend, tmp_path, use):
     net, (x, t) = network(backend), digits()
+    standin.counts.clear()
     if use == "evaluate":
         assert np.isfinite(tn.evaluate(net, x, t).loss)
     elif use == "predict":
@@ -290,6 +292,7 @@ def test_steps_are_launched_as_graphs(backend):
     trained(backend, batch_size=5, epochs=1)
     assert standin.counts["graph launches"] == 50 // 5 - 1
     assert standin.counts["launches"] <= 2 * 22 + 20
+    assert standin.counts["waits"] == 2
 
 
 @pytest.mark.gpu
@@ -353,7 +356,7 @@ def test_the_eight_networks_learn_on_the_gpu_what_they_learn_on_the_cpu(backend,
 
 def test_a_gpu_describes_itself(backend):
     assert backend.describe() == (
-        "CuPy stand-in on a stand-in; memory in MiB: 0 in arrays, 1 in the pool, 1024 of 2048 free"
+        "CuPy stand-in on a stand-in; memory in MiB: 0 in arrays, 1 kept for more, 1024 of 2048 free"
     )
 
 
@@ -365,6 +368,66 @@ def test_a_device_is_chosen_by_number(backend):
     for wrong in ("cupy:first", "numpy:0"):
         with pytest.raises(ValueError, match=f"got '{wrong}'"):
             tn.backend(wrong)
+
+
+def test_without_cublas_steps_run_function_by_function(backend, monkeypatch):
+    products = sys.modules["tinynet.kernels.cupy.products"]
+    monkeypatch.setattr(products, "library", fails(OSError("no libcublas")))
+    with pytest.warns(RuntimeWarning, match="steps run function by function: no libcublas"):
+        found = trained(backend)
+    assert_trained_alike(found, trained("numpy"))
+
+
+def test_an_interrupt_while_steps_are_launched_leaves_all_in_step(backend, monkeypatch):
+    launches, launch = [], standin.Graph.launch
+
+    def interrupted(self, stream):
+        launches.append(stream)
+        if len(launches) == 2:
+            raise KeyboardInterrupt
+        launch(self, stream)
+
+    net, (x, t) = network(backend), digits()
+    optimizer = tn.Adam(net)
+    monkeypatch.setattr(standin.Graph, "launch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tn.fit(net, optimizer, x, t, epochs=1, batch_size=5)
+    assert optimizer.t == 2
+    assert {layer.counter for layer in net if isinstance(layer, tn.Dropout)} == {2}
+    assert not launches[0].pending
+
+
+def test_an_interrupt_during_capture_leaves_the_stream_usable(backend, monkeypatch):
+    net, (x, t) = network(backend), digits()
+    with monkeypatch.context() as patch:
+        patch.setattr(standin.Stream, "end_capture", fails(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=5)
+    found = trained(backend)
+    assert_trained_alike(found, trained("numpy"))
+
+
+def test_a_step_is_captured_once_a_fit_and_freed_with_its_network(backend):
+    captures = []
+    end_capture = standin.Stream.end_capture
+    standin.Stream.end_capture = lambda self: captures.append(self) or end_capture(self)
+    try:
+        net, (x, t) = network(backend), digits()
+        tn.fit(net, tn.Adam(net), x, t, epochs=4, batch_size=5)
+    finally:
+        standin.Stream.end_capture = end_capture
+    assert len(captures) == 1
+    kept = sys.modules["tinynet.kernels.cupy.steps"]._kept
+    assert len(kept) == 1
+    del net
+    gc.collect()
+    assert len(kept) == 0
+
+
+def test_a_batch_larger_than_the_data_takes_no_more_memory(backend):
+    net, (x, t) = network(backend), digits()
+    tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=10**12)
+    assert net.epoch == 1
 
 
 def fails(error):
@@ -379,6 +442,12 @@ def fails(error):
     [
         ("getDeviceCount", fails(RuntimeError("no libcuda")), "finds no working NVIDIA driver .*no libcuda.*install"),
         ("getDeviceCount", lambda: 0, "there is no GPU here, or CUDA_VISIBLE_DEVICES hides it"),
+        ("getDeviceCount", fails(RuntimeError("cudaErrorNoDevice")), "there is no GPU here, or CUDA_VISIBLE_DEVICES"),
+        (
+            "getDeviceCount",
+            fails(RuntimeError("cudaErrorInsufficientDriver")),
+            "there is no NVIDIA driver.*cuda12",
+        ),
     ],
 )
 def test_each_failure_of_a_gpu_has_its_sentence(backend, monkeypatch, where, replacement, sentence):

@@ -1,5 +1,7 @@
 """Every kernel beside its original in functions.py: values, dtype, shapes, and arrays that are not contiguous."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -164,7 +166,28 @@ OPTIMIZERS = {
 
 
 class Ours(tn.ReLU):
-    """A layer whose forward may be anything."""
+    """A layer that is not what it inherits from."""
+
+    def forward(self, x, train=False):
+        return 2 * super().forward(x, train)
+
+    def backward(self, dy):
+        return super().backward(2 * dy)
+
+
+class OwnAdam(tn.Adam):
+    def update(self, lr):
+        super().update(2 * lr)
+
+
+class OwnLoss(tn.SoftmaxCrossEntropy):
+    def backward(self):
+        return 2 * super().backward()
+
+
+class OwnNetwork(tn.Network):
+    def forward(self, x, train=False):
+        return super().forward(x, train) * 2
 
 
 def stepped(backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, pixels=False, **options):
@@ -222,6 +245,48 @@ def test_networks_of_another_form_take_the_plain_steps(draw, layers):
         tn.fit(net, tn.Adam(net), x, t, epochs=2, batch_size=8)
         thetas.append(net.theta)
     np.testing.assert_allclose(*thetas, rtol=1e-3, atol=1e-5)
+
+
+def own_step(net):
+    optimizer = tn.Adam(net)
+    step = optimizer.step
+    optimizer.step = lambda: (step(), step())
+    return optimizer
+
+
+def own_relu(net):
+    net.backend = replace(net.backend, ops=type(net.backend.ops)(**vars(net.backend.ops)))
+    net.backend.ops.relu = lambda x: 2 * tn.functions.relu(x)
+    for layer in net:
+        layer.ops = net.backend.ops
+    return tn.Adam(net)
+
+
+@pytest.mark.parametrize(
+    ("kind", "optimizer", "loss"),
+    [
+        (OwnNetwork, tn.Adam, tn.SoftmaxCrossEntropy),
+        (tn.Network, OwnAdam, tn.SoftmaxCrossEntropy),
+        (tn.Network, tn.Adam, OwnLoss),
+        (tn.Network, own_step, tn.SoftmaxCrossEntropy),
+        (tn.Network, own_relu, tn.SoftmaxCrossEntropy),
+    ],
+    ids=["network", "optimizer", "loss", "a method replaced", "a function replaced"],
+)
+def test_what_is_ones_own_takes_the_plain_steps(draw, kind, optimizer, loss):
+    x, t = draw.normal(size=(20, 6)).astype("float32"), draw.integers(0, 3, 20)
+    thetas = []
+    for backend in ("numpy", "numba"):
+        net = kind(tn.Dense(6, 5), tn.ReLU(), tn.Dense(5, 3), backend=backend)
+        tn.fit(net, optimizer(net), x, t, epochs=2, batch_size=8, loss=loss())
+        thetas.append(net.theta)
+    np.testing.assert_allclose(*thetas, rtol=1e-3, atol=1e-5)
+
+
+def test_a_batch_larger_than_the_data_takes_no_more_memory(draw):
+    net = tn.mlp(6, [4], 3, backend="numba")
+    tn.fit(net, tn.Adam(net), draw.normal(size=(20, 6)), draw.integers(0, 3, 20), epochs=1, batch_size=10**12)
+    assert net.epoch == 1
 
 
 @pytest.mark.parametrize("change", ["read-only", "not contiguous"])

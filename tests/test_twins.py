@@ -83,5 +83,11 @@ def test_differences_are_counted_in_units_in_the_last_place(a, b, ulps, of_large
     assert (found.ulps, found.of_largest) == (ulps, of_largest)
 
 
-def test_a_nan_on_one_side_only_is_no_agreement():
-    assert _difference("x", np.array([np.nan], np.float32), np.array([1], np.float32)).ulps != 0
+@pytest.mark.parametrize("one", [np.nan, np.inf])
+def test_a_number_that_is_not_finite_on_one_side_only_is_infinitely_far(one):
+    found = _difference("x", np.array([one, 1], np.float32), np.array([1, 1], np.float32))
+    assert (found.ulps, found.of_largest) == (np.inf, np.inf)
+
+
+def test_a_network_without_parameters_can_be_compared(rows):
+    assert tn.compare_backends(tn.Network(tn.ReLU()), rows[0], rows[1], "numpy", "numpy").parts_at is None

@@ -46,17 +46,18 @@ class Backend:
 def backend(name: str | Backend) -> Backend:
     """The backend of that name; a `Backend` is returned as it is, and "auto" is the fastest that works here.
 
-    "cupy:1" is the second GPU, and makes it the current one of this process. Raises ValueError, with the names there
+    "cupy:1" is the second GPU, which becomes the current one of this thread: choose it once, before arrays are made
+    there. Raises ValueError, with the names there
     are, for one that this installation does not have, and ImportError, with what to do, for one that does not work.
     """
     if isinstance(name, Backend):
         return name
     if name == "auto":
         return _fastest()
-    name, _, device = name.partition(":") if isinstance(name, str) else (name, "", "")
-    module = None if name == "numpy" else _kernels(name)
+    kind, _, device = name.partition(":") if isinstance(name, str) else (name, "", "")
+    module = None if kind == "numpy" else _kernels(kind)
     if device:
-        _use(name, module, device)
+        _use(kind, module, device)
     return Backend(
         name,
         getattr(module, "xp", np),

@@ -45,9 +45,9 @@ def predict(network: Network, x: Any) -> np.ndarray:
 
     x as in `fit`. Dropout never acts here. For the bare output, as after MeanSquaredError, use `network.forward`.
     """
-    x, to_host = rows_in(network, x), network.backend.to_host
+    x, place = rows_in(network, x), network.backend
     parts = batches(network, np.arange(len(x)), EVALUATION_BATCH, x)
-    y = np.concatenate([to_host(network.forward(part)) for (part,) in parts])
+    y = place.to_host(place.xp.concatenate([network.forward(part) for (part,) in parts]))
     if y.shape[-1] == 1:
         raise ValueError("predict gives probabilities of classes, but this network has one output: use network.forward")
     return y if _ends_in_softmax(network) else softmax(y)

@@ -44,7 +44,7 @@ class TwinReport:
 
     @property
     def largest(self) -> float:
-        """The largest difference of all, in units of its tensor's largest number."""
+        """The largest difference of all, in units of its tensor's largest number; inf if NaN or inf differ."""
         return max(entry.of_largest for entry in self.differences)
 
     def __str__(self) -> str:
@@ -104,8 +104,10 @@ def _step(network: Network, x: Any, t: Any, loss: Loss | None) -> list[tuple[str
 
 
 def _difference(name: str, a: np.ndarray, b: np.ndarray) -> Difference:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.abs(a - b))
-        larger = np.nan_to_num(np.maximum(np.abs(a), np.abs(b)))
-        ulps, of_largest = (np.max(apart / np.spacing(size)) for size in (larger, np.max(larger)))
+        apart = np.where(np.isfinite(apart), apart, np.inf)
+        larger = np.maximum(np.abs(a), np.abs(b))
+        larger = np.where(np.isfinite(larger), larger, 1)
+        ulps, of_largest = (np.max(apart / np.spacing(size), initial=0) for size in (larger, larger.max(initial=0)))
     return Difference(name, a.shape, float(ulps), float(of_largest))

@@ -12,12 +12,15 @@ from ...arrays import Array
 
 try:
     import cupy
-except ImportError as error:
+except ModuleNotFoundError as error:
     raise ImportError(
         "CuPy is not installed; install the extra cuda12 or cuda13, whichever CUDA your driver speaks (nvidia-smi)"
     ) from error
+except ImportError as error:
+    raise ImportError(f"CuPy is installed, but cannot be imported: {error}; install it anew") from error
 
 xp = cupy
+NO_GPU = "there is no GPU here, or CUDA_VISIBLE_DEVICES hides it; the other backends need none"
 SOURCE = (Path(__file__).parent / "kernels.cu").read_text()
 
 
@@ -26,15 +29,12 @@ def probe() -> None:
     try:
         devices = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
-        raise ImportError(
-            f"CuPy finds no working NVIDIA driver ({_first_line(error)}); install or update it, nvidia-smi shows it, "
-            "or use another backend, which needs none"
-        ) from error
+        raise ImportError(_without_devices(_first_line(error))) from error
     if devices == 0:
-        raise ImportError("there is no GPU here, or CUDA_VISIBLE_DEVICES hides it; the other backends need none")
+        raise ImportError(NO_GPU)
     try:
         y = cupy.zeros(3, np.float32)
-        kernel("add_bias", np.float32)((1,), (32,), (y, cupy.ones(3, np.float32), np.int32(3), np.int64(3)))
+        launch("add_bias", np.float32, 3, y, cupy.ones(3, np.float32), np.int32(3))
         works = bool((to_host(y) == 1).all())
     except Exception as error:
         raise ImportError(
@@ -66,12 +66,12 @@ def synchronize() -> None:
 
 
 def describe() -> str:
-    """Which GPU, and its memory in MiB: what arrays take, what CuPy's pool keeps for more, what is free."""
+    """Which GPU, and its memory in MiB: what arrays take, what CuPy's pool keeps for more, what the driver has free."""
     device = cupy.cuda.Device()
     name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode()
     pool, (free, total) = cupy.get_default_memory_pool(), cupy.cuda.runtime.memGetInfo()
-    used, held, free, total = (round(size / 2**20) for size in (pool.used_bytes(), pool.total_bytes(), free, total))
-    memory = f"{used} in arrays, {held} in the pool, {free} of {total} free"
+    used, kept, free, total = (round(size / 2**20) for size in (pool.used_bytes(), pool.free_bytes(), free, total))
+    memory = f"{used} in arrays, {kept} kept for more, {free} of {total} free"
     return f"CuPy {cupy.__version__} on {name}; memory in MiB: {memory}"
 
 
@@ -80,15 +80,27 @@ def _module(real: str) -> Any:
     return cupy.RawModule(code=SOURCE, options=(f"-Dreal={real}",))
 
 
-def kernel(name: str, dtype: Any) -> Any:
+@functools.cache
+def kernel(name: str, dtype: np.dtype) -> Any:
     """The kernel of that name in kernels.cu, for float32 or float64."""
-    return _module("float" if np.dtype(dtype) == np.float32 else "double").get_function(name)
+    return _module("float" if dtype == np.float32 else "double").get_function(name)
 
 
 def launch(name: str, dtype: Any, size: int, *arguments: Any) -> None:
     """Runs a kernel with `size` threads or a few more; `size` is its last argument."""
     if size:
-        kernel(name, dtype)((-(-size // 128),), (128,), (*arguments, np.int64(size)))
+        kernel(name, np.dtype(dtype))((-(-size // 128),), (128,), (*arguments, np.int64(size)))
+
+
+def _without_devices(error: str) -> str:
+    if "NoDevice" in error:
+        return NO_GPU
+    if "InsufficientDriver" in error:
+        return (
+            "there is no NVIDIA driver, or one for an older CUDA than this CuPy's; install or update it (nvidia-smi "
+            "shows which CUDA it speaks), or take the extra cuda12 in place of cuda13"
+        )
+    return f"CuPy finds no working NVIDIA driver ({error}); install it, or use another backend, which needs none"
 
 
 def _first_line(error: Exception) -> str:

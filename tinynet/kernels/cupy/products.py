@@ -26,8 +26,8 @@ class Products:
     """cuBLAS on one stream. RuntimeError, with cuBLAS's status, where a call fails; OSError if there is no cuBLAS."""
 
     def __init__(self, stream: Any) -> None:
-        self.library = library()
         self.handle = ctypes.c_void_p()
+        self.library = library()
         self.workspace = cupy.empty(WORKSPACE, "uint8")
         self._call("cublasCreate_v2", ctypes.byref(self.handle))
         self._call("cublasSetStream_v2", self.handle, ctypes.c_void_p(stream.ptr))
@@ -69,6 +69,7 @@ class Products:
 
 @functools.cache
 def library() -> Any:
-    """The cuBLAS that CuPy has loaded, by its name and the CUDA it belongs to."""
-    cupy.cuda.device.get_cublas_handle()
-    return ctypes.CDLL(f"libcublas.so.{cupy.cuda.runtime.runtimeGetVersion() // 1000}")
+    """The cuBLAS that CuPy uses, found as CuPy finds it."""
+    from cuda.pathfinder import load_nvidia_dynamic_lib  # comes with CuPy 14
+
+    return ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)

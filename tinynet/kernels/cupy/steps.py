@@ -9,9 +9,9 @@ place of its own; one synchronisation an epoch, when `training` fetches their su
 from __future__ import annotations
 
 import contextlib
-import functools
 import warnings
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import cupy
@@ -21,7 +21,7 @@ from ... import training
 from ...arrays import Array
 from ...losses import Loss
 from ...network import Network
-from ...optim import Adam, Optimizer
+from ...optim import Optimizer
 from .._mlp import dense_layers, dropouts, is_covered
 from .device import launch
 from .products import Products
@@ -33,126 +33,165 @@ STEPS_AT_ONCE = 500
 def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
-    if not is_covered(network, optimizer, loss, x, t):
+    covered = is_covered(network, optimizer, loss, x)
+    step = _step_for(network, optimizer, x, t, min(batch_size, len(order))) if covered else None
+    if step is None:
         yield from training.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
-    epoch = _Epoch(network, optimizer, x, t, order, batch_size)
-    full, rest = divmod(len(order), batch_size)
-    for start in range(0, full, STEPS_AT_ONCE):
-        yield epoch.run(start * batch_size, min(STEPS_AT_ONCE, full - start), batch_size)
-    if rest:
-        yield epoch.run(full * batch_size, 1, rest)
+    with network.theta.device:
+        yield from step.epoch(optimizer, order)
 
 
-class _Epoch:
-    """One epoch's order, clock and results on the device, and the network's step as kernels over them."""
+_kept: weakref.WeakKeyDictionary[Network, _Step] = weakref.WeakKeyDictionary()
+"""Each network's last step, so that a fit captures it once; it keeps its rows and targets on the device until then."""
 
-    def __init__(
-        self, network: Network, optimizer: Optimizer, x: Array, t: Array, order: np.ndarray, batch_size: int
-    ) -> None:
-        self.optimizer, self.x, self.t, self.batch_size = optimizer, x, t, batch_size
+
+def _step_for(network: Network, optimizer: Optimizer, x: Array, t: Array, batch_size: int) -> _Step | None:
+    """The step of the epoch before, or a new one; None, with a warning, where cuBLAS cannot be had for capture."""
+    step = _kept.get(network)
+    if step and step.serves(optimizer, x, t, batch_size):
+        return step
+    try:
+        with network.theta.device:
+            _kept[network] = _Step(network, optimizer, x, t, batch_size)
+    except (OSError, RuntimeError) as error:
+        warnings.warn(f"steps run function by function: {error}", RuntimeWarning, stacklevel=2)
+        return None
+    return _kept[network]
+
+
+class _Step:
+    """A network's training step: its kernels over buffers that stay where they are, and the graphs of them."""
+
+    def __init__(self, network: Network, optimizer: Optimizer, x: Array, t: Array, batch_size: int) -> None:
+        self.optimizer, self.settings, self.batch_size = weakref.ref(optimizer), _settings(optimizer), batch_size
+        self.given = x, t
+        self.slots = [getattr(optimizer, name) for name in optimizer.slots]
+        self.x, self.t = cupy.ascontiguousarray(x), cupy.ascontiguousarray(t)
         self.dense, self.dropouts = dense_layers(network), dropouts(network)
         self.theta, self.grad = network.theta, network.grad
-        self.stream, self.products = _stream_and_products(cupy.cuda.Device().id)
-        steps = -(-len(order) // batch_size)
-        counters = [layer.counter if layer else 0 for layer in self.dropouts]
-        self.order = cupy.asarray(order)
-        self.clock = cupy.asarray(np.array([-1, optimizer.t, *counters], np.int64))
-        self.rates = cupy.asarray(np.array(optimizer.rates(steps)))
+        self.stream = cupy.cuda.Stream(non_blocking=True)
+        self.products = Products(self.stream)
         self.streams = cupy.asarray(np.array([layer.stream if layer else 0 for layer in self.dropouts], np.uint64))
         self.keys = cupy.empty(2 * len(self.dropouts), np.uint32)
+        self.clock = cupy.empty(2 + len(self.dropouts), np.int64)
+        self.order, self.rates = cupy.empty(len(x), np.int64), cupy.empty(-(-len(x) // batch_size), np.float64)
         self.factors = cupy.empty(3, np.float32)
-        self.row_loss, self.row_right = cupy.empty(len(order), np.float32), cupy.empty(len(order), np.uint8)
-        widths = [layer.D for layer in self.dense] + [self.dense[-1].M]
-        self.h = [cupy.empty((batch_size, width), np.float32) for width in widths]
-        self.dh = [cupy.empty((batch_size, width), np.float32) for width in widths[:-1]]
-        self.launch_all: dict[int, Callable[[], None]] = {}
+        self.row_loss, self.row_right = cupy.empty(len(x), np.float32), cupy.empty(len(x), np.uint8)
+        self.h = [cupy.empty((batch_size, layer.D), np.float32) for layer in self.dense]
+        self.z = cupy.empty((batch_size, self.dense[-1].M), np.float32)
+        self.dh = [cupy.empty_like(h) for h in self.h[1:]]
+        self.launched: set[int] = set()
+        self.graphs: dict[int, Any] = {}
 
-    def run(self, start: int, steps: int, N: int) -> tuple[int, Array, Array]:
-        """So many steps of N rows each, from that place of the order on: rows, summed loss, right answers."""
-        arrived = cupy.cuda.get_current_stream().record()
-        self.stream.wait_event(arrived)
-        with self.stream:
-            for _ in range(steps):
-                self._launcher(N)()
-            stop = start + steps * N
-            totals = self.row_loss[start:stop].sum(dtype=np.float64), self.row_right[start:stop].sum(dtype=np.int64)
-            done = self.stream.record()
-        cupy.cuda.get_current_stream().wait_event(done)
-        self.optimizer.t += steps
-        for layer in self.dropouts:
-            if layer:
-                layer.counter += steps
-        return steps * N, *totals
+    def serves(self, optimizer: Optimizer, x: Array, t: Array, batch_size: int) -> bool:
+        """Whether it was made for these, and the optimizer's settings are what they were."""
+        same = self.optimizer() is optimizer and self.given[0] is x and self.given[1] is t
+        return same and self.batch_size == batch_size and self.settings == _settings(optimizer)
 
-    def _launcher(self, N: int) -> Callable[[], None]:
-        """The first step of N rows is launched kernel by kernel, which loads them all; the second is captured."""
-        if N not in self.launch_all:
-            self.launch_all[N] = lambda: self._capture(N)
-            return lambda: self._step(N)
-        return self.launch_all[N]
+    def epoch(self, optimizer: Optimizer, order: np.ndarray) -> Iterator[tuple[int, Array, Array]]:
+        """Steps for all rows in that order, some hundreds at a time."""
+        full, rest = divmod(len(order), self.batch_size)
+        counters = [layer.counter if layer else 0 for layer in self.dropouts]
+        self.clock[...] = cupy.asarray(np.array([-1, optimizer.t, *counters], np.int64))
+        self.rates[...] = cupy.asarray(np.array(optimizer.rates(len(self.rates))))
+        self.order[...] = cupy.asarray(order)
+        for start in range(0, full, STEPS_AT_ONCE):
+            steps = min(STEPS_AT_ONCE, full - start)
+            yield self._run(optimizer, start * self.batch_size, steps, self.batch_size)
+        if rest:
+            yield self._run(optimizer, full * self.batch_size, 1, rest)
 
-    def _capture(self, N: int) -> None:
+    def _run(self, optimizer: Optimizer, start: int, steps: int, N: int) -> tuple[int, Array, Array]:
+        """So many steps of N rows each, from that place of the order on: rows, summed loss, right answers.
+
+        However it ends, Ctrl-C too, the caller's stream waits for what was launched, and t and counters count it.
+        """
+        outside, launched = cupy.cuda.get_current_stream(), 0
+        self.stream.wait_event(outside.record())
+        try:
+            with self.stream:
+                while launched < steps:
+                    self._launch(N)
+                    launched += 1
+        finally:
+            outside.wait_event(self.stream.record())
+            optimizer.t += launched
+            for layer in self.dropouts:
+                if layer:
+                    layer.counter += launched
+        stop = start + steps * N
+        loss, right = self.row_loss[start:stop].sum(dtype=np.float64), self.row_right[start:stop].sum(dtype=np.int64)
+        return steps * N, loss, right
+
+    def _launch(self, N: int) -> None:
+        """The first step of N rows goes kernel by kernel, which loads them all; the second is captured."""
+        if N in self.launched and N not in self.graphs:
+            self.graphs[N] = self._captured(N)
+        self.launched.add(N)
+        if graph := self.graphs.get(N):
+            graph.launch(self.stream)
+        else:
+            self._kernels(N)
+
+    def _captured(self, N: int) -> Any:
+        """The graph of a step of N rows; None, with a warning, if it cannot be captured."""
         try:
             self.stream.begin_capture()
-            self._step(N)
-            graph = self.stream.end_capture()
-            self.launch_all[N] = lambda: graph.launch(self.stream)
-        except Exception as error:
+            self._kernels(N)
+            return self.stream.end_capture()
+        except BaseException as error:
             with contextlib.suppress(Exception):
                 self.stream.end_capture()
+            if not isinstance(error, Exception):
+                raise
             warnings.warn(f"no CUDA graph, steps run kernel by kernel: {error}", RuntimeWarning, stacklevel=2)
-            self.launch_all[N] = lambda: self._step(N)
-        self.launch_all[N]()
+            return None
 
-    def _step(self, N: int) -> None:
+    def _kernels(self, N: int) -> None:
         self._begin()
         self._forward(N)
         self._backward(N)
         self._update()
 
     def _begin(self) -> None:
-        rule: Any = self.optimizer
-        settings = (rule.beta1, rule.beta2, rule.eps) if isinstance(rule, Adam) else (-1.0, 0.0, 0.0)
-        doubles = [np.float64(value) for value in (*settings, rule.weight_decay)]
+        beta1, beta2, eps = (self.settings.get(name, -1.0) for name in ("beta1", "beta2", "eps"))
+        doubles = [np.float64(value) for value in (beta1, beta2, eps, self.settings["weight_decay"])]
         arrays = self.clock, self.streams, self.keys, self.rates, self.factors
         launch("begin_step", np.float32, 1, *arrays, np.int32(len(self.dropouts)), *doubles)
 
     def _forward(self, N: int) -> None:
-        x, D = self.h[0][:N], np.int32(self.dense[0].D)
+        x, D, batch = self.h[0][:N], np.int32(self.dense[0].D), np.int32(self.batch_size)
         gather = "gather_pixels_step" if self.x.dtype == np.uint8 else "gather_rows_step"
-        batch = np.int32(self.batch_size)
         launch(gather, np.float32, x.size, self.x, self.order, self.clock, x, D, batch, *self._mask(0))
-        for k, layer in enumerate(self.dense):
+        for k, layer in enumerate(self.dense[:-1]):
             z = self.h[k + 1][:N]
             self.products.forward(self.h[k][:N], layer.W, z)
-            if layer is not self.dense[-1]:
-                launch("bias_relu_dropout", np.float32, z.size, z, layer.b, np.int32(layer.M), *self._mask(k + 1))
+            launch("bias_relu_dropout", np.float32, z.size, z, layer.b, np.int32(layer.M), *self._mask(k + 1))
+        last, z = self.dense[-1], self.z[:N]
+        self.products.forward(self.h[-1][:N], last.W, z)
         targets, results = (self.t, self.order, self.clock), (self.row_loss, self.row_right)
-        last = self.dense[-1]
-        launch("loss_step", np.float32, N, self.h[-1][:N], last.b, *targets, *results, np.int32(last.M), batch)
+        launch("loss_step", np.float32, N, z, last.b, *targets, *results, np.int32(last.M), batch)
 
     def _backward(self, N: int) -> None:
-        dz = self.h[-1][:N]
+        dz = self.z[:N]
         for k in reversed(range(len(self.dense))):
             layer, x = self.dense[k], self.h[k][:N]
             self.products.backward_parameters(dz, x, layer.dW)
             launch("sum_rows", np.float32, layer.M, dz, layer.db, np.int32(N))
             if k:
-                dx = self.dh[k][:N]
+                dx = self.dh[k - 1][:N]
                 self.products.backward(dz, layer.W, dx)
                 launch("relu_dropout_backward", np.float32, dx.size, dx, x, self._mask(k)[-1])
                 dz = dx
 
     def _update(self) -> None:
-        rule: Any = self.optimizer
-        vectors = self.theta, self.grad, *(getattr(rule, slot) for slot in rule.slots), self.factors
-        if isinstance(rule, Adam):
-            launch("adam_step", np.float32, self.theta.size, *vectors, np.float32(rule.beta1), np.float32(rule.beta2))
+        size, rule = self.theta.size, self.settings
+        vectors = self.theta, self.grad, *self.slots, self.factors
+        if "beta1" in rule:
+            launch("adam_step", np.float32, size, *vectors, np.float32(rule["beta1"]), np.float32(rule["beta2"]))
         else:
-            launch(
-                "sgd_step", np.float32, self.theta.size, *vectors, np.float32(rule.momentum), np.int32(rule.nesterov)
-            )
+            launch("sgd_step", np.float32, size, *vectors, np.float32(rule["momentum"]), np.int32(rule["nesterov"]))
 
     def _mask(self, k: int) -> tuple[Array, np.uint64, np.float32]:
         """The dropout in front of the k-th Dense: where its key is, its threshold (0: there is none) and its scale."""
@@ -161,8 +200,6 @@ class _Epoch:
         return self.keys[2 * k : 2 * k + 2], np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate))
 
 
-@functools.cache
-def _stream_and_products(device: int) -> tuple[Any, Products]:
-    """A stream that may capture, and cuBLAS on it: made once for each device, for making cuBLAS takes long."""
-    stream = cupy.cuda.Stream(non_blocking=True)
-    return stream, Products(stream)
+def _settings(optimizer: Optimizer) -> dict[str, Any]:
+    """What a captured step has built in; the learning rate is none of it."""
+    return {name: value for name, value in optimizer.config().items() if name != "lr"}
