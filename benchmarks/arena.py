@@ -5,6 +5,7 @@ So their thread pools and their memory do not meet, and they can be asked in tur
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import os
 import resource
@@ -14,9 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-from peers import PEERS, Epoch, Recipe
-
-from tinynet.blas import faster_environment
+from peers import Epoch, Recipe
 
 RECIPES = {
     "12x8x10": Recipe((12, 8), 32),
@@ -45,14 +44,13 @@ class Times:
 
 
 class Contestant:
-    """One framework in one process, whose OpenBLAS, if it uses one, is told of AVX-512 where it would not see it."""
+    """One framework in one process; it takes part if `missing` is empty, which else says what it lacks."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, peers: str = "peers") -> None:
         self.name = name
-        os.environ |= faster_environment()
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        context.Process(target=_serve, args=(name, theirs), daemon=True).start()
+        context.Process(target=_serve, args=(name, peers, theirs), daemon=True).start()
 
     def build(self, recipe: Recipe, rows: int) -> str:
         """Makes the network and trains an epoch that does not count, for compilation; what is missing, if anything."""
@@ -71,9 +69,12 @@ class Contestant:
         return self.connection.recv()
 
 
-def compare(names: list[str], recipe: Recipe, rows: int, rounds: int) -> dict[str, Times]:
-    """Each contestant's times on one recipe: an epoch each in turn, for so many rounds. Absent ones are left out."""
-    contestants = [Contestant(name) for name in names]
+def compare(names: list[str], recipe: Recipe, rows: int, rounds: int, peers: str = "peers") -> dict[str, Times]:
+    """Each contestant's times on one recipe: an epoch each in turn, for so many rounds. Absent ones are left out.
+
+    `peers` is the module that holds them: "peers" for the CPU, from which GPUs are hidden, or "peers_gpu".
+    """
+    contestants = [Contestant(name, peers) for name in names]
     present = [contestant for contestant in contestants if not contestant.build(recipe, rows)]
     times = {contestant.name: Times(-(-rows // recipe.batch)) for contestant in present}
     for _ in range(rounds):
@@ -84,8 +85,9 @@ def compare(names: list[str], recipe: Recipe, rows: int, rounds: int) -> dict[st
     return times
 
 
-def _serve(name: str, connection: Connection) -> None:
-    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": ""}
+def _serve(name: str, peers: str, connection: Connection) -> None:
+    os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
+    os.environ |= {"CUDA_VISIBLE_DEVICES": ""} if peers == "peers" else {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
     epoch: Epoch | None = None
     while True:
         try:
@@ -93,7 +95,7 @@ def _serve(name: str, connection: Connection) -> None:
         except EOFError:
             return
         if request == "build":
-            missing, epoch = _build(name, *arguments)
+            missing, epoch = _build(name, peers, *arguments)
             connection.send(missing)
         elif request == "epoch":
             assert epoch
@@ -104,13 +106,13 @@ def _serve(name: str, connection: Connection) -> None:
             connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def _build(name: str, recipe: Recipe, rows: int) -> tuple[str, Epoch | None]:
+def _build(name: str, peers: str, recipe: Recipe, rows: int) -> tuple[str, Epoch | None]:
     import tinynet as tn
 
     digits = tn.data.mnist_split()
     try:
-        epoch = PEERS[name](recipe, digits.x_train[:rows], digits.y_train[:rows])
-    except ImportError as error:
+        epoch = importlib.import_module(peers).PEERS[name](recipe, digits.x_train[:rows], digits.y_train[:rows])
+    except (ImportError, AssertionError, RuntimeError) as error:
         return str(error), None
     epoch()
     return "", epoch

@@ -29,7 +29,7 @@ def main() -> None:
         print(name, {peer: round(found.microseconds, 1) for peer, found in times[name].items()}, flush=True)
     present = [name for name in names if name in next(iter(times.values()))]
     absent = [name for name in names if name not in present]
-    text = "\n\n".join([microseconds(times, present), ratios(times, present), losses(times, present)])
+    text = "\n\n".join([microseconds(times, present), ratios(times, present, OURS), losses(times, present)])
     write_section(
         "frameworks.py: microseconds per training step",
         f"{text}\n\nMedians of {options.rounds} epochs of {options.rows:,} digits each, all frameworks in turn."
@@ -45,11 +45,11 @@ def microseconds(times: dict[str, dict[str, Times]], present: list[str]) -> str:
     return markdown(rows)
 
 
-def ratios(times: dict[str, dict[str, Times]], present: list[str]) -> str:
+def ratios(times: dict[str, dict[str, Times]], present: list[str], all_ours: list[str]) -> str:
     """How many times faster each of ours is than each peer, network by network, with geometric means at the foot."""
-    peers = [name for name in present if name not in OURS]
+    peers = [name for name in present if name not in all_ours]
     rows = []
-    for ours in OURS:
+    for ours in all_ours:
         columns = {name: [found[name].microseconds for found in times.values()] for name in [ours, *peers]}
         for k, network in enumerate(times):
             row = {peer: f"{columns[peer][k] / columns[ours][k]:.2f}" for peer in peers}

@@ -40,14 +40,14 @@ class Recipe:
 
 
 def tinynet_numpy(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return _tinynet(recipe, x, labels, "numpy")
+    return tinynet(recipe, x, labels, "numpy")
 
 
 def tinynet_numba(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return _tinynet(recipe, x, labels, "numba")
+    return tinynet(recipe, x, labels, "numba")
 
 
-def _tinynet(recipe: Recipe, x: np.ndarray, labels: np.ndarray, backend: str) -> Epoch:
+def tinynet(recipe: Recipe, x: np.ndarray, labels: np.ndarray, backend: str) -> Epoch:
     from threadpoolctl import threadpool_limits
 
     import tinynet as tn
@@ -92,7 +92,29 @@ def pytorch_one_thread(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epo
     return pytorch_eager(recipe, x, labels)
 
 
-def pytorch_eager(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+def pytorch_eager(recipe: Recipe, x: np.ndarray, labels: np.ndarray, device: str = "cpu") -> Epoch:
+    import torch
+    from torch import nn
+
+    model, optimizer = pytorch_model(recipe, device)
+    images = torch.tensor(x / np.float32(255), device=device)
+    targets = torch.tensor(labels.astype(np.int64), device=device)
+
+    def epoch() -> float:
+        total = torch.zeros((), device=device)
+        for rows in torch.randperm(len(images), device=device).split(recipe.batch):
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(model(images[rows]), targets[rows])
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(rows)
+        return float(total) / len(images)
+
+    return epoch
+
+
+def pytorch_model(recipe: Recipe, device: str, **options: Any) -> Any:
+    """The network and its fused Adam; `options` are Adam's."""
     import torch
     from torch import nn
 
@@ -104,21 +126,8 @@ def pytorch_eager(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
         nn.init.zeros_(linear.bias)
         layers += [nn.Dropout(rate)] if rate else []
         layers += [linear, nn.ReLU()]
-    model = nn.Sequential(*layers[:-1])
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7, fused=True)
-    images, targets = torch.tensor(x / np.float32(255)), torch.tensor(labels.astype(np.int64))
-
-    def epoch() -> float:
-        total = torch.zeros(())
-        for rows in torch.randperm(len(images)).split(recipe.batch):
-            optimizer.zero_grad()
-            loss = nn.functional.cross_entropy(model(images[rows]), targets[rows])
-            loss.backward()
-            optimizer.step()
-            total += loss.detach() * len(rows)
-        return float(total) / len(images)
-
-    return epoch
+    model = nn.Sequential(*layers[:-1]).to(device)
+    return model, torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7, fused=True, **options)
 
 
 def jax_epoch(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:

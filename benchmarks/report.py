@@ -30,10 +30,12 @@ def machine() -> str:
     installed = {name: _version(name) for name in PACKAGES}
     versions = ", ".join(f"{name} {version}" for name, version in installed.items() if version)
     blas = next(
-        (f"{pool['internal_api']} {pool['version']}" for pool in threadpoolctl.threadpool_info()), "no BLAS found"
+        (
+            f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'unnamed')} kernels)"
+            for pool in threadpoolctl.threadpool_info()
+        ),
+        "no BLAS found",
     )
-    if kernels := os.environ.get("OPENBLAS_CORETYPE"):
-        blas += f", OPENBLAS_CORETYPE={kernels}"
     return (
         f"*{os.cpu_count()} cores of {_processor()}, shared; Python {platform.python_version()}, {versions}, {blas}.*"
     )

@@ -20,7 +20,6 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 import tinynet as tn
-from tinynet.blas import faster_environment
 
 _slot = 0
 """The line of the terminal on which this process draws its bar."""
@@ -185,9 +184,9 @@ def _digits_to_train(folder: Path | None) -> tuple[np.ndarray, ...]:
 
 
 def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
-    os.environ |= faster_environment()
     context = multiprocessing.get_context("spawn")
-    _compile_once(context, jobs[0].backend)
+    if jobs[0].backend != "numpy":
+        _compile_once(context, jobs[0].backend)
     slots, lock = context.Queue(), context.RLock()
     tqdm.set_lock(lock)
     for slot in range(side_by_side):

@@ -11,6 +11,7 @@ import pytest
 import tinynet as tn
 
 TRAINING = ("layers", "losses", "network", "optim", "training", "gradcheck", "parity")
+ON_THE_HOST = [name for name in tn.backends() if name != "cupy"]
 ON_EVERY_BACKEND = {f"test_{name}" for name in TRAINING}
 
 
@@ -22,13 +23,13 @@ def draw() -> np.random.Generator:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.module.__name__ in ON_EVERY_BACKEND:
-        metafunc.fixturenames.append("default_backend")
-        metafunc.parametrize("default_backend", tn.backends(), indirect=True)
+        metafunc.parametrize("default_backend", ON_THE_HOST, indirect=True)
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def default_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The backend of every network for which the test names none."""
+    """The backend of every network for which the test names none: in tests of training, each in turn."""
+    name = getattr(request, "param", "numpy")
     for function in (tn.Network.__init__, tn.mlp, tn.load, tn.resume):
-        monkeypatch.setitem(function.__kwdefaults__, "backend", request.param)
-    return request.param
+        monkeypatch.setitem(function.__kwdefaults__, "backend", name)
+    return name

@@ -137,7 +137,7 @@ def test_the_totals_of_the_blogs_eight_networks(hidden, parameters):
     assert total == ["total", f"{parameters:,}", f"{4 * parameters:,}", f"{multiply_adds:,}"]
 
 
-def test_summary_is_this_table():
+def test_summary_is_this_table(default_backend):
     net = tn.mlp(784, [480, 60], 10, dropout=[0.1], seed=3, dtype="float64")
     assert net.summary() == (
         "layer            output shape  parameters      bytes  multiply-adds\n"
@@ -150,7 +150,7 @@ def test_summary_is_this_table():
         "Dense(60, 10)         (N, 10)         610      4,880            600\n"
         "-------------------------------------------------------------------\n"
         "total                             406,270  3,250,160        405,720\n"
-        "float64, backend numpy, seed 3, 0 epochs trained"
+        f"float64, backend {default_backend}, seed 3, 0 epochs trained"
     )
 
 
@@ -270,8 +270,8 @@ def test_a_network_says_what_it_takes(make, error, message):
     ],
     ids=["float64", "int", "uint8", "list"],
 )
-def test_forward_refuses_another_dtype_or_type(x, got):
-    message = f"this network takes a float32 array of backend 'numpy', got {got}; "
+def test_forward_refuses_another_dtype_or_type(default_backend, x, got):
+    message = f"this network takes a float32 array of backend {default_backend!r}, got {got}; "
     with pytest.raises(TypeError, match="^" + re.escape(message)):
         tn.mlp(4, [3], 2).forward(x)
 
@@ -343,3 +343,7 @@ def test_the_same_seed_trains_to_the_same_bits():
 
 def test_another_seed_starts_elsewhere():
     assert not np.array_equal(tn.mlp(4, [3], 2, seed=0).theta, tn.mlp(4, [3], 2, seed=1).theta)
+
+
+def test_these_tests_run_on_the_backend_they_name(default_backend):
+    assert tn.mlp(2, [2], 2).backend.name == tn.Network(tn.Dense(1, 1)).backend.name == default_backend

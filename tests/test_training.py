@@ -9,7 +9,7 @@ import pytest
 from tqdm import tqdm
 
 import tinynet as tn
-from tinynet import rng, training
+from tinynet import evaluation, rng
 
 
 def clouds(draw, rows=100):
@@ -174,7 +174,7 @@ def test_an_epoch_is_the_loop_written_by_hand(draw):
     fitted, net = network(dtype="float64"), network(dtype="float64")
     record = tn.fit(fitted, tn.SGD(fitted, lr=0.5), x, t, epochs=1, batch_size=4)[0]
 
-    loss, optimizer, lost, right = tn.SoftmaxCrossEntropy(), tn.SGD(net, lr=0.5), 0, 0
+    loss, optimizer, lost, right = tn.SoftmaxCrossEntropy(net.backend.ops), tn.SGD(net, lr=0.5), 0, 0
     order = rng.generator(0, "shuffle").permutation(10)
     for rows in (order[:4], order[4:8], order[8:]):
         z = net.forward(x[rows], train=True)
@@ -218,7 +218,7 @@ def test_validation_numbers_are_those_of_evaluate_after_the_epoch(draw):
 
 @pytest.mark.parametrize("batch", [1, 7, 1000, 5000])
 def test_evaluate_is_the_mean_over_all_rows_wherever_batches_end(draw, monkeypatch, batch):
-    monkeypatch.setattr(training, "EVALUATION_BATCH", batch)
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", batch)
     x, t = clouds(draw, rows=2500)
     net = network(dtype="float64", dropout=[0.5])
     z = np.maximum(x @ net[1].W + net[1].b, 0) @ net[3].W + net[3].b
@@ -507,6 +507,7 @@ def test_a_network_trains_in_its_own_dtype_throughout(draw, dtype, data, kind, l
     optimizer, measure = kind(net, lambda step: np.float64(0.01), weight_decay=0.1), loss()
     x, t = abs(clouds(draw)[0]).astype(data), np.eye(3)[clouds(draw)[1]]
     tn.fit(net, optimizer, x, t, epochs=1, loss=measure)
+    measure.forward(net.forward(x.astype(dtype), train=True), t.astype(dtype))
     remembered = [layer.memory for layer in net] + [*measure.memory]
     moved = [net.theta, net.grad, *(getattr(optimizer, name) for name in optimizer.slots)]
     assert {array.dtype for array in [*remembered, *moved, measure.backward()]} == {np.dtype(dtype)}
@@ -514,7 +515,7 @@ def test_a_network_trains_in_its_own_dtype_throughout(draw, dtype, data, kind, l
 
 
 def test_no_gradient_is_computed_for_the_input_of_the_first_dense(draw, monkeypatch):
-    net, calls = tn.mlp(2, [3], 2, dropout=[0.1]), []
+    net, calls = tn.mlp(2, [3], 2, dropout=[0.1], dtype="float64"), []
     plain = net.backend.ops.dense_backward
     monkeypatch.setattr(net.backend.ops, "dense_backward", lambda dy, W: calls.append(W.shape) or plain(dy, W))
     tn.fit(net, tn.Adam(net), draw.normal(size=(4, 2)), [0, 1, 0, 1], epochs=1)

@@ -1,12 +1,13 @@
 """tinynet: neural networks from scratch on NumPy.
 
 In reading order: functions, layers, losses, network, optim, training, with examples/training_loop.py beside it; then
-gradcheck and verdicts, layer, rng and backend, border, history and progress, files and data; report, and
-kernels last or never.
+evaluation, gradcheck and verdicts, layer, rng and backend, border, history and progress, files and data, twins and
+doctor; report, and kernels last or never.
 """
 
 from . import data, functions
 from .backend import Backend, backend, backends
+from .evaluation import Evaluation, evaluate, predict, predict_classes
 from .files import ModelFileError, load, resume, save
 from .gradcheck import (
     gradient_check,
@@ -21,7 +22,8 @@ from .losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
 from .optim import SGD, Adam, Optimizer, constant, cosine, step_decay, warm_up
 from .report import Run, report
-from .training import Evaluation, evaluate, fit, predict, predict_classes
+from .training import fit
+from .twins import Difference, TwinReport, compare_backends
 from .verdicts import Comparison, GradientReport
 
 __version__ = "0.1.0"
@@ -68,4 +70,7 @@ __all__ = [
     "Backend",
     "backend",
     "backends",
+    "compare_backends",
+    "TwinReport",
+    "Difference",
 ]

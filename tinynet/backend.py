@@ -1,8 +1,9 @@
 """Where arrays live, and whose version of each function serves them.
 
 A backend is a module in `tinynet.kernels` that holds faster versions of functions in `functions.py`, under the
-same names, and, where arrays do not live on the host, four more: `xp`, `to_device`, `to_host`, `synchronize`.
-"numpy" is the backend with no such module: the readable functions themselves.
+same names; where arrays do not live on the host, also `xp`, `to_device`, `to_host`, `synchronize` and `use`; and, if
+it can, a faster `train_steps` than that of `training.py`. "numpy" is the backend with no such module: the readable
+functions themselves.
 """
 
 from __future__ import annotations
@@ -11,21 +12,25 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from . import functions, kernels
-from .functions import Array
+from .arrays import Array
 
 FASTEST_FIRST = ("cupy", "numba")
 
 
 @dataclass(frozen=True)
 class Backend:
-    """Arrays of one kind (`xp`), the way there and back, and the functions that serve them (`ops`)."""
+    """Arrays of one kind (`xp`), the way there and back, and the functions that serve them (`ops`).
+
+    `train_steps` is a faster version of `training.train_steps`, if there is one; `describe()` says in a line what
+    computes, and what memory it holds; `note` says what "auto" would have liked better, and why it was not to be had.
+    """
 
     name: str
     xp: Any = field(repr=False)
@@ -33,20 +38,26 @@ class Backend:
     to_device: Callable[[np.ndarray], Array] = field(repr=False)
     to_host: Callable[[Array], np.ndarray] = field(repr=False)
     synchronize: Callable[[], None] = field(repr=False)
+    describe: Callable[[], str] = field(repr=False)
     train_steps: Callable[..., Any] | None = field(repr=False, default=None)
+    note: str = ""
 
 
 def backend(name: str | Backend) -> Backend:
     """The backend of that name; a `Backend` is returned as it is, and "auto" is the fastest that works here.
 
-    Raises ValueError, with the names there are, for one that this installation does not have, and ImportError for
-    one whose library is missing.
+    "cupy:1" is the second GPU, which becomes the current one of this thread: choose it once, before arrays are made
+    there. Raises ValueError, with the names there
+    are, for one that this installation does not have, and ImportError, with what to do, for one that does not work.
     """
     if isinstance(name, Backend):
         return name
     if name == "auto":
         return _fastest()
-    module = None if name == "numpy" else _kernels(name)
+    kind, _, device = name.partition(":") if isinstance(name, str) else (name, "", "")
+    module = None if kind == "numpy" else _kernels(kind)
+    if device:
+        _use(kind, module, device)
     return Backend(
         name,
         getattr(module, "xp", np),
@@ -54,6 +65,7 @@ def backend(name: str | Backend) -> Backend:
         getattr(module, "to_device", np.asarray),
         getattr(module, "to_host", np.asarray),
         getattr(module, "synchronize", lambda: None),
+        getattr(module, "describe", lambda: f"NumPy {np.__version__} on the host"),
         getattr(module, "train_steps", None),
     )
 
@@ -65,12 +77,13 @@ def backends() -> list[str]:
 
 
 def _fastest() -> Backend:
+    reasons: list[str] = []
     for name in FASTEST_FIRST:
         try:
-            return backend(name)
-        except (ValueError, ImportError):
-            continue
-    return backend("numpy")
+            return replace(backend(name), note="; ".join(reasons))
+        except (ValueError, ImportError) as error:
+            reasons.append(str(error))
+    return replace(backend("numpy"), note="; ".join(reasons))
 
 
 def _kernels(name: str) -> ModuleType:
@@ -79,7 +92,14 @@ def _kernels(name: str) -> ModuleType:
     try:
         return importlib.import_module(f"tinynet.kernels.{name}")
     except ImportError as error:
-        raise ImportError(f"backend {name!r} needs a library: {error}; README.md says which extra brings it") from error
+        raise ImportError(f"backend {name!r} does not work here: {error}") from error
+
+
+def _use(name: str, module: ModuleType | None, device: str) -> None:
+    use = getattr(module, "use", None)
+    if not use or not device.isdecimal():
+        raise ValueError(f"backend takes the number of a device for a GPU, as in 'cupy:1'; got '{name}:{device}'")
+    use(int(device))
 
 
 def _overrides(module: ModuleType | None) -> dict[str, Callable[..., Any]]:

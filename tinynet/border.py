@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .functions import Array
+from .arrays import Array
 from .losses import Loss
 from .network import Network
 from .optim import Optimizer

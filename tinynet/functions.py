@@ -17,10 +17,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .arrays import Array, module_of
 from .rng import random_bits
-
-Array = Any
-"""A NumPy array, or the same thing on a device; x.__array_namespace__() is the module its functions come from."""
 
 # ---------------------------------------------------------------------------------------------- layers
 
@@ -37,13 +35,13 @@ def dense_backward(dy: Array, W: Array) -> Array:
 
 def dense_backward_parameters(dy: Array, x: Array, dW: Array, db: Array) -> None:
     """dW = x^T dy, db = sum of dy over N        written into dW (D, M) and db (1, M)"""
-    x.__array_namespace__().matmul(x.mT, dy, out=dW)
+    module_of(x).matmul(x.mT, dy, out=dW)
     dy.sum(axis=-2, keepdims=True, out=db)
 
 
 def relu(x: Array) -> Array:
     """y = max(x, 0)"""
-    return x.__array_namespace__().maximum(x, 0)
+    return module_of(x).maximum(x, 0)
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
@@ -53,7 +51,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 def softmax(x: Array) -> Array:
     """y_k = exp(x_k) / sum_j exp(x_j)        x (N, K) -> y (N, K), each row shifted by its largest x first"""
-    e = x.__array_namespace__().exp(x - x.max(axis=-1, keepdims=True))
+    e = module_of(x).exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
 
@@ -68,7 +66,7 @@ def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
     The mask is a function of the key and of the position, counted through all axes. Returns y and mask.
     Srivastava et al. 2014, section 4, scaled in training instead of afterwards.
     """
-    bits = random_bits(x.__array_namespace__(), x.size, key).reshape(x.shape)
+    bits = random_bits(module_of(x), x.size, key).reshape(x.shape)
     mask = (bits >= round(rate * 2**32)).astype(x.dtype) * (1 / (1 - rate))
     return x * mask, mask
 
@@ -87,7 +85,7 @@ def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
     That is -1/N sum_n sum_k t_nk log p_nk with p = softmax(z): log p_nk = z_nk - log sum_j exp(z_nj), and a row of
     t sums to one. Each row is shifted by its largest z first, so no exp overflows and no log meets a zero.
     """
-    xp = z.__array_namespace__()
+    xp = module_of(z)
     z = z - z.max(axis=-1, keepdims=True)
     e = xp.exp(z)
     total = e.sum(axis=-1, keepdims=True)
@@ -101,13 +99,13 @@ def softmax_cross_entropy_backward(p: Array, t: Array) -> Array:
 
 def cross_entropy(p: Array, t: Array) -> Array:
     """L = -1/N sum_n sum_k t_nk log p_nk        p (N, K), t (N, K) -> L (); 0 log 0 counts as 0"""
-    xp = p.__array_namespace__()
+    xp = module_of(p)
     return -(t * xp.log(xp.where(t > 0, p, 1))).sum(axis=(-2, -1)) / p.shape[-2]
 
 
 def cross_entropy_backward(p: Array, t: Array) -> Array:
     """dp = -t / p / N"""
-    return -t / p.__array_namespace__().where(t > 0, p, 1) / p.shape[-2]
+    return -t / module_of(p).where(t > 0, p, 1) / p.shape[-2]
 
 
 def mean_squared_error(y: Array, t: Array) -> Array:
@@ -150,7 +148,7 @@ def adam(
     """
     m += (1 - beta1) * (grad - m)
     v += (1 - beta2) * (grad * grad - v)
-    root = v.__array_namespace__().sqrt(v / (1 - beta2**step)) + eps
+    root = module_of(v).sqrt(v / (1 - beta2**step)) + eps
     theta -= m * (lr / (1 - beta1**step)) / root
 
 

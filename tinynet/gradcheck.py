@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 
 from . import rng
+from .arrays import Array
 from .backend import Backend, backend
 from .border import rows_in, targets_in
-from .functions import Array
+from .evaluation import loss_for
 from .layer import Layer
 from .losses import Loss
 from .network import Network
-from .training import loss_for
 from .verdicts import Comparison, GradientReport, guess
 
 DIRECTIONS = 3
@@ -215,7 +215,7 @@ def _forward(network: Network, x: Array) -> Array:
     """A training pass in which every layer draws the same random numbers each time."""
     for layer in network:
         layer.counter = 0
-    return _unharmed("forward", x, lambda x: network.forward(x, train=True))
+    return _unharmed("forward", x, lambda x: network.forward(x, train=True), network.backend.to_host)
 
 
 def _gradients(network: Network, x: Array, dy: Array) -> list[tuple[str, Array, Array]]:
@@ -224,17 +224,19 @@ def _gradients(network: Network, x: Array, dy: Array) -> list[tuple[str, Array, 
     windows = [(f"{k} {layer}.{name}", getattr(layer, name), getattr(layer, "d" + name)) for k, layer, name in named]
     network.grad[...] = math.nan
     for layer in reversed(network.layers):
-        dy = _unharmed(f"{layer}.backward", dy, layer.backward)
+        dy = _unharmed(f"{layer}.backward", dy, layer.backward, network.backend.to_host)
     return [*windows, ("x", x, dy)]
 
 
-def _unharmed(who: str, given: Array, call: Callable[[Array], Any]) -> Any:
+def _unharmed(
+    who: str, given: Array, call: Callable[[Array], Any], to_host: Callable[[Array], np.ndarray] = np.asarray
+) -> Any:
     """What call(given) returns, after making sure that it returns something and has not written into `given`."""
     before = given.copy()
     found = call(given)
     if found is None:
         raise TypeError(f"{who} returned None; return what it has computed")
-    if not given.__array_namespace__().array_equal(before, given, equal_nan=True):
+    if not np.array_equal(to_host(before), to_host(given), equal_nan=True):
         raise ValueError(f"{who} wrote into {'x' if who.endswith('forward') else 'dy'}, which is only for it to read")
     return found
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .functions import Array
+from .arrays import Array
 
 
 class Layer:

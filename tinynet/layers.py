@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import rng
-from .functions import Array
+from .arrays import Array
 from .layer import Layer
 
 

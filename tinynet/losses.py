@@ -9,8 +9,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+from .arrays import Array
 from .backend import backend
-from .functions import Array
 
 
 class Loss:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from . import rng
+from .arrays import Array
 from .backend import Backend
 from .backend import backend as get_backend
-from .functions import Array
 from .layer import Layer
 from .layers import Dense, Dropout, ReLU
 
@@ -76,7 +76,8 @@ class Network:
         lines = [row.format(*cells) for cells in table]
         rule = "-" * len(lines[0])
         where = f"{self.dtype}, backend {self.backend.name}, seed {self.seed}, {self.epoch} epochs trained"
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where])
+        notes = [self.backend.note] if self.backend.note else []
+        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where, *notes])
 
     def copy(self, dtype: str | None = None, backend: str | Backend | None = None) -> Network:
         """An independent network with the same parameters, seed and epoch; of another dtype or backend if named."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
-from .functions import Array
+from .arrays import Array
 from .network import Network
 
 Schedule = Callable[[int], float]

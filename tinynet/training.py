@@ -1,4 +1,4 @@
-"""Minibatches, fit, evaluate, predict: the loop, short enough to copy out."""
+"""Minibatches and `fit`: the loop, short enough to copy out."""
 
 from __future__ import annotations
 
@@ -7,31 +7,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import rng
-from .border import check_fit, rows_in, targets_in
-from .functions import Array, softmax
+from .arrays import Array
+from .border import check_fit
+from .evaluation import Totals, batches, evaluate_prepared, loss_for, prepare
 from .history import History, Record
-from .layers import Dense, Softmax
-from .losses import CrossEntropy, Loss, SoftmaxCrossEntropy
+from .losses import Loss
 from .network import Network
 from .optim import Optimizer
 from .progress import Progress
 
 if TYPE_CHECKING:
     from tqdm import tqdm
-
-EVALUATION_BATCH = 1000
-
-
-class Evaluation(NamedTuple):
-    """Mean loss over the rows, and the share of rows whose class is right (nan if the loss knows no classes)."""
-
-    loss: float
-    accuracy: float
 
 
 def fit(
@@ -63,15 +54,15 @@ def fit(
     """
     check_fit(network, optimizer, epochs, batch_size, validation, callbacks, patience)
     loss = loss_for(network, loss)
-    x, t = _prepare(network, loss, x, t)
-    held_out = _prepare(network, loss, *validation) if validation else None
+    x, t = prepare(network, loss, x, t)
+    held_out = prepare(network, loss, *validation) if validation else None
     callbacks = list(callbacks)
     history, stopping = History(), _EarlyStopping(network, patience)
     with Progress(progress, epochs * len(x)) as bar, stopping:
         for _ in range(epochs):
             record = _train_epoch(network, optimizer, loss, x, t, batch_size, bar)
             if held_out:
-                val_loss, val_accuracy = _evaluate(network, loss, *held_out)
+                val_loss, val_accuracy = evaluate_prepared(network, loss, *held_out)
                 record = replace(record, val_loss=val_loss, val_accuracy=val_accuracy)
             history.append(record)
             bar.show(record)
@@ -86,7 +77,7 @@ def fit(
 def _train_epoch(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int, bar: Progress
 ) -> Record:
-    start, lr, totals = time.perf_counter(), optimizer.rate, _Totals(network, loss)
+    start, lr, totals = time.perf_counter(), optimizer.rate, Totals(network, loss)
     order = rng.generator(network.seed, "shuffle", network.epoch).permutation(len(x))
     network.epoch += 1
     steps = network.backend.train_steps or train_steps
@@ -104,70 +95,12 @@ def train_steps(
 
     Yields how many rows were taken, their summed loss and their right answers. A backend may hold a faster version.
     """
-    for x_batch, t_batch in _batches(network, order, batch_size, x, t):
+    for x_batch, t_batch in batches(network, order, batch_size, x, t):
         z = network.forward(x_batch, train=True)
         batch_loss = loss.forward(z, t_batch)
         network.backward(loss.backward())
         optimizer.step()
         yield len(z), batch_loss * len(z), network.backend.ops.count_correct(z, t_batch)
-
-
-def evaluate(network: Network, x: Any, t: Any, loss: Loss | None = None) -> Evaluation:
-    """Loss and accuracy without dropout; x, t and loss as in `fit`."""
-    loss = loss_for(network, loss)
-    return _evaluate(network, loss, *_prepare(network, loss, x, t))
-
-
-def _evaluate(network: Network, loss: Loss, x: Array, t: Array) -> Evaluation:
-    totals = _Totals(network, loss)
-    for x_batch, t_batch in _batches(network, np.arange(len(x)), EVALUATION_BATCH, x, t):
-        z = network.forward(x_batch)
-        totals.add(len(z), loss.forward(z, t_batch) * len(z), network.backend.ops.count_correct(z, t_batch))
-    return totals.means()
-
-
-def predict(network: Network, x: Any) -> np.ndarray:
-    """Probabilities (N, K), on the host: softmax of the network's output, or the output if it ends in Softmax.
-
-    x as in `fit`. Dropout never acts here. For the bare output, as after MeanSquaredError, use `network.forward`.
-    """
-    x, to_host = rows_in(network, x), network.backend.to_host
-    batches = _batches(network, np.arange(len(x)), EVALUATION_BATCH, x)
-    y = np.concatenate([to_host(network.forward(x_batch)) for (x_batch,) in batches])
-    if y.shape[-1] == 1:
-        raise ValueError("predict gives probabilities of classes, but this network has one output: use network.forward")
-    return y if _ends_in_softmax(network) else softmax(y)
-
-
-def predict_classes(network: Network, x: Any) -> np.ndarray:
-    """The most probable class of each row: whole numbers (N,), on the host."""
-    return predict(network, x).argmax(axis=-1)
-
-
-def _batches(network: Network, order: np.ndarray, size: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
-    """The arrays' rows in that order, `size` at a time, in the network's dtype; the last batch may be short."""
-    index, gather = network.backend.to_device(order), network.backend.ops.gather
-    for start in range(0, len(order), size):
-        rows = index[start : start + size]
-        yield tuple([gather(array, rows, network.dtype) for array in arrays])
-
-
-class _Totals:
-    """Loss and right answers, added up where the arrays live; `means` fetches both at once."""
-
-    def __init__(self, network: Network, loss: Loss) -> None:
-        self.backend, self.classifies = network.backend, loss.classifies
-        self.rows, self.loss, self.correct = 0, 0, 0
-
-    def add(self, rows: int, summed_loss: Array, correct: Array) -> None:
-        self.rows += rows
-        self.loss += summed_loss
-        self.correct += correct
-
-    def means(self) -> Evaluation:
-        totals = self.backend.to_host(self.backend.xp.stack([self.loss, self.correct]))
-        loss, accuracy = (totals / self.rows).tolist()
-        return Evaluation(loss, accuracy if self.classifies else math.nan)
 
 
 class _EarlyStopping:
@@ -203,25 +136,3 @@ def _not_finite(record: Record) -> str:
     reason = f"the loss of epoch {record.epoch} is {record.loss}; a lower lr may help"
     warnings.warn(f"fit stops: {reason}", RuntimeWarning, stacklevel=3)
     return reason
-
-
-def _prepare(network: Network, loss: Loss, x: Any, t: Any) -> tuple[Array, Array]:
-    rows = rows_in(network, x)
-    return rows, targets_in(network, loss, t, rows)
-
-
-def _ends_in_softmax(network: Network) -> bool:
-    return isinstance(network[-1], Softmax)
-
-
-def loss_for(network: Network, loss: Loss | None) -> Loss:
-    usual = CrossEntropy if _ends_in_softmax(network) else SoftmaxCrossEntropy
-    if isinstance(loss, SoftmaxCrossEntropy) and usual is CrossEntropy:
-        raise ValueError("SoftmaxCrossEntropy takes logits, but the network ends in Softmax: use CrossEntropy")
-    if isinstance(loss, CrossEntropy) and isinstance(network[-1], Dense):
-        raise ValueError("CrossEntropy takes probabilities, but the network ends in Dense: use SoftmaxCrossEntropy")
-    if not isinstance(loss, Loss | None):
-        raise TypeError(f"loss must be a Loss, as SoftmaxCrossEntropy() is; got {loss!r}")
-    loss = usual() if loss is None else loss
-    loss.ops = network.backend.ops
-    return loss

@@ -6,7 +6,7 @@ import math
 from statistics import fmean, stdev
 from typing import Any
 
-from ..training import Evaluation
+from ..evaluation import Evaluation
 from . import Run
 
 FAILED = 0.85

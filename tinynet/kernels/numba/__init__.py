@@ -1,5 +1,10 @@
 """Serial Numba loops over the same NumPy arrays: functions one by one, and whole training steps of small networks."""
 
+try:
+    import numba as _numba
+except ImportError as _error:
+    raise ImportError("Numba is not installed; install the extra fast") from _error
+
 from .functions import (
     adam,
     count_correct,
@@ -14,7 +19,14 @@ from .functions import (
 )
 from .steps import train_steps
 
+
+def describe() -> str:
+    """What compiles the loops."""
+    return f"Numba {_numba.__version__}, serial loops on the host"
+
+
 __all__ = [
+    "describe",
     "dense",
     "dense_backward_parameters",
     "relu",

@@ -8,19 +8,19 @@ runs over something long, the pixels of a digit or the rows of a batch. Two func
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import training
-from ...functions import Array
-from ...layers import Dense, Dropout, ReLU
-from ...losses import Loss, SoftmaxCrossEntropy
+from ...arrays import Array
+from ...layers import Dense
+from ...losses import Loss
 from ...network import Network
-from ...optim import SGD, Adam, Optimizer
-from .functions import TINY, adam_loop, jit, random_bits, sgd
+from ...optim import Adam, Optimizer
+from .._mlp import dense_layers, dropouts, is_covered
+from .functions import TINY, adam_loop, jit, random_bits, sgd, threshold
 
 WIDEST = 128
 """Units of the widest layer that is trained here; wider ones are faster with BLAS."""
@@ -35,9 +35,11 @@ LINE = 16
 def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
-    if not _is_covered(network, optimizer, loss, x, t):
+    if not is_covered(network, optimizer, loss, x) or max(layer.M for layer in dense_layers(network)) > WIDEST:
         yield from training.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
+    x, t = (np.require(array, requirements=("C", "W")) for array in (x, t))
+    batch_size = min(batch_size, len(order))
     plan = _plan(network, batch_size)
     rows_at_once = batch_size * max(1, ROWS_AT_ONCE // batch_size)
     for start in range(0, len(order), rows_at_once):
@@ -45,28 +47,11 @@ def train_steps(
         yield len(rows), *_train(network, optimizer, plan, x, t, rows, batch_size)
 
 
-def _is_covered(network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array) -> bool:
-    """Whether these are the layers, the loss and the arrays for which the loops below are written."""
-    letters = {Dense: "D", ReLU: "R", Dropout: "P"}
-    return (
-        type(network) is Network
-        and re.fullmatch("(P?DR)*P?D", "".join(letters.get(type(layer), "?") for layer in network)) is not None
-        and max(layer.M for layer in network if isinstance(layer, Dense)) <= WIDEST
-        and type(optimizer) in (SGD, Adam)
-        and type(loss) is SoftmaxCrossEntropy
-        and network.dtype == np.float32
-        and x.dtype in (np.uint8, np.float32)
-        and x.flags.c_contiguous
-        and t.flags.c_contiguous
-    )
-
-
 class _Plan(NamedTuple):
     """Where everything is. Row k of `layout` is the k-th Dense, a last row the logits: features that go in, where W
     starts in theta, where the input starts in the work arrays `h` (activations) and `dh` (their gradients)."""
 
     layout: np.ndarray
-    dropouts: list[Dropout | None]
     thresholds: np.ndarray
     scales: np.ndarray
     streams: np.ndarray
@@ -75,23 +60,16 @@ class _Plan(NamedTuple):
 
 
 def _plan(network: Network, batch_size: int) -> _Plan:
-    widths, dropouts, starts = [], [], [0]
-    before: Dropout | None = None
-    for layer in network:
-        if isinstance(layer, Dense):
-            widths.append(layer.D)
-            dropouts.append(before)
-            starts.append(starts[-1] + layer.size)
-            last = layer.M
-        before = layer if isinstance(layer, Dropout) else None
-    sizes = [-(-width * batch_size // LINE) * LINE for width in [*widths, last]]
-    layout = np.array([[*widths, last], starts, np.cumsum([0, *sizes[:-1]])]).T.copy()
+    dense, before = dense_layers(network), dropouts(network)
+    widths = [layer.D for layer in dense] + [dense[-1].M]
+    starts = np.cumsum([0] + [layer.size for layer in dense])
+    sizes = [-(-width * batch_size // LINE) * LINE for width in widths]
+    layout = np.array([widths, starts, np.cumsum([0, *sizes[:-1]])]).T.copy()
     return _Plan(
         layout,
-        dropouts,
-        np.array([round(layer.rate * 2**32) if layer else 0 for layer in dropouts]),
-        np.array([1 / (1 - layer.rate) if layer else 1 for layer in dropouts], np.float32),
-        np.array([layer.stream if layer else 0 for layer in dropouts], np.uint64),
+        np.array([threshold(layer.rate) if layer else 0 for layer in before], np.uint32),
+        np.array([1 / (1 - layer.rate) if layer else 1 for layer in before], np.float32),
+        np.array([layer.stream if layer else 0 for layer in before], np.uint64),
         _aligned(sum(sizes)),
         _aligned(sum(sizes)),
     )
@@ -107,30 +85,14 @@ def _train(
     turned = [_turned(vector, *first) for vector in vectors]
     theta, grad, m = turned[:3]
     v = turned[3] if isinstance(optimizer, Adam) else np.empty(0, np.float32)
-    loss, correct = _steps(
-        theta,
-        grad,
-        m,
-        v,
-        plan.layout,
-        plan.thresholds,
-        plan.scales,
-        plan.streams,
-        np.array([layer.counter if layer else 0 for layer in plan.dropouts]),
-        x,
-        t,
-        rows,
-        batch_size,
-        plan.h,
-        plan.dh,
-        optimizer.t,
-        np.array(optimizer.rates(steps)),
-        _settings(optimizer),
-    )
+    before = dropouts(network)
+    counters = np.array([layer.counter if layer else 0 for layer in before])
+    rates, settings = np.array(optimizer.rates(steps)), _settings(optimizer)
+    loss, correct = _steps(theta, grad, m, v, plan, counters, x, t, rows, batch_size, optimizer.t, rates, settings)
     for vector, changed in zip(vectors, turned, strict=True):
         _turn_back(changed, vector, *first)
     optimizer.t += steps
-    for layer in plan.dropouts:
+    for layer in before:
         if layer:
             layer.counter += steps
     return loss, correct
@@ -165,77 +127,61 @@ def _settings(optimizer: Any) -> np.ndarray:
 
 
 @jit
-def _steps(
-    theta,
-    grad,
-    m,
-    v,
-    layout,
-    thresholds,
-    scales,
-    streams,
-    counters,
-    x,
-    t,
-    order,
-    batch_size,
-    h,
-    dh,
-    done,
-    lr,
-    settings,
-):
-    loss, correct, last = 0.0, 0, len(layout) - 1
-    targets = np.empty(layout[last, 0] * batch_size, np.float32)
-    columns = np.empty((3, batch_size), np.float32)
+def _steps(theta, grad, m, v, plan, counters, x, t, order, batch_size, done, lr, settings):
+    loss, correct, last = 0.0, 0, len(plan.layout) - 1
+    D, K = plan.layout[0, 0], plan.layout[last, 0]
+    targets, columns = np.empty(K * batch_size, np.float32), np.empty((3, batch_size), np.float32)
     for step in range(lr.size):
         index = order[step * batch_size : (step + 1) * batch_size]
         N = index.size
-        t_batch = targets[: layout[last, 0] * N].reshape(layout[last, 0], N)
-        _gather(x, index, h[: N * layout[0, 0]].reshape(N, layout[0, 0]))
+        t_batch = targets[: K * N].reshape(K, N)
+        _gather(x, index, plan.h[: N * D].reshape(N, D))
         _gather_transposed(t, index, t_batch)
-        _forward(theta, layout, thresholds, scales, streams, counters + step, h, N)
-        dz = _features(dh, layout, last, N)
-        batch_loss, batch_correct = _softmax_cross_entropy(_features(h, layout, last, N), t_batch, dz, columns)
+        _forward(theta, plan, counters + step, N)
+        z, dz = _features(plan.h, plan.layout, last, N), _features(plan.dh, plan.layout, last, N)
+        batch_loss, batch_correct = _softmax_cross_entropy(z, t_batch, dz, columns)
         loss += batch_loss
         correct += batch_correct
-        _backward(theta, grad, layout, scales, h, dh, N)
+        _backward(theta, grad, plan, N)
         _update(theta, grad, m, v, done + step + 1, lr[step], settings)
     return loss, correct
 
 
 @jit
-def _forward(theta, layout, thresholds, scales, streams, counters, h, N):
-    x = h[: N * layout[0, 0]].reshape(N, layout[0, 0])
-    if thresholds[0]:
-        _drop_rows(x, thresholds[0], scales[0], _stream_key(streams[0], counters[0]))
+def _forward(theta, plan, counters, N):
+    layout = plan.layout
+    x = plan.h[: N * layout[0, 0]].reshape(N, layout[0, 0])
+    if plan.thresholds[0]:
+        _drop_rows(x, plan.thresholds[0], plan.scales[0], _stream_key(plan.streams[0], counters[0]))
     W, b = _parameters(theta, layout, 0)
-    z = _features(h, layout, 1, N)
+    z = _features(plan.h, layout, 1, N)
     _dots(W.reshape(W.shape[1], W.shape[0]), x, z)
     _add_bias(z, b)
     for k in range(1, len(layout) - 1):
         y = z
         _relu(y)
-        if thresholds[k]:
-            _drop_columns(y, thresholds[k], scales[k], _stream_key(streams[k], counters[k]))
+        if plan.thresholds[k]:
+            _drop_columns(y, plan.thresholds[k], plan.scales[k], _stream_key(plan.streams[k], counters[k]))
         W, b = _parameters(theta, layout, k)
-        z = _features(h, layout, k + 1, N)
+        z = _features(plan.h, layout, k + 1, N)
         z[:] = 0
         _add_weighted_rows(W.T, y, z)
         _add_bias(z, b)
 
 
 @jit
-def _backward(theta, grad, layout, scales, h, dh, N):
+def _backward(theta, grad, plan, N):
+    layout = plan.layout
     for k in range(len(layout) - 2, 0, -1):
-        y, dy, dz = _features(h, layout, k, N), _features(dh, layout, k, N), _features(dh, layout, k + 1, N)
+        y = _features(plan.h, layout, k, N)
+        dy, dz = _features(plan.dh, layout, k, N), _features(plan.dh, layout, k + 1, N)
         dW, db = _parameters(grad, layout, k)
         _dots(y, dz, dW)
         _sum_rows(dz, db)
         dy[:] = 0
         _add_weighted_rows(_parameters(theta, layout, k)[0], dz, dy)
-        _relu_dropout_backward(dy, y, scales[k])
-    x, dz = h[: N * layout[0, 0]].reshape(N, layout[0, 0]), _features(dh, layout, 1, N)
+        _relu_dropout_backward(dy, y, plan.scales[k])
+    x, dz = plan.h[: N * layout[0, 0]].reshape(N, layout[0, 0]), _features(plan.dh, layout, 1, N)
     dW, db = _parameters(grad, layout, 0)
     dW[:] = 0
     _add_weighted_rows(dz, x, dW.reshape(dW.shape[1], dW.shape[0]))
@@ -390,18 +336,20 @@ def _relu_dropout_backward(dy, y, scale):
 
 @jit
 def _drop_rows(x, threshold, scale, key):
+    zero = np.float32(0)
     for n in range(x.shape[0]):
         row = x[n]
         for d in range(row.size):
-            row[d] *= scale * (random_bits(n * row.size + d, key) >= threshold)
+            row[d] *= scale if random_bits(n * row.size + d, key) >= threshold else zero
 
 
 @jit
 def _drop_columns(y, threshold, scale, key):
+    zero = np.float32(0)
     for d in range(y.shape[0]):
         row = y[d]
         for n in range(row.size):
-            row[n] *= scale * (random_bits(n * y.shape[0] + d, key) >= threshold)
+            row[n] *= scale if random_bits(n * y.shape[0] + d, key) >= threshold else zero
 
 
 @jit

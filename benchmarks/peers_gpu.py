@@ -1,0 +1,97 @@
+"""The contestants on a GPU: as in peers.py, with everything on the device before the first epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from peers import Epoch, Recipe, jax_epoch, pytorch_eager, pytorch_model, tinynet
+
+
+def tinynet_cupy(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return tinynet(recipe, x, labels, "cupy")
+
+
+def pytorch_on_gpu(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return pytorch_eager(recipe, x, labels, "cuda")
+
+
+def pytorch_captured(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """The whole step, optimizer included, in one CUDA graph; `rows` is what changes from replay to replay."""
+    import torch
+    from torch import nn
+
+    model, optimizer = pytorch_model(recipe, "cuda", capturable=True)
+    images = torch.tensor(x / np.float32(255), device="cuda")
+    targets = torch.tensor(labels.astype(np.int64), device="cuda")
+    rows = torch.arange(recipe.batch, device="cuda")
+    total = torch.zeros((), device="cuda")
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss = nn.functional.cross_entropy(model(images[rows]), targets[rows])
+        loss.backward()
+        optimizer.step()
+        total.add_(loss.detach() * recipe.batch)
+
+    stream, graph = torch.cuda.Stream(), torch.cuda.CUDAGraph()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(3):
+            step()
+    torch.cuda.current_stream().wait_stream(stream)
+    with torch.cuda.graph(graph):
+        step()
+
+    def epoch() -> float:
+        total.zero_()
+        order = torch.randperm(len(images), device="cuda")
+        for batch in order[: len(order) // recipe.batch * recipe.batch].split(recipe.batch):
+            rows.copy_(batch)
+            graph.replay()
+        return float(total) / len(images)
+
+    return epoch
+
+
+def jax_on_gpu(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """The epoch as on the CPU, with float32 products as precise as everybody's."""
+    import jax
+
+    jax.config.update("jax_default_matmul_precision", "highest")
+    if jax.default_backend() != "gpu":
+        raise ImportError(f"JAX runs on {jax.default_backend()} here, not on the GPU")
+    return jax_epoch(recipe, x, labels)
+
+
+def launch_floor(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """As many empty kernels as a step of tinynet has, in a graph: what launching alone costs."""
+    import cupy
+
+    empty = cupy.RawKernel('extern "C" __global__ void nothing() {}', "nothing")
+    dense = len(recipe.hidden) + 1
+    kernels = 2 + (2 * dense - 1) + 1 + (2 * dense + 2 * (dense - 1)) + 1
+    stream = cupy.cuda.Stream(non_blocking=True)
+    with stream:
+        empty((1,), (32,), ())
+        stream.begin_capture()
+        for _ in range(kernels):
+            empty((1,), (32,), ())
+        graph = stream.end_capture()
+
+    def epoch() -> float:
+        for _ in range(-(-len(x) // recipe.batch)):
+            graph.launch(stream)
+        stream.synchronize()
+        return float("nan")
+
+    return epoch
+
+
+PEERS: dict[str, Callable[[Recipe, np.ndarray, np.ndarray], Epoch]] = {
+    "tinynet cupy": tinynet_cupy,
+    "empty kernels": launch_floor,
+    "PyTorch": pytorch_on_gpu,
+    "PyTorch, captured": pytorch_captured,
+    "JAX epoch": jax_on_gpu,
+}

@@ -1,0 +1,430 @@
+"""A strict stand-in for CuPy, where there is no GPU: arrays over NumPy that behave like a device's, only stricter.
+
+Whatever would cross between host and device without being told to is refused: host arrays as operands, NumPy's own
+functions, float(), bool(), iteration. What CuPy refuses during capture is refused too. Transfers, synchronisations
+and launches are counted. CUDA kernels are compiled as C++ and run thread by thread, their arguments checked against
+their signatures; a captured graph is a list of launches that runs when it is launched, and not before.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import operator
+import re
+import subprocess
+import types
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+counts: Counter[str] = Counter()
+"""Launches, transfers and synchronisations since it was last cleared."""
+
+SCALARS = (bool, int, float, np.generic)
+
+
+class ndarray:
+    """An array on the device. `_host` is the memory that stands for the device's; only this file may touch it."""
+
+    __array_ufunc__ = None
+    __hash__ = None
+    __module__ = "cupy"
+
+    def __init__(self, host):
+        self._host = np.asarray(host)
+
+    def __array__(self, *args, **options):
+        raise TypeError("implicit conversion of a device array to NumPy: use the backend's to_host")
+
+    def _refuse(self, *_):
+        raise TypeError("this would wait for the device and fetch a number: use the backend's to_host")
+
+    __bool__ = __float__ = __int__ = __index__ = __iter__ = __complex__ = item = tolist = _refuse
+
+    shape = property(lambda self: self._host.shape)
+    dtype = property(lambda self: self._host.dtype)
+    size = property(lambda self: self._host.size)
+    ndim = property(lambda self: self._host.ndim)
+    itemsize = property(lambda self: self._host.itemsize)
+    nbytes = property(lambda self: self._host.nbytes)
+    flags = property(lambda self: self._host.flags)
+    device = property(lambda self: Device())
+    T = property(lambda self: ndarray(self._host.T))
+    mT = property(lambda self: ndarray(self._host.mT))
+    data = property(lambda self: types.SimpleNamespace(ptr=self._host.ctypes.data))
+
+    def __len__(self):
+        return len(self._host)
+
+    def reshape(self, *shape):
+        return ndarray(self._host.reshape(*shape))
+
+    def ravel(self):
+        return ndarray(self._host.ravel())
+
+    def __getitem__(self, key):
+        return ndarray(self._host[unwrapped(key)])
+
+    def __setitem__(self, key, value):
+        key, value = unwrapped(key), unwrapped(value)
+        launched(lambda: self._host.__setitem__(key, value))
+
+    def __repr__(self):
+        return f"<{self.dtype} {self.shape} on the device>"
+
+
+def _method(name):
+    return lambda self, *args, **options: computed(getattr(self._host, name), args, options)
+
+
+def _operator(name):
+    def apply(self, *others):
+        if any(not isinstance(other, (ndarray, *SCALARS)) for other in others):
+            raise TypeError(f"device array {name} {type(others[0]).__name__} of the host: use the backend's to_device")
+        return computed(getattr(operator, name), (self, *others), {})
+
+    return apply
+
+
+def _reflected(name):
+    def apply(self, other):
+        if not isinstance(other, SCALARS):
+            raise TypeError(f"{type(other).__name__} of the host {name} device array: use the backend's to_device")
+        return computed(getattr(operator, name), (other, self), {})
+
+    return apply
+
+
+def _in_place(name):
+    def apply(self, other):
+        if not isinstance(other, (ndarray, *SCALARS)):
+            raise TypeError(f"device array {name} {type(other).__name__} of the host: use the backend's to_device")
+        launched(lambda: getattr(operator, name)(self._host, unwrapped(other)))
+        return self
+
+    return apply
+
+
+for _name in ("sum", "mean", "max", "min", "argmax", "astype", "copy", "take", "any", "all"):
+    setattr(ndarray, _name, _method(_name))
+for _name in ("add", "sub", "mul", "truediv", "pow", "matmul", "and_", "or_", "xor", "rshift", "lshift"):
+    bare = _name.strip("_")
+    setattr(ndarray, f"__{bare}__", _operator(_name))
+    setattr(ndarray, f"__r{bare}__", _reflected(_name))
+    setattr(ndarray, f"__i{bare}__", _in_place(f"i{bare}"))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "invert"):
+    setattr(ndarray, f"__{_name}__", _operator(_name))
+
+
+def unwrapped(value):
+    """The memory behind device arrays, also in tuples, lists and slices; host arrays are refused."""
+    if isinstance(value, ndarray):
+        return value._host
+    if isinstance(value, np.ndarray):
+        raise TypeError("a host array where a device array belongs: use the backend's to_device")
+    if isinstance(value, tuple | list):
+        return type(value)(unwrapped(part) for part in value)
+    return value
+
+
+def computed(function, args, options):
+    """The function's result as a device array, counted as a launch. CuPy refuses cuBLAS during capture; so do we."""
+    if function in (operator.matmul, np.matmul) and Stream.current.captured is not None:
+        raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+    if Stream.current.non_blocking and Stream.current.captured is None:
+        raise RuntimeError("the stand-in computes with arrays on the default stream only")
+    results = []
+    target = options.get("out")
+    launched(lambda: results.append(function(*unwrapped(args), **{k: unwrapped(v) for k, v in options.items()})))
+    if target is not None:
+        return target
+    if not results:
+        raise RuntimeError("memory was asked for during capture")
+    return ndarray(results[0])
+
+
+def launched(action):
+    """Gives the action to the current stream."""
+    counts["launches"] += 1
+    Stream.current.take(action)
+
+
+def asarray(array, dtype=None):
+    if isinstance(array, ndarray):
+        return array
+    counts["transfers"] += 1
+    return ndarray(np.array(array, dtype))
+
+
+def asnumpy(array):
+    if not isinstance(array, ndarray):
+        return np.asarray(array)
+    counts["transfers"] += 1
+    counts["synchronisations"] += 1
+    return array._host.copy()
+
+
+def empty(shape, dtype=float):
+    if Stream.current.captured is not None:
+        raise RuntimeError("memory was asked for during capture")
+    host = np.empty(shape, dtype)
+    host.view(np.uint8).fill(0xFF)  # NaN, or the largest number: nothing may count on zeros
+    return ndarray(host)
+
+
+def ascontiguousarray(array):
+    return array if array.flags.c_contiguous else ndarray(np.ascontiguousarray(unwrapped(array)))
+
+
+# --------------------------------------------------------------------------------------------- streams
+
+
+class Stream:
+    """A queue. The default one runs everything at once; another runs it when somebody waits for it, so that who does
+    not wait finds nothing done. While a stream captures, it writes down and runs nothing."""
+
+    current: Stream
+    ptr = 4711
+
+    def __init__(self, non_blocking=False):
+        self.non_blocking, self.captured, self.before, self.pending = non_blocking, None, None, []
+
+    def take(self, action):
+        if self.captured is not None:
+            self.captured.append(action)
+        elif self.non_blocking:
+            self.pending.append(action)
+        else:
+            action()
+
+    def drain(self):
+        while self.pending:
+            self.pending.pop(0)()
+
+    def __enter__(self):
+        self.before, Stream.current = Stream.current, self
+
+    def __exit__(self, *_):
+        Stream.current = self.before
+
+    def begin_capture(self):
+        if not self.non_blocking:
+            raise RuntimeError("the stream that captures must not be the default one")
+        self.captured = []
+
+    def end_capture(self):
+        actions, self.captured = self.captured, None
+        return Graph(actions)
+
+    def record(self):
+        return self
+
+    def wait_event(self, stream):
+        counts["waits"] += 1
+        stream.drain()
+
+    def synchronize(self):
+        counts["synchronisations"] += 1
+        self.drain()
+
+
+class Graph:
+    def __init__(self, actions):
+        self.actions = actions
+
+    def launch(self, stream):
+        counts["graph launches"] += 1
+        for action in self.actions:
+            stream.take(action)
+
+
+Stream.current = Stream()
+
+
+class Device:
+    id = 0
+
+    def __init__(self, device=0):
+        self.id = device
+
+    def use(self):
+        counts["device switches"] += 1
+
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *_):
+        pass
+
+
+# --------------------------------------------------------------------------------------------- kernels
+
+SHIM = """
+#include <cmath>
+using namespace std;
+#define __global__
+#define __device__ static
+struct Place { unsigned x; };
+static thread_local Place blockIdx, blockDim, threadIdx;
+"""
+
+TYPES = {
+    "int": (np.int32, ctypes.c_int),
+    "long long": (np.int64, ctypes.c_longlong),
+    "word": (np.uint32, ctypes.c_uint),
+    "word64": (np.uint64, ctypes.c_ulonglong),
+    "unsigned char": (np.uint8, ctypes.c_ubyte),
+    "double": (np.float64, ctypes.c_double),
+}
+REALS = {"float": (np.float32, ctypes.c_float), "double": (np.float64, ctypes.c_double)}
+
+
+class RawModule:
+    """CUDA source as C++, in which every thread runs after the other."""
+
+    folder: Path
+
+    def __init__(self, code, options):
+        (real,) = (option.removeprefix("-Dreal=") for option in options)
+        self.types = TYPES | {"real": REALS[real]}
+        self.signatures = {
+            name: [tuple(part.strip().removeprefix("const ").rsplit(None, 1)) for part in parts.split(",")]
+            for name, parts in re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\)', code)
+        }
+        runners = "".join(map(_runner, self.signatures.items()))
+        source = self.folder / f"kernels_{real}.cpp"
+        library = source.with_suffix(".so")
+        if not library.exists():
+            source.write_text(SHIM + code + runners)
+            subprocess.run(["g++", "-O2", "-shared", "-fPIC", f"-Dreal={real}", source, "-o", library], check=True)
+        self.library = ctypes.CDLL(str(library))
+
+    def get_function(self, name):
+        return functools.partial(self._launch, name)
+
+    def _launch(self, name, grid, block, arguments):
+        signature = self.signatures[name]
+        if len(arguments) != len(signature):
+            raise TypeError(f"{name} takes {len(signature)} arguments, got {len(arguments)}")
+        values = [self._checked(name, *part, value) for part, value in zip(signature, arguments, strict=True)]
+        run = getattr(self.library, f"run_{name}")
+        launched(lambda: run(ctypes.c_longlong(grid[0]), ctypes.c_int(block[0]), *values))
+
+    def _checked(self, name, kind, parameter, value):
+        dtype, c_type = self.types[kind.removesuffix("*").strip()]
+        if not kind.endswith("*"):
+            if type(value) is not dtype:
+                raise TypeError(f"{name}: {parameter} must be {dtype.__name__}, got {type(value).__name__}")
+            return c_type(value)
+        if not isinstance(value, ndarray) or value.dtype != dtype or not value.flags.c_contiguous:
+            raise TypeError(f"{name}: {parameter} must be contiguous {dtype.__name__} on the device, got {value!r}")
+        return ctypes.c_void_p(value.data.ptr)
+
+
+def _runner(kernel):
+    name, parts = kernel
+    parameters = ", ".join(f"{kind} {parameter}" for kind, parameter in parts)
+    names = ", ".join(parameter for _, parameter in parts)
+    return f"""
+extern "C" void run_{name}(long long blocks, int threads, {parameters}) {{
+    blockDim.x = threads;
+    for (long long block_ = 0; block_ < blocks; block_++)
+        for (int thread_ = 0; thread_ < threads; thread_++) {{
+            blockIdx.x = block_, threadIdx.x = thread_;
+            {name}({names});
+        }}
+}}
+"""
+
+
+# ---------------------------------------------------------------------------------------------- cuBLAS
+
+
+class Cublas:
+    """cuBLAS as its documentation has it: column-major, on the stream it was given, with a workspace set before."""
+
+    workspace = 0
+
+    def cublasCreate_v2(self, handle):
+        handle._obj.value = 1
+        return 0
+
+    def cublasDestroy_v2(self, handle):
+        return 0
+
+    def cublasSetStream_v2(self, handle, stream):
+        assert stream.value == Stream.ptr
+        return 0
+
+    def cublasSetWorkspace_v2(self, handle, pointer, size):
+        self.workspace = size.value
+        return 0
+
+    def cublasSgemm_v2(self, handle, op_a, op_b, m, n, k, alpha, a, lda, b, ldb, beta, c, ldc):
+        if not self.workspace:
+            return 1
+        assert (alpha._obj.value, beta._obj.value) == (1, 0)
+        A = _columns(a, lda, m if op_a == 0 else k, k if op_a == 0 else m)
+        B = _columns(b, ldb, k if op_b == 0 else n, n if op_b == 0 else k)
+        C = _columns(c, ldc, m, n)
+        launched(lambda: np.matmul(A if op_a == 0 else A.T, B if op_b == 0 else B.T, out=C))
+        return 0
+
+
+def _columns(pointer, leading, rows, columns):
+    """A column-major matrix of float32 in memory: its columns are `leading` numbers apart."""
+    assert leading >= rows
+    memory = np.ctypeslib.as_array(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (columns, leading))
+    return memory[:, :rows].T
+
+
+# ---------------------------------------------------------------------------------------------- module
+
+
+class _Cupy(types.ModuleType):
+    """The module itself; every function that is not here is NumPy's, on device arrays."""
+
+    __version__ = "stand-in"
+
+    def __getattr__(self, name):
+        found = getattr(np, name)
+        if isinstance(found, type) or not callable(found):
+            return found
+        return lambda *args, **options: computed(found, _on_device(name, args), options)
+
+
+def _on_device(name, args):
+    """The arguments, if no list of the host's numbers is among them, which CuPy's functions refuse."""
+    for arg in args:
+        if isinstance(arg, list | tuple) and not all(isinstance(part, (ndarray, int)) for part in arg):
+            raise TypeError(f"{name} takes device arrays, got {arg!r}: use the backend's to_device")
+    return args
+
+
+def make(folder: Path) -> types.ModuleType:
+    """A module to stand in sys.modules["cupy"]."""
+    RawModule.folder = folder
+    cupy = _Cupy("cupy")
+    vars(cupy).update(
+        ndarray=ndarray,
+        asarray=asarray,
+        asnumpy=asnumpy,
+        empty=empty,
+        ascontiguousarray=ascontiguousarray,
+        RawModule=RawModule,
+        get_default_memory_pool=lambda: types.SimpleNamespace(used_bytes=lambda: 0, free_bytes=lambda: 2**20),
+        cuda=types.SimpleNamespace(
+            Stream=Stream,
+            Device=Device,
+            get_current_stream=lambda: Stream.current,
+            runtime=types.SimpleNamespace(
+                getDeviceCount=lambda: 2,
+                getDeviceProperties=lambda device: {"name": b"a stand-in"},
+                memGetInfo=lambda: (2**30, 2**31),
+                runtimeGetVersion=lambda: 13000,
+            ),
+        ),
+    )
+    return cupy

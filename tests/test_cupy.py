@@ -1,0 +1,472 @@
+"""kernels/cupy, on a strict stand-in for a GPU; and, where there is one, on the GPU (marked gpu)."""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import shutil
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import standin
+from test_kernels import DTYPES, KEY, OPTIMIZERS, arguments, copies
+
+import tinynet as tn
+from tinynet import kernels
+from tinynet.backend import FUNCTIONS
+
+OVERRIDES = ["dense", "relu", "relu_backward", "dropout", "softmax_cross_entropy", "count_correct"]
+OVERRIDES += ["sgd", "adam", "gather"]
+LAYERS = [tn.Dense(5, 4), tn.ReLU(), tn.Softmax(), tn.Dropout(0.3)]
+LOSSES = [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError]
+
+
+@pytest.fixture
+def backend(request, tmp_path_factory, monkeypatch):
+    """`backend("cupy")` on the stand-in; a test marked gpu gets the real one, or is skipped."""
+    if request.node.get_closest_marker("gpu"):
+        yield real_gpu()
+        return
+    if not shutil.which("g++"):
+        pytest.skip("the stand-in for a GPU compiles CUDA kernels with g++, which is not installed")
+    forget()
+    folder = tmp_path_factory.getbasetemp() / "standin"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setitem(sys.modules, "cupy", standin.make(folder))
+    products = importlib.import_module("tinynet.kernels.cupy.products")
+    monkeypatch.setattr(products, "library", standin.Cublas)
+    found = tn.backend("cupy")
+    standin.counts.clear()
+    yield found
+    forget()
+
+
+def real_gpu():
+    try:
+        return tn.backend("cupy")
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+def forget():
+    """So that the next import of kernels.cupy is a new one."""
+    for name in [name for name in sys.modules if name.startswith("tinynet.kernels.cupy")]:
+        del sys.modules[name]
+    vars(kernels).pop("cupy", None)
+
+
+@pytest.fixture
+def plain(backend):
+    """The readable functions, on arrays of the stand-in."""
+    return tn.Backend(
+        "plain",
+        backend.xp,
+        tn.backend("numpy").ops,
+        backend.to_device,
+        backend.to_host,
+        backend.synchronize,
+        backend.describe,
+    )
+
+
+def moved(backend, values):
+    return [backend.to_device(value) if isinstance(value, np.ndarray) else value for value in values]
+
+
+def fetched(backend, values):
+    return [backend.to_host(value) for value in values if isinstance(value, backend.xp.ndarray)]
+
+
+def outcome(backend, name, values):
+    """What a call on the device gives, and its arrays afterwards, both on the host."""
+    values = moved(backend, copies(values))
+    returned = getattr(backend.ops, name)(*values)
+    returned = returned if isinstance(returned, tuple) else () if returned is None else (returned,)
+    return fetched(backend, returned), fetched(backend, values)
+
+
+def network(backend, hidden=(6, 5), **options):
+    return tn.mlp(8, list(hidden), 3, dropout=[0.1, 0.25], seed=1, backend=backend, **options)
+
+
+def digits(rows=50):
+    draw = np.random.default_rng(7)
+    return draw.normal(size=(rows, 8)).astype("float32"), draw.integers(0, 3, rows)
+
+
+def check_kernel(backend, draw, name, dtype, rows=()):
+    values = arguments(name, draw, dtype, rows)
+    found, changed = outcome(backend, name, values)
+    on_host = copies(values)
+    expected = FUNCTIONS[name](*on_host)
+    expected = expected if isinstance(expected, tuple) else () if expected is None else (expected,)
+    for device, host in zip(found, expected, strict=True):
+        np.testing.assert_allclose(device, host, rtol=1e-5, atol=1e-6)
+        assert device.dtype == host.dtype
+        assert device.shape == np.shape(host)
+    for device, host in zip(changed, [value for value in on_host if isinstance(value, np.ndarray)], strict=True):
+        np.testing.assert_allclose(device, host, rtol=1e-5, atol=1e-6)
+
+
+# ---------------------------------------------------------------------------------- kernel by kernel
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", OVERRIDES)
+def test_kernel_equals_its_original(backend, draw, name, dtype):
+    check_kernel(backend, draw, name, dtype)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_function_on_the_gpu_equals_its_original(backend, draw, name, dtype):
+    check_kernel(backend, draw, name, dtype)
+
+
+def test_these_are_all_the_kernels(backend):
+    module = sys.modules["tinynet.kernels.cupy"]
+    assert sorted(name for name in FUNCTIONS if hasattr(module, name)) == sorted(OVERRIDES)
+
+
+@pytest.mark.parametrize("name", [name for name in OVERRIDES if name not in ("sgd", "adam")])
+def test_kernel_takes_axes_in_front(backend, draw, name):
+    check_kernel(backend, draw, name, "float32", rows=(2,))
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_readable_functions_never_leave_the_device(plain, draw, name):
+    check_kernel(plain, draw, name, "float32")
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.999])
+@pytest.mark.parametrize("where", ["standin", pytest.param("gpu", marks=pytest.mark.gpu)])
+def test_dropout_masks_are_equal_bit_for_bit(backend, draw, rate, where):
+    x = draw.normal(size=(64, 480)).astype("float32")
+    for key in (KEY, (2**32 - 1, 2**31 + 7), (0, 0)):
+        (y, mask), _ = outcome(backend, "dropout", (x, rate, key))
+        expected = tn.functions.dropout(x, rate, key)
+        np.testing.assert_array_equal(mask, expected[1])
+        np.testing.assert_array_equal(y, expected[0])
+
+
+def test_pixels_are_gathered_and_scaled(backend, draw):
+    pixels, index = draw.integers(0, 256, (50, 784)).astype(np.uint8), draw.integers(0, 50, 32)
+    ((found,), _) = outcome(backend, "gather", (pixels, index, np.dtype("float32")))
+    np.testing.assert_array_equal(found, tn.functions.gather(pixels, index, np.dtype("float32")))
+
+
+def test_a_nan_is_not_lost(backend):
+    x = np.full((4, 3), np.nan, np.float32)
+    assert np.isnan(outcome(backend, "relu", (x,))[0][0]).all()
+    assert np.isnan(outcome(backend, "softmax_cross_entropy", (x, np.ones_like(x)))[0][0])
+
+
+# ------------------------------------------------------------------------- nothing crosses by itself
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=str)
+@pytest.mark.parametrize("version", ["backend", "plain"])
+def test_a_layer_stays_on_the_device(request, version, layer):
+    network = tn.Network(layer.unbound(), backend=request.getfixturevalue(version))
+    x = network.backend.to_device(np.random.default_rng(1).normal(size=(6, 5)).astype("float32"))
+    standin.counts.clear()
+    y = network.forward(x, train=True)
+    network.backward(y, need_dx=True)
+    assert not standin.counts["transfers"]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("version", ["backend", "plain"])
+def test_a_loss_stays_on_the_device(request, version, loss):
+    backend = request.getfixturevalue(version)
+    z, t = (backend.to_device(np.full((4, 2), 0.5, np.float32)) for _ in range(2))
+    standin.counts.clear()
+    loss = loss(backend.ops)
+    loss.forward(z, t)
+    loss.backward()
+    assert not standin.counts["transfers"]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("version", ["backend", "plain"])
+def test_an_optimizer_stays_on_the_device(request, version, optimizer):
+    net = network(request.getfixturevalue(version))
+    rule = OPTIMIZERS[optimizer](net)
+    net.grad[...] = 0.5
+    standin.counts.clear()
+    rule.step()
+    assert not standin.counts["transfers"]
+
+
+@pytest.mark.parametrize("version", ["backend", "plain"])
+def test_an_epoch_waits_for_the_device_once(request, version):
+    net = network(request.getfixturevalue(version))
+    optimizer, (x, t) = tn.Adam(net), digits(64)
+    waits = []
+    for epochs in (1, 4):
+        standin.counts.clear()
+        tn.fit(net, optimizer, x, t, epochs=epochs, batch_size=16)
+        waits.append(standin.counts["synchronisations"])
+    assert waits == [1, 4]
+
+
+@pytest.mark.parametrize("use", ["evaluate", "predict", "save", "gradient_check"])
+def test_everything_else_keeps_to_the_border_too(backend, tmp_path, use):
+    net, (x, t) = network(backend), digits()
+    standin.counts.clear()
+    if use == "evaluate":
+        assert np.isfinite(tn.evaluate(net, x, t).loss)
+    elif use == "predict":
+        np.testing.assert_allclose(tn.predict(net, x), tn.predict(net.copy(backend="numpy"), x), rtol=1e-5)
+    elif use == "save":
+        tn.save(net, tmp_path / "net.npz")
+        again = tn.load(tmp_path / "net.npz", backend="cupy")
+        np.testing.assert_array_equal(backend.to_host(again.theta), backend.to_host(net.theta))
+    else:
+        assert tn.gradient_check(net, x[:4], t[:4])
+
+
+def test_a_planted_call_of_numpy_is_caught(backend):
+    class Careless(tn.Layer):
+        def forward(self, x, train=False):
+            return np.tanh(x)
+
+    net = tn.Network(tn.Dense(8, 3), Careless(), backend=backend)
+    with pytest.raises(TypeError):
+        tn.fit(net, tn.SGD(net), *digits(), epochs=1)
+
+
+@pytest.mark.parametrize(
+    "slip",
+    [np.asarray, float, bool, list, lambda y: y + np.ones(3), lambda y: np.ones(3) * y, lambda y: y[np.array([0])]],
+)
+def test_the_stand_in_refuses_what_would_cross(backend, slip):
+    with pytest.raises(TypeError, match="backend's"):
+        slip(backend.to_device(np.ones(3)))
+
+
+# ------------------------------------------------------------------------------- whole training steps
+
+
+def trained(backend, optimizer="Adam", hidden=(6, 5), batch_size=16, epochs=3, pixels=False, **options):
+    """History, theta, optimizer and network after a training, on the host."""
+    x, t = digits()
+    x = np.clip(128 + 50 * x, 0, 255).astype(np.uint8) if pixels else x
+    net = network(backend, hidden, **options)
+    rule = OPTIMIZERS[optimizer](net)
+    history = tn.fit(net, rule, x, t, epochs=epochs, batch_size=batch_size)
+    vectors = [net.theta, net.grad, *(getattr(rule, name) for name in rule.slots)]
+    counters = [rule.t, [layer.counter for layer in net]]
+    return [record.loss for record in history], [net.backend.to_host(vector) for vector in vectors], counters
+
+
+def assert_trained_alike(found, expected):
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-4)
+    for device, host in zip(found[1], expected[1], strict=True):
+        np.testing.assert_allclose(device, host, rtol=1e-3, atol=1e-4)
+    assert found[2] == expected[2]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("hidden", [(), (6,), (7, 5, 4)], ids=str)
+@pytest.mark.parametrize("pixels", [False, True], ids=["floats", "pixels"])
+@pytest.mark.parametrize("where", ["standin", pytest.param("gpu", marks=pytest.mark.gpu)])
+def test_captured_steps_train_as_the_plain_ones(backend, optimizer, hidden, pixels, where):
+    found = trained(backend, optimizer, hidden, pixels=pixels) if hidden else trained_without_dropout(backend, pixels)
+    host = trained("numpy", optimizer, hidden, pixels=pixels) if hidden else trained_without_dropout("numpy", pixels)
+    assert_trained_alike(found, host)
+
+
+def trained_without_dropout(backend, pixels):
+    x, t = digits()
+    x = np.clip(128 + 50 * x, 0, 255).astype(np.uint8) if pixels else x
+    net = tn.mlp(8, [], 3, backend=backend)
+    history = tn.fit(net, tn.Adam(net), x, t, epochs=3, batch_size=16)
+    return [record.loss for record in history], [net.backend.to_host(net.theta)], []
+
+
+def test_steps_are_launched_as_graphs(backend):
+    trained(backend, batch_size=5, epochs=1)
+    assert standin.counts["graph launches"] == 50 // 5 - 1
+    assert standin.counts["launches"] <= 2 * 22 + 20
+    assert standin.counts["waits"] == 2
+
+
+@pytest.mark.gpu
+def test_a_step_is_captured_on_the_gpu(backend):
+    with warnings.catch_warnings(action="error"):
+        trained(backend)
+
+
+def test_without_capture_the_same_kernels_run_one_by_one(backend, monkeypatch):
+    def refuse(self):
+        raise RuntimeError("capture is not to be had")
+
+    captured = trained(backend)
+    monkeypatch.setattr(standin.Stream, "begin_capture", refuse)
+    with pytest.warns(RuntimeWarning, match="capture is not to be had"):
+        launched = trained(backend)
+    for a, b in zip(captured[1], launched[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("where", ["standin", pytest.param("gpu", marks=pytest.mark.gpu)])
+def test_the_same_seed_gives_the_same_run(backend, where):
+    first, second = trained(backend), trained(backend)
+    assert first[0] == second[0]
+    for a, b in zip(first[1], second[1], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.gpu
+def test_gradient_check_passes_in_float64_on_the_gpu(backend):
+    net, (x, t) = network(backend, dtype="float64"), digits()
+    assert tn.gradient_check(net, x[:8], t[:8])
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("hidden", "batch_size", "dropout"),
+    [
+        ([12, 8], 32, []),
+        ([24, 12, 6], 32, []),
+        ([48, 24], 32, []),
+        ([480, 240, 120, 60], 64, [0.10, 0.25, 0.25, 0.25]),
+        ([960, 480, 240, 120, 60], 128, [0.10, 0.25, 0.25, 0.25, 0.25]),
+        ([12, 10, 8, 6, 4, 4], 32, []),
+        ([24, 12, 8, 6, 4, 4], 32, []),
+        ([48, 24, 12, 6, 3], 32, []),
+    ],
+    ids=str,
+)
+def test_the_eight_networks_learn_on_the_gpu_what_they_learn_on_the_cpu(backend, hidden, batch_size, dropout):
+    digits, accuracies = tn.data.mnist_split(), []
+    for place in (backend, "numpy"):
+        net = tn.mlp(784, hidden, 10, dropout=dropout, seed=1, backend=place)
+        tn.fit(net, tn.Adam(net), digits.x_train, digits.y_train, epochs=3, batch_size=batch_size)
+        accuracies.append(tn.evaluate(net, digits.x_val, digits.y_val).accuracy)
+    assert abs(accuracies[0] - accuracies[1]) < 0.02
+
+
+# ------------------------------------------------------------------------------------- what is said
+
+
+def test_a_gpu_describes_itself(backend):
+    assert backend.describe() == (
+        "CuPy stand-in on a stand-in; memory in MiB: 0 in arrays, 1 kept for more, 1024 of 2048 free"
+    )
+
+
+def test_a_device_is_chosen_by_number(backend):
+    tn.backend("cupy:1")
+    assert standin.counts["device switches"] == 1
+    with pytest.raises(ValueError, match="has 2 devices, numbered from 0; got 'cupy:2'"):
+        tn.backend("cupy:2")
+    for wrong in ("cupy:first", "numpy:0"):
+        with pytest.raises(ValueError, match=f"got '{wrong}'"):
+            tn.backend(wrong)
+
+
+def test_without_cublas_steps_run_function_by_function(backend, monkeypatch):
+    products = sys.modules["tinynet.kernels.cupy.products"]
+    monkeypatch.setattr(products, "library", fails(OSError("no libcublas")))
+    with pytest.warns(RuntimeWarning, match="steps run function by function: no libcublas"):
+        found = trained(backend)
+    assert_trained_alike(found, trained("numpy"))
+
+
+def test_an_interrupt_while_steps_are_launched_leaves_all_in_step(backend, monkeypatch):
+    launches, launch = [], standin.Graph.launch
+
+    def interrupted(self, stream):
+        launches.append(stream)
+        if len(launches) == 2:
+            raise KeyboardInterrupt
+        launch(self, stream)
+
+    net, (x, t) = network(backend), digits()
+    optimizer = tn.Adam(net)
+    monkeypatch.setattr(standin.Graph, "launch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        tn.fit(net, optimizer, x, t, epochs=1, batch_size=5)
+    assert optimizer.t == 2
+    assert {layer.counter for layer in net if isinstance(layer, tn.Dropout)} == {2}
+    assert not launches[0].pending
+
+
+def test_an_interrupt_during_capture_leaves_the_stream_usable(backend, monkeypatch):
+    net, (x, t) = network(backend), digits()
+    with monkeypatch.context() as patch:
+        patch.setattr(standin.Stream, "end_capture", fails(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=5)
+    found = trained(backend)
+    assert_trained_alike(found, trained("numpy"))
+
+
+def test_a_step_is_captured_once_a_fit_and_freed_with_its_network(backend):
+    captures = []
+    end_capture = standin.Stream.end_capture
+    standin.Stream.end_capture = lambda self: captures.append(self) or end_capture(self)
+    try:
+        net, (x, t) = network(backend), digits()
+        tn.fit(net, tn.Adam(net), x, t, epochs=4, batch_size=5)
+    finally:
+        standin.Stream.end_capture = end_capture
+    assert len(captures) == 1
+    kept = sys.modules["tinynet.kernels.cupy.steps"]._kept
+    assert len(kept) == 1
+    del net
+    gc.collect()
+    assert len(kept) == 0
+
+
+def test_a_batch_larger_than_the_data_takes_no_more_memory(backend):
+    net, (x, t) = network(backend), digits()
+    tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=10**12)
+    assert net.epoch == 1
+
+
+def fails(error):
+    def raising(*args, **options):
+        raise error
+
+    return raising
+
+
+@pytest.mark.parametrize(
+    ("where", "replacement", "sentence"),
+    [
+        ("getDeviceCount", fails(RuntimeError("no libcuda")), "finds no working NVIDIA driver .*no libcuda.*install"),
+        ("getDeviceCount", lambda: 0, "there is no GPU here, or CUDA_VISIBLE_DEVICES hides it"),
+        ("getDeviceCount", fails(RuntimeError("cudaErrorNoDevice")), "there is no GPU here, or CUDA_VISIBLE_DEVICES"),
+        (
+            "getDeviceCount",
+            fails(RuntimeError("cudaErrorInsufficientDriver")),
+            "there is no NVIDIA driver.*cuda12",
+        ),
+    ],
+)
+def test_each_failure_of_a_gpu_has_its_sentence(backend, monkeypatch, where, replacement, sentence):
+    monkeypatch.setattr(sys.modules["cupy"].cuda.runtime, where, replacement)
+    forget()
+    with pytest.raises(ImportError, match=f"backend 'cupy' does not work here: .*{sentence}"):
+        tn.backend("cupy")
+    assert sentence.split()[1] in tn.backend("auto").note
+
+
+def test_a_gpu_that_runs_no_kernel_is_refused(backend, monkeypatch):
+    monkeypatch.setattr(sys.modules["cupy"], "RawModule", fails(RuntimeError("no nvrtc")))
+    forget()
+    with pytest.raises(ImportError, match=r"runs no kernel \(RuntimeError: no nvrtc\); CuPy needs CUDA's compiler"):
+        tn.backend("cupy")
+
+
+def test_without_cupy_the_extras_are_named(monkeypatch):
+    forget()
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(ImportError, match="CuPy is not installed; install the extra cuda12 or cuda13"):
+        tn.backend("cupy")

@@ -1,0 +1,92 @@
+"""The functions of `functions.py` as one CUDA kernel each; matrix products stay with cuBLAS.
+
+Arrays with axes in front of the last two go to the plain versions, as do all functions that are not here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cupy
+import numpy as np
+
+from ... import functions
+from ...arrays import Array
+from .device import launch
+
+
+def dense(x: Array, W: Array, b: Array) -> Array:
+    if x.ndim != 2:
+        return functions.dense(x, W, b)
+    y = x @ W
+    launch("add_bias", y.dtype, y.size, y, _contiguous(b), np.int32(y.shape[1]))
+    return y
+
+
+def relu(x: Array) -> Array:
+    y = cupy.empty(x.shape, x.dtype)
+    launch("relu", x.dtype, x.size, _contiguous(x), y)
+    return y
+
+
+def relu_backward(dy: Array, y: Array) -> Array:
+    dx = cupy.empty(dy.shape, dy.dtype)
+    launch("relu_backward", dy.dtype, dy.size, _contiguous(dy), _contiguous(y), dx)
+    return dx
+
+
+def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
+    y, mask = cupy.empty(x.shape, x.dtype), cupy.empty(x.shape, x.dtype)
+    words = np.uint32(key[0]), np.uint32(key[1]), np.uint64(round(rate * 2**32)), x.dtype.type(1 / (1 - rate))
+    launch("dropout", x.dtype, x.size, _contiguous(x), y, mask, *words)
+    return y, mask
+
+
+def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
+    if z.ndim != 2:
+        return functions.softmax_cross_entropy(z, t)
+    p, row_loss = cupy.empty(z.shape, z.dtype), cupy.empty(len(z), z.dtype)
+    launch("softmax_cross_entropy", z.dtype, len(z), _contiguous(z), _contiguous(t), p, row_loss, np.int32(z.shape[1]))
+    return row_loss.mean(), p
+
+
+def count_correct(z: Array, t: Array) -> Array:
+    if z.ndim != 2:
+        return functions.count_correct(z, t)
+    right = cupy.empty(len(z), np.uint8)
+    launch("count_correct", z.dtype, len(z), _contiguous(z), _contiguous(t), right, np.int32(z.shape[1]))
+    return right.sum(dtype=np.int64)
+
+
+def sgd(theta: Array, grad: Array, velocity: Array, lr: float, momentum: float, nesterov: bool) -> None:
+    if not _are_contiguous(theta, grad, velocity):
+        return functions.sgd(theta, grad, velocity, lr, momentum, nesterov)
+    number = theta.dtype.type
+    launch("sgd", theta.dtype, theta.size, theta, grad, velocity, number(lr), number(momentum), np.int32(nesterov))
+
+
+def adam(
+    theta: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float
+) -> None:
+    if not _are_contiguous(theta, grad, m, v):
+        return functions.adam(theta, grad, m, v, step, lr, beta1, beta2, eps)
+    number, root = theta.dtype.type, (1 - beta2**step) ** 0.5
+    factors = number(lr / (1 - beta1**step) * root), number(beta1), number(beta2), number(eps * root)
+    launch("adam", theta.dtype, theta.size, theta, grad, m, v, *factors)
+
+
+def gather(x: Array, index: Array, dtype: Any) -> Array:
+    if x.ndim != 2 or x.dtype not in (np.uint8, dtype):
+        return functions.gather(x, index, dtype)
+    y = cupy.empty((len(index), x.shape[1]), dtype)
+    name = "gather_pixels" if x.dtype == np.uint8 else "gather_rows"
+    launch(name, dtype, y.size, _contiguous(x), _contiguous(index), y, np.int32(x.shape[1]))
+    return y
+
+
+def _contiguous(x: Array) -> Array:
+    return cupy.ascontiguousarray(x)
+
+
+def _are_contiguous(*arrays: Array) -> bool:
+    return all(array.flags.c_contiguous for array in arrays)

@@ -1,0 +1,205 @@
+"""`training.train_steps` for networks as `mlp` makes them: a whole training step as one CUDA graph.
+
+Some twenty small kernels make a step; launched one by one from Python they cost ten times what they compute. A graph
+launches them together. Nothing in it comes from the host: kernels.cu says how the clock replaces arguments. Where
+capture fails, the same kernels are launched one by one. Losses and right answers stay on the device, each row's in a
+place of its own; one synchronisation an epoch, when `training` fetches their sums.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import cupy
+import numpy as np
+
+from ... import training
+from ...arrays import Array
+from ...losses import Loss
+from ...network import Network
+from ...optim import Optimizer
+from .._mlp import dense_layers, dropouts, is_covered
+from .device import launch
+from .products import Products
+
+STEPS_AT_ONCE = 500
+"""Launches of the graph between two returns to Python, so that the progress bar moves and Ctrl-C is heard."""
+
+
+def train_steps(
+    network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
+) -> Iterator[tuple[int, Array, Array]]:
+    covered = is_covered(network, optimizer, loss, x)
+    step = _step_for(network, optimizer, x, t, min(batch_size, len(order))) if covered else None
+    if step is None:
+        yield from training.train_steps(network, optimizer, loss, x, t, order, batch_size)
+        return
+    with network.theta.device:
+        yield from step.epoch(optimizer, order)
+
+
+_kept: weakref.WeakKeyDictionary[Network, _Step] = weakref.WeakKeyDictionary()
+"""Each network's last step, so that a fit captures it once; it keeps its rows and targets on the device until then."""
+
+
+def _step_for(network: Network, optimizer: Optimizer, x: Array, t: Array, batch_size: int) -> _Step | None:
+    """The step of the epoch before, or a new one; None, with a warning, where cuBLAS cannot be had for capture."""
+    step = _kept.get(network)
+    if step and step.serves(optimizer, x, t, batch_size):
+        return step
+    try:
+        with network.theta.device:
+            _kept[network] = _Step(network, optimizer, x, t, batch_size)
+    except (OSError, RuntimeError) as error:
+        warnings.warn(f"steps run function by function: {error}", RuntimeWarning, stacklevel=2)
+        return None
+    return _kept[network]
+
+
+class _Step:
+    """A network's training step: its kernels over buffers that stay where they are, and the graphs of them."""
+
+    def __init__(self, network: Network, optimizer: Optimizer, x: Array, t: Array, batch_size: int) -> None:
+        self.optimizer, self.settings, self.batch_size = weakref.ref(optimizer), _settings(optimizer), batch_size
+        self.given = x, t
+        self.slots = [getattr(optimizer, name) for name in optimizer.slots]
+        self.x, self.t = cupy.ascontiguousarray(x), cupy.ascontiguousarray(t)
+        self.dense, self.dropouts = dense_layers(network), dropouts(network)
+        self.theta, self.grad = network.theta, network.grad
+        self.stream = cupy.cuda.Stream(non_blocking=True)
+        self.products = Products(self.stream)
+        self.streams = cupy.asarray(np.array([layer.stream if layer else 0 for layer in self.dropouts], np.uint64))
+        self.keys = cupy.empty(2 * len(self.dropouts), np.uint32)
+        self.clock = cupy.empty(2 + len(self.dropouts), np.int64)
+        self.order, self.rates = cupy.empty(len(x), np.int64), cupy.empty(-(-len(x) // batch_size), np.float64)
+        self.factors = cupy.empty(3, np.float32)
+        self.row_loss, self.row_right = cupy.empty(len(x), np.float32), cupy.empty(len(x), np.uint8)
+        self.h = [cupy.empty((batch_size, layer.D), np.float32) for layer in self.dense]
+        self.z = cupy.empty((batch_size, self.dense[-1].M), np.float32)
+        self.dh = [cupy.empty_like(h) for h in self.h[1:]]
+        self.launched: set[int] = set()
+        self.graphs: dict[int, Any] = {}
+
+    def serves(self, optimizer: Optimizer, x: Array, t: Array, batch_size: int) -> bool:
+        """Whether it was made for these, and the optimizer's settings are what they were."""
+        same = self.optimizer() is optimizer and self.given[0] is x and self.given[1] is t
+        return same and self.batch_size == batch_size and self.settings == _settings(optimizer)
+
+    def epoch(self, optimizer: Optimizer, order: np.ndarray) -> Iterator[tuple[int, Array, Array]]:
+        """Steps for all rows in that order, some hundreds at a time."""
+        full, rest = divmod(len(order), self.batch_size)
+        counters = [layer.counter if layer else 0 for layer in self.dropouts]
+        self.clock[...] = cupy.asarray(np.array([-1, optimizer.t, *counters], np.int64))
+        self.rates[...] = cupy.asarray(np.array(optimizer.rates(len(self.rates))))
+        self.order[...] = cupy.asarray(order)
+        for start in range(0, full, STEPS_AT_ONCE):
+            steps = min(STEPS_AT_ONCE, full - start)
+            yield self._run(optimizer, start * self.batch_size, steps, self.batch_size)
+        if rest:
+            yield self._run(optimizer, full * self.batch_size, 1, rest)
+
+    def _run(self, optimizer: Optimizer, start: int, steps: int, N: int) -> tuple[int, Array, Array]:
+        """So many steps of N rows each, from that place of the order on: rows, summed loss, right answers.
+
+        However it ends, Ctrl-C too, the caller's stream waits for what was launched, and t and counters count it.
+        """
+        outside, launched = cupy.cuda.get_current_stream(), 0
+        self.stream.wait_event(outside.record())
+        try:
+            with self.stream:
+                while launched < steps:
+                    self._launch(N)
+                    launched += 1
+        finally:
+            outside.wait_event(self.stream.record())
+            optimizer.t += launched
+            for layer in self.dropouts:
+                if layer:
+                    layer.counter += launched
+        stop = start + steps * N
+        loss, right = self.row_loss[start:stop].sum(dtype=np.float64), self.row_right[start:stop].sum(dtype=np.int64)
+        return steps * N, loss, right
+
+    def _launch(self, N: int) -> None:
+        """The first step of N rows goes kernel by kernel, which loads them all; the second is captured."""
+        if N in self.launched and N not in self.graphs:
+            self.graphs[N] = self._captured(N)
+        self.launched.add(N)
+        if graph := self.graphs.get(N):
+            graph.launch(self.stream)
+        else:
+            self._kernels(N)
+
+    def _captured(self, N: int) -> Any:
+        """The graph of a step of N rows; None, with a warning, if it cannot be captured."""
+        try:
+            self.stream.begin_capture()
+            self._kernels(N)
+            return self.stream.end_capture()
+        except BaseException as error:
+            with contextlib.suppress(Exception):
+                self.stream.end_capture()
+            if not isinstance(error, Exception):
+                raise
+            warnings.warn(f"no CUDA graph, steps run kernel by kernel: {error}", RuntimeWarning, stacklevel=2)
+            return None
+
+    def _kernels(self, N: int) -> None:
+        self._begin()
+        self._forward(N)
+        self._backward(N)
+        self._update()
+
+    def _begin(self) -> None:
+        beta1, beta2, eps = (self.settings.get(name, -1.0) for name in ("beta1", "beta2", "eps"))
+        doubles = [np.float64(value) for value in (beta1, beta2, eps, self.settings["weight_decay"])]
+        arrays = self.clock, self.streams, self.keys, self.rates, self.factors
+        launch("begin_step", np.float32, 1, *arrays, np.int32(len(self.dropouts)), *doubles)
+
+    def _forward(self, N: int) -> None:
+        x, D, batch = self.h[0][:N], np.int32(self.dense[0].D), np.int32(self.batch_size)
+        gather = "gather_pixels_step" if self.x.dtype == np.uint8 else "gather_rows_step"
+        launch(gather, np.float32, x.size, self.x, self.order, self.clock, x, D, batch, *self._mask(0))
+        for k, layer in enumerate(self.dense[:-1]):
+            z = self.h[k + 1][:N]
+            self.products.forward(self.h[k][:N], layer.W, z)
+            launch("bias_relu_dropout", np.float32, z.size, z, layer.b, np.int32(layer.M), *self._mask(k + 1))
+        last, z = self.dense[-1], self.z[:N]
+        self.products.forward(self.h[-1][:N], last.W, z)
+        targets, results = (self.t, self.order, self.clock), (self.row_loss, self.row_right)
+        launch("loss_step", np.float32, N, z, last.b, *targets, *results, np.int32(last.M), batch)
+
+    def _backward(self, N: int) -> None:
+        dz = self.z[:N]
+        for k in reversed(range(len(self.dense))):
+            layer, x = self.dense[k], self.h[k][:N]
+            self.products.backward_parameters(dz, x, layer.dW)
+            launch("sum_rows", np.float32, layer.M, dz, layer.db, np.int32(N))
+            if k:
+                dx = self.dh[k - 1][:N]
+                self.products.backward(dz, layer.W, dx)
+                launch("relu_dropout_backward", np.float32, dx.size, dx, x, self._mask(k)[-1])
+                dz = dx
+
+    def _update(self) -> None:
+        size, rule = self.theta.size, self.settings
+        vectors = self.theta, self.grad, *self.slots, self.factors
+        if "beta1" in rule:
+            launch("adam_step", np.float32, size, *vectors, np.float32(rule["beta1"]), np.float32(rule["beta2"]))
+        else:
+            launch("sgd_step", np.float32, size, *vectors, np.float32(rule["momentum"]), np.int32(rule["nesterov"]))
+
+    def _mask(self, k: int) -> tuple[Array, np.uint64, np.float32]:
+        """The dropout in front of the k-th Dense: where its key is, its threshold (0: there is none) and its scale."""
+        layer = self.dropouts[k]
+        rate = layer.rate if layer else 0.0
+        return self.keys[2 * k : 2 * k + 2], np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate))
+
+
+def _settings(optimizer: Optimizer) -> dict[str, Any]:
+    """What a captured step has built in; the learning rate is none of it."""
+    return {name: value for name, value in optimizer.config().items() if name != "lr"}

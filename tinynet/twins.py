@@ -1,0 +1,113 @@
+"""One training step on two backends, tensor by tensor: where do they part, and by how much?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .backend import Backend, backend
+from .border import rows_in, targets_in
+from .evaluation import loss_for
+from .losses import Loss
+from .network import Network
+from .optim import Adam
+from .training import fit
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far one tensor differs between two backends, in units in the last place.
+
+    `ulps` is the largest difference of two numbers in units of the larger one; `of_largest` is it in units of the
+    tensor's largest number, which is what rounding leaves where numbers cancel. Both are 0 where all bits are equal.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    ulps: float
+    of_largest: float
+
+
+@dataclass(frozen=True)
+class TwinReport:
+    """Every tensor of a step, in the order in which it is computed."""
+
+    backends: tuple[str, str]
+    differences: list[Difference]
+
+    @property
+    def parts_at(self) -> str | None:
+        """The first tensor in which a bit differs, or None."""
+        return next((entry.name for entry in self.differences if entry.ulps), None)
+
+    @property
+    def largest(self) -> float:
+        """The largest difference of all, in units of its tensor's largest number; inf if NaN or inf differ."""
+        return max(entry.of_largest for entry in self.differences)
+
+    def __str__(self) -> str:
+        here, there = self.backends
+        width = max(len(entry.name) for entry in self.differences)
+        lines = [f"{'tensor':<{width}}  {'shape':>12}  {'ulps':>12}  {'of the largest':>14}"]
+        for entry in self.differences:
+            numbers = f"{entry.ulps:>12,.0f}  {entry.of_largest:>14,.1f}" if entry.ulps else f"{'equal':>12}"
+            lines.append(
+                f"{entry.name:<{width}}  {'x'.join(map(str, entry.shape)) or 'number':>12}  {numbers}".rstrip()
+            )
+        first = f"first part at {self.parts_at}" if self.parts_at else "agree in every bit"
+        return "\n".join([*lines, f"{here} and {there} {first}"])
+
+
+def compare_backends(
+    network: Network,
+    x: Any,
+    t: Any,
+    one: str | Backend = "numpy",
+    other: str | Backend = "numba",
+    *,
+    loss: Loss | None = None,
+) -> TwinReport:
+    """Takes one training step with Adam on copies of the network, on each backend, and compares all that it computes.
+
+    x, t and loss as in `fit`; the network itself is left alone. Outputs, loss, gradients and the parameters after the
+    step are compared in the network's dtype; the last row is the same step taken by `fit`, which a backend may have
+    compiled as a whole. Raises what `fit` and `backend` raise.
+    """
+    places = backend(one), backend(other)
+    steps = [_step(network.copy(backend=place), x, t, loss) for place in places]
+    differences = [_difference(name, a, b) for (name, a), (_, b) in zip(*steps, strict=True)]
+    return TwinReport((places[0].name, places[1].name), differences)
+
+
+def _step(network: Network, x: Any, t: Any, loss: Loss | None) -> list[tuple[str, np.ndarray]]:
+    """Names and values of a step's tensors, on the host."""
+    place, whole, found = network.backend, network.copy(), []
+    fit(whole, Adam(whole), x, t, epochs=1, batch_size=len(x), loss=loss, progress=False)
+    loss, rows = loss_for(network, loss), rows_in(network, x)
+    targets = targets_in(network, loss, t, rows)
+    y = place.ops.gather(rows, place.to_device(np.arange(len(rows))), network.dtype)
+    for k, layer in enumerate(network):
+        y = layer.forward(y, train=True)
+        found.append((f"{k} {layer} y", y))
+    found.append(("loss", loss.forward(y, targets)))
+    dy = loss.backward()
+    found.append(("loss gradient", dy))
+    for k, layer in reversed(list(enumerate(network))):
+        dy = layer.backward(dy)
+        found += [(f"{k} {layer} d{name}", getattr(layer, f"d{name}")) for name in layer.shapes()]
+        found.append((f"{k} {layer} dx", dy))
+    Adam(network).step()
+    found += [("theta after the step", network.theta), ("theta after a step of fit", whole.theta)]
+    return [(name, place.to_host(value).copy()) for name, value in found]
+
+
+def _difference(name: str, a: np.ndarray, b: np.ndarray) -> Difference:
+    with np.errstate(invalid="ignore", over="ignore"):
+        apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.abs(a - b))
+        apart = np.where(np.isfinite(apart), apart, np.inf)
+        larger = np.maximum(np.abs(a), np.abs(b))
+        larger = np.where(np.isfinite(larger), larger, 1)
+        ulps, of_largest = (np.max(apart / np.spacing(size), initial=0) for size in (larger, larger.max(initial=0)))
+    return Difference(name, a.shape, float(ulps), float(of_largest))
