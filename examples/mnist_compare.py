@@ -109,7 +109,11 @@ def write_report(runs: list[Run], digits: tn.data.Split, out: Path) -> Path:
             run.network,
             [tn.Record(**record) for record in run.history],
             run.train,
-            {"blog loss": run.job.recipe.blog_loss, "blog accuracy": run.job.recipe.blog_accuracy},
+            {
+                "blog loss": run.job.recipe.blog_loss,
+                "blog accuracy": run.job.recipe.blog_accuracy,
+                "dead ReLUs": run.dead,
+            },
         )
         for run in runs
     ]

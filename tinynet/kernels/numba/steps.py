@@ -22,8 +22,9 @@ from ...optim import Adam, Optimizer
 from .._mlp import dense_layers, dropouts, is_covered
 from .functions import TINY, adam_loop, jit, random_bits, sgd, threshold
 
-WIDEST = 128
-"""Units of the widest layer that is trained here; wider ones are faster with BLAS."""
+SMALL, NARROW = 8192, 16
+"""A network is trained here if the units of its widest layer, times the rows of a batch, are at most SMALL, or those
+units at most NARROW; others are faster with BLAS on two threads."""
 
 ROWS_AT_ONCE = 4096
 """Rows between two returns to Python, so that the progress bar moves and Ctrl-C is heard."""
@@ -35,7 +36,7 @@ LINE = 16
 def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
-    if not is_covered(network, optimizer, loss, x) or max(layer.M for layer in dense_layers(network)) > WIDEST:
+    if not is_covered(network, optimizer, loss, x) or not _is_small(network, batch_size):
         yield from training.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
     x, t = (np.require(array, requirements=("C", "W")) for array in (x, t))
@@ -45,6 +46,11 @@ def train_steps(
     for start in range(0, len(order), rows_at_once):
         rows = order[start : start + rows_at_once]
         yield len(rows), *_train(network, optimizer, plan, x, t, rows, batch_size)
+
+
+def _is_small(network: Network, batch_size: int) -> bool:
+    widest = max(layer.M for layer in dense_layers(network))
+    return widest * batch_size <= SMALL or widest <= NARROW
 
 
 class _Plan(NamedTuple):
