@@ -1,18 +1,21 @@
 """What all tests share: random numbers, and for tests of training every backend in turn."""
 
+import contextlib
 import os
+from collections.abc import Iterator
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np
 import pytest
+import standin
 
 import tinynet as tn
 
 TRAINING = ("layers", "losses", "network", "optim", "training", "gradcheck", "parity")
-ON_THE_HOST = [name for name in tn.backends() if name != "cupy"]
 ON_EVERY_BACKEND = {f"test_{name}" for name in TRAINING}
+BACKENDS = ["numpy", "numba", "cupy on a stand-in", pytest.param("cupy", marks=pytest.mark.gpu)]
 
 
 @pytest.fixture
@@ -23,13 +26,23 @@ def draw() -> np.random.Generator:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.module.__name__ in ON_EVERY_BACKEND:
-        metafunc.parametrize("default_backend", ON_THE_HOST, indirect=True)
+        metafunc.parametrize("default_backend", BACKENDS, indirect=True)
 
 
 @pytest.fixture(autouse=True)
-def default_backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The backend of every network for which the test names none: in tests of training, each in turn."""
+def default_backend(request, monkeypatch, tmp_path_factory) -> Iterator[str]:
+    """The backend of every network for which the test names none: in tests of training, each in turn.
+
+    Those tests look into host arrays; on a GPU, and on its stand-in, every function moves them there and back.
+    """
     name = getattr(request, "param", "numpy")
-    for function in (tn.Network.__init__, tn.mlp, tn.load, tn.resume):
-        monkeypatch.setitem(function.__kwdefaults__, "backend", name)
-    return name
+    with contextlib.ExitStack() as stack:
+        place: str | tn.Backend = name
+        if name == "cupy on a stand-in":
+            folder = tmp_path_factory.getbasetemp() / "standin"
+            place = standin.by_functions(stack.enter_context(standin.installed(folder)))
+        elif name == "cupy":
+            place = standin.by_functions(standin.real_gpu())
+        for function in (tn.Network.__init__, tn.mlp, tn.load, tn.resume):
+            monkeypatch.setitem(function.__kwdefaults__, "backend", place)
+        yield getattr(place, "name", place)

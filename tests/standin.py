@@ -8,16 +8,25 @@ their signatures; a captured graph is a list of launches that runs when it is la
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import dataclasses
 import functools
+import importlib
 import operator
 import re
+import shutil
 import subprocess
+import sys
 import types
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet import kernels
 
 counts: Counter[str] = Counter()
 """Launches, transfers and synchronisations since it was last cleared."""
@@ -428,3 +437,57 @@ def make(folder: Path) -> types.ModuleType:
         ),
     )
     return cupy
+
+
+@contextlib.contextmanager
+def installed(folder: Path):
+    """While this lasts, `import cupy` gives the stand-in; yields tinynet's backend on it."""
+    if not shutil.which("g++"):
+        pytest.skip("the stand-in for a GPU compiles CUDA kernels with g++, which is not installed")
+    forget()
+    folder.mkdir(exist_ok=True)
+    before = sys.modules.pop("cupy", None)
+    sys.modules["cupy"] = make(folder)
+    importlib.import_module("tinynet.kernels.cupy.products").library = Cublas
+    try:
+        yield tn.backend("cupy")
+    finally:
+        forget()
+        del sys.modules["cupy"]
+        sys.modules.update({"cupy": before} if before else {})
+
+
+def forget():
+    """So that the next import of kernels.cupy is a new one."""
+    for name in [name for name in sys.modules if name.startswith("tinynet.kernels.cupy")]:
+        del sys.modules[name]
+    vars(kernels).pop("cupy", None)
+
+
+def real_gpu():
+    """tinynet's backend on a real GPU; a test that asks for it is skipped where there is none."""
+    try:
+        return tn.backend("cupy")
+    except ImportError as error:
+        pytest.skip(str(error))
+
+
+def by_functions(place):
+    """A backend of host arrays, each of whose functions runs on that device: for tests written for the host."""
+
+    def there_and_back(function):
+        def call(*args):
+            there = [place.to_device(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
+            found = function(*there)
+            for here, its in zip(args, there, strict=True):
+                if isinstance(here, np.ndarray) and here.flags.writeable:
+                    here[...] = place.to_host(its)
+            found = found if isinstance(found, tuple) else (found,)
+            found = tuple(place.to_host(value) if isinstance(value, place.xp.ndarray) else value for value in found)
+            return found if len(found) > 1 else found[0]
+
+        return call
+
+    host = tn.backend("numpy")
+    ops = {name: there_and_back(function) for name, function in vars(place.ops).items()}
+    return dataclasses.replace(host, name="cupy", ops=types.SimpleNamespace(**ops))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import importlib
-import shutil
 import sys
 import warnings
 
@@ -14,7 +12,6 @@ import standin
 from test_kernels import DTYPES, KEY, OPTIMIZERS, arguments, copies
 
 import tinynet as tn
-from tinynet import kernels
 from tinynet.backend import FUNCTIONS
 
 OVERRIDES = ["dense", "relu", "relu_backward", "dropout", "softmax_cross_entropy", "count_correct"]
@@ -24,37 +21,14 @@ LOSSES = [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError]
 
 
 @pytest.fixture
-def backend(request, tmp_path_factory, monkeypatch):
+def backend(request, tmp_path_factory):
     """`backend("cupy")` on the stand-in; a test marked gpu gets the real one, or is skipped."""
     if request.node.get_closest_marker("gpu"):
-        yield real_gpu()
+        yield standin.real_gpu()
         return
-    if not shutil.which("g++"):
-        pytest.skip("the stand-in for a GPU compiles CUDA kernels with g++, which is not installed")
-    forget()
-    folder = tmp_path_factory.getbasetemp() / "standin"
-    folder.mkdir(exist_ok=True)
-    monkeypatch.setitem(sys.modules, "cupy", standin.make(folder))
-    products = importlib.import_module("tinynet.kernels.cupy.products")
-    monkeypatch.setattr(products, "library", standin.Cublas)
-    found = tn.backend("cupy")
-    standin.counts.clear()
-    yield found
-    forget()
-
-
-def real_gpu():
-    try:
-        return tn.backend("cupy")
-    except ImportError as error:
-        pytest.skip(str(error))
-
-
-def forget():
-    """So that the next import of kernels.cupy is a new one."""
-    for name in [name for name in sys.modules if name.startswith("tinynet.kernels.cupy")]:
-        del sys.modules[name]
-    vars(kernels).pop("cupy", None)
+    with standin.installed(tmp_path_factory.getbasetemp() / "standin") as found:
+        standin.counts.clear()
+        yield found
 
 
 @pytest.fixture
@@ -452,7 +426,7 @@ def fails(error):
 )
 def test_each_failure_of_a_gpu_has_its_sentence(backend, monkeypatch, where, replacement, sentence):
     monkeypatch.setattr(sys.modules["cupy"].cuda.runtime, where, replacement)
-    forget()
+    standin.forget()
     with pytest.raises(ImportError, match=f"backend 'cupy' does not work here: .*{sentence}"):
         tn.backend("cupy")
     assert sentence.split()[1] in tn.backend("auto").note
@@ -460,13 +434,13 @@ def test_each_failure_of_a_gpu_has_its_sentence(backend, monkeypatch, where, rep
 
 def test_a_gpu_that_runs_no_kernel_is_refused(backend, monkeypatch):
     monkeypatch.setattr(sys.modules["cupy"], "RawModule", fails(RuntimeError("no nvrtc")))
-    forget()
+    standin.forget()
     with pytest.raises(ImportError, match=r"runs no kernel \(RuntimeError: no nvrtc\); CuPy needs CUDA's compiler"):
         tn.backend("cupy")
 
 
 def test_without_cupy_the_extras_are_named(monkeypatch):
-    forget()
+    standin.forget()
     monkeypatch.setitem(sys.modules, "cupy", None)
     with pytest.raises(ImportError, match="CuPy is not installed; install the extra cuda12 or cuda13"):
         tn.backend("cupy")

@@ -71,7 +71,7 @@ def adam(
     if not _are_contiguous(theta, grad, m, v):
         return functions.adam(theta, grad, m, v, step, lr, beta1, beta2, eps)
     number, root = theta.dtype.type, (1 - beta2**step) ** 0.5
-    factors = number(lr / (1 - beta1**step) * root), number(beta1), number(beta2), number(eps * root)
+    factors = number(lr / (1 - beta1**step) * root), np.float64(beta1), np.float64(beta2), number(eps * root)
     launch("adam", theta.dtype, theta.size, theta, grad, m, v, *factors)
 
 

@@ -82,16 +82,17 @@ extern "C" __global__ void sgd(
     theta[AT] -= lr * (nesterov ? grad[AT] + momentum * velocity[AT] : velocity[AT]);
 }
 
-// rate = lr sqrt(1 - beta2^t) / (1 - beta1^t), eps = the paper's times sqrt(1 - beta2^t)
+// rate = lr sqrt(1 - beta2^t) / (1 - beta1^t), eps = the paper's times sqrt(1 - beta2^t); in float32 1 - 0.999 would
+// be wrong in the fifth digit, hence doubles
 __device__ void adam_rule(
-    real* theta, real g, real* m, real* v, real rate, real beta1, real beta2, real eps) {
-    *m = beta1 * *m + (1 - beta1) * g;
-    *v = beta2 * *v + (1 - beta2) * g * g;
+    real* theta, real g, real* m, real* v, real rate, double beta1, double beta2, real eps) {
+    *m = (real)beta1 * *m + (real)(1 - beta1) * g;
+    *v = (real)beta2 * *v + (real)(1 - beta2) * g * g;
     *theta -= rate * *m / (sqrt(*v) + eps);
 }
 
 extern "C" __global__ void adam(
-    real* theta, const real* grad, real* m, real* v, real rate, real beta1, real beta2, real eps, long long size) {
+    real* theta, const real* grad, real* m, real* v, real rate, double beta1, double beta2, real eps, long long size) {
     if (AT < size) adam_rule(theta + AT, grad[AT], m + AT, v + AT, rate, beta1, beta2, eps);
 }
 
@@ -197,7 +198,7 @@ extern "C" __global__ void sum_rows(const real* dy, real* db, int N, long long s
 }
 
 extern "C" __global__ void adam_step(
-    real* theta, const real* grad, real* m, real* v, const real* factors, real beta1, real beta2, long long size) {
+    real* theta, const real* grad, real* m, real* v, const real* factors, double beta1, double beta2, long long size) {
     if (AT >= size) return;
     theta[AT] *= factors[2];
     adam_rule(theta + AT, grad[AT], m + AT, v + AT, factors[0], beta1, beta2, factors[1]);

@@ -189,7 +189,7 @@ class _Step:
         size, rule = self.theta.size, self.settings
         vectors = self.theta, self.grad, *self.slots, self.factors
         if "beta1" in rule:
-            launch("adam_step", np.float32, size, *vectors, np.float32(rule["beta1"]), np.float32(rule["beta2"]))
+            launch("adam_step", np.float32, size, *vectors, np.float64(rule["beta1"]), np.float64(rule["beta2"]))
         else:
             launch("sgd_step", np.float32, size, *vectors, np.float32(rule["momentum"]), np.int32(rule["nesterov"]))
 

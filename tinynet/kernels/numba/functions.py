@@ -166,33 +166,24 @@ def sgd(theta: Array, grad: Array, velocity: Array, lr: float, momentum: float, 
 def adam(
     theta: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float
 ) -> None:
-    number = theta.dtype.type
     root = (1 - beta2**step) ** 0.5
-    adam_loop(
-        theta,
-        grad,
-        m,
-        v,
-        number(lr / (1 - beta1**step) * root),
-        number(beta1),
-        number(beta2),
-        number(eps * root),
-        number(TINY),
-    )
+    adam_loop(theta, grad, m, v, lr / (1 - beta1**step) * root, beta1, beta2, eps * root)
 
 
 @jit
-def adam_loop(theta, grad, m, v, lr, beta1, beta2, eps, tiny):
-    one, zero = theta.dtype.type(1), theta.dtype.type(0)
+def adam_loop(theta, grad, m, v, lr, beta1, beta2, eps):
+    number = theta.dtype.type
+    rate, keep_m, keep_v, new_m, new_v = number(lr), number(beta1), number(beta2), number(1 - beta1), number(1 - beta2)
+    eps, tiny, zero = number(eps), number(TINY), number(0)
     for k in range(theta.size):
         g = grad[k]
-        m_k = beta1 * m[k] + (one - beta1) * g
-        v_k = beta2 * v[k] + (one - beta2) * g * g
+        m_k = keep_m * m[k] + new_m * g
+        v_k = keep_v * v[k] + new_v * g * g
         m_k = zero if abs(m_k) < tiny else m_k
         v_k = zero if v_k < tiny else v_k
         m[k] = m_k
         v[k] = v_k
-        theta[k] -= lr * m_k / (np.sqrt(v_k) + eps)
+        theta[k] -= rate * m_k / (np.sqrt(v_k) + eps)
 
 
 def gather(x: Array, index: Array, dtype: Any) -> Array:

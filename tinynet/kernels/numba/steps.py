@@ -20,7 +20,7 @@ from ...losses import Loss
 from ...network import Network
 from ...optim import Adam, Optimizer
 from .._mlp import dense_layers, dropouts, is_covered
-from .functions import TINY, adam_loop, jit, random_bits, sgd, threshold
+from .functions import adam_loop, jit, random_bits, sgd, threshold
 
 SMALL, NARROW = 8192, 16
 """A network is trained here if the units of its widest layer, times the rows of a batch, are at most SMALL, or those
@@ -204,8 +204,7 @@ def _update(theta, grad, m, v, step, lr, settings):
     if v.size:
         beta1, beta2 = settings[1], settings[2]
         root = (1 - beta2**step) ** 0.5
-        rate = number(lr / (1 - beta1**step) * root)
-        adam_loop(theta, grad, m, v, rate, number(beta1), number(beta2), number(settings[3] * root), number(TINY))
+        adam_loop(theta, grad, m, v, lr / (1 - beta1**step) * root, beta1, beta2, settings[3] * root)
     else:
         sgd(theta, grad, m, lr, settings[1], settings[2] > 0)
 
