@@ -21,6 +21,9 @@ from tqdm import tqdm
 
 import tinynet as tn
 
+FAILED = 0.85
+"""Below this validation accuracy a run has lost a digit or more: the ReLUs of a narrow layer died."""
+
 _slot = 0
 """The line of the terminal on which this process draws its bar."""
 

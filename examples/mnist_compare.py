@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jobs import Job, Recipe, Run, read_digits, run_all
+from jobs import FAILED, Job, Recipe, Run, read_digits, run_all
 
 import tinynet as tn
 
@@ -90,10 +90,12 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
     pictures.mistakes(best, one_each, digits).savefig(out / "mistakes.png")
     pictures.weights(one_each).savefig(out / "weights.png")
     pictures.predictions(best, digits.x_test, unseen).savefig(out / "predictions.png")
-    page = write_report(runs, digits, out)
 
     print(f"Tables, pictures, networks and {best.name}'s submission.csv are in {out}.")
-    print(f"To look at, with a pad on which every network reads your digit: {page}")
+    try:
+        print(f"To look at, with a pad on which every network reads your digit: {write_report(runs, digits, out)}")
+    except ValueError as error:
+        print(f"No report was written: {error}")
     if digits.y_test is not None:
         accuracy = (unseen == digits.y_test).mean()
         print(
@@ -118,7 +120,8 @@ def write_report(runs: list[Run], digits: tn.data.Split, out: Path) -> Path:
         for run in runs
     ]
     validation = digits.x_val, digits.y_val
-    return tn.report(shown, out / "report.html", title="Networks that read handwritten digits", validation=validation)
+    title = "Networks that read handwritten digits"
+    return tn.report(shown, out / "report.html", title=title, validation=validation, failed_below=FAILED)
 
 
 def answers(runs: list[Run], paths: list[Path], images: list[np.ndarray]) -> str:

@@ -69,6 +69,12 @@ def small_run(name: str = "small", inputs: int = 784, classes: int = 10, **field
     return tn.Run(name, network, [record], **fields)
 
 
+def overflowing() -> tn.Network:
+    network = tn.mlp(784, [3], 10)
+    network.theta[...] = 1e30
+    return network
+
+
 def not_finite() -> tn.Network:
     network = tn.mlp(784, [3], 10)
     network.theta[5] = np.nan
@@ -213,22 +219,19 @@ def test_probabilities_are_those_of_python_for_all_eight(
         return facts.networks.map(({ layers }) => rows.map(row => [...forward(layers, rowOf(row)).probabilities]));
     }"""
     found = np.array(tab.page.evaluate(script, x.tolist()))
-    for run, network, p in zip(runs, facts_of(eight)["networks"], found, strict=True):
-        embedded = weights.rounded(run.network, network["precision"])
-        np.testing.assert_allclose(p, tn.predict(embedded, x), rtol=0, atol=1e-5)
+    for run, p in zip(runs, found, strict=True):
+        np.testing.assert_allclose(p, tn.predict(run.network, x), rtol=0, atol=1e-5)
 
 
-def test_embedded_weights_answer_every_validation_digit_as_the_network_does(
-    runs: list[tn.Run], digits: tn.data.Split, eight: Path
+def test_halved_weights_answer_every_validation_digit_as_the_network_does(
+    runs: list[tn.Run], digits: tn.data.Split
 ) -> None:
-    for run, network in zip(runs, facts_of(eight)["networks"], strict=True):
-        assert network["precision"] in ("float16", "float32")
-        before, after = (
-            tn.predict(run.network, digits.x_val),
-            tn.predict(weights.rounded(run.network, network["precision"]), digits.x_val),
-        )
+    for run in runs[3:5]:
+        before = tn.predict(run.network, digits.x_val)
+        packed = weights.pack(run.network, digits.x_val, before, crowded=True)
+        after = tn.predict(weights.rounded(run.network, packed.precision), digits.x_val)
         assert (before.argmax(axis=1) == after.argmax(axis=1)).all()
-        assert np.abs(before - after).max() <= network["largest_change"] + 1e-5
+        assert np.abs(before - after).max() <= packed.largest_change + 1e-5
 
 
 def test_loaded_picture_is_prepared_as_in_python(tab: Tab) -> None:
@@ -561,7 +564,16 @@ def test_backpropagation_is_walked_through(tab: Tab) -> None:
 
 def test_file_of_all_eight_is_under_12_mb_and_says_how(eight: Path) -> None:
     assert eight.stat().st_size < 12_000_000
-    assert "single precision" in eight.read_text()
+    assert {network["precision"] for network in facts_of(eight)["networks"]} == {"float32"}
+    assert "half precision" not in eight.read_text()
+
+
+def test_page_of_many_large_networks_says_which_are_halved(digits: tn.data.Split, tmp_path: Path) -> None:
+    runs = [tn.Run(f"large {k}", tn.mlp(784, [1600], 10, seed=k), []) for k in (1, 2)]
+    path = tn.report([*runs, small_run()], tmp_path / "report.html", validation=few_digits(digits))
+    halved = [network["name"] for network in facts_of(path)["networks"] if network["precision"] == "float16"]
+    assert halved
+    assert f"{' and '.join(halved)} in half precision" in " ".join(path.read_text().split())
 
 
 def test_nothing_but_its_own_script_may_run(tab: Tab) -> None:
@@ -644,13 +656,55 @@ def test_network_with_a_layer_of_its_own_is_compared_but_not_on_the_pad(
 def test_several_seeds_stand_in_one_row(digits: tn.data.Split) -> None:
     seeds = [small_run("net", seed=seed, train=tn.Evaluation(0.1 * seed, 0.9)) for seed in (1, 2, 3)]
     scores = [tn.Evaluation(0.3, 0.91), tn.Evaluation(0.5, 0.93), tn.Evaluation(2.0, 0.2)]
-    table = comparison([(seeds, scores)])
+    table = comparison([(seeds, scores)], failed_below=0.85)
     row = dict(zip(table["columns"], table["rows"][0], strict=True))
     assert row["failed runs"]["text"] == "1 of 3"
     assert row["val accuracy"]["text"] == "0.9200"
     assert row["val accuracy"]["spread"] == "0.0141"
     assert row["train loss"]["text"] == "0.1500"
     assert row["train accuracy"]["spread"] == ""
+
+
+@pytest.mark.parametrize(
+    ("dead", "text"), [([0, 0, 1], "0.3"), ([2, 2, 2], "2"), ([0.5, 0.5, 0.25], "0.4167")], ids=str
+)
+def test_figures_of_several_seeds_keep_the_digits_that_tell_them_apart(dead: list[float], text: str) -> None:
+    seeds = [small_run("net", seed=k, figures={"dead": value}) for k, value in enumerate(dead)]
+    table = comparison([(seeds, [tn.Evaluation(0.3, 0.9)] * 3)], failed_below=0.85)
+    assert dict(zip(table["columns"], table["rows"][0], strict=True))["dead"]["text"] == text
+
+
+def test_where_no_seed_worked_the_mean_is_that_of_all() -> None:
+    seeds = [small_run("net", seed=k) for k in (1, 2)]
+    table = comparison([(seeds, [tn.Evaluation(2.0, 0.2), tn.Evaluation(1.0, 0.4)])], failed_below=0.85)
+    row = dict(zip(table["columns"], table["rows"][0], strict=True))
+    assert (row["val accuracy"]["text"], row["failed runs"]["text"]) == ("0.3000", "2 of 2")
+
+
+def test_run_without_history_has_no_seconds() -> None:
+    run = tn.Run("bare", tn.mlp(784, [3], 10), [])
+    table = comparison([([run], [tn.Evaluation(0.3, 0.9)])], failed_below=0.85)
+    assert dict(zip(table["columns"], table["rows"][0], strict=True))["seconds"]["text"] == "-"
+
+
+@pytest.mark.parametrize("scale", [1, 3], ids=["pixels from 0 to 1", "numbers of another range"])
+def test_floats_are_taken(open_page: Any, digits: tn.data.Split, tmp_path: Path, scale: int) -> None:
+    x, labels = few_digits(digits)
+    x = (x / np.float32(255)) * scale
+    tab = open_page(tn.report([small_run()], tmp_path / "report.html", validation=(x, labels)))
+    assert tab.page.locator("#draw").count() == (scale == 1)
+
+
+def test_poor_networks_show_the_surest_of_every_cell(digits: tn.data.Split, tmp_path: Path) -> None:
+    runs = [small_run(f"net {k}", seed=k) for k in range(8)]
+    facts = facts_of(tn.report(runs, tmp_path / "report.html"))
+    assert facts["most_of_a_cell"] < 40
+    p, shown = tn.predict(runs[0].network, digits.x_val), facts["digits"]["rows"]
+    for k, cell in np.ndenumerate(np.array(facts["networks"][0]["confusion"])):
+        rows = np.flatnonzero((digits.y_val == k[0]) & (p.argmax(axis=1) == k[1]))
+        surest = rows[np.argsort(-p[rows].max(axis=1), kind="stable")][: facts["most_of_a_cell"]]
+        assert cell == len(rows)
+        assert set(surest) <= set(shown)
 
 
 def test_history_without_validation_and_one_network(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
@@ -666,11 +720,12 @@ def test_weights_too_large_for_half_precision_are_kept_in_single(digits: tn.data
     network = tn.mlp(784, [200], 10)
     network[0].W[0, 0] = 1e6
     x = digits.x_val[:200]
-    packed = weights.pack(network, x, tn.predict(network, x))
+    packed = weights.pack(network, x, tn.predict(network, x), crowded=True)
     assert packed.precision == "float32"
     assert packed.largest_change == 0
     network[0].W[0, 0] = 0
-    assert weights.pack(network, x, tn.predict(network, x)).precision == "float16"
+    assert weights.pack(network, x, tn.predict(network, x), crowded=True).precision == "float16"
+    assert weights.pack(network, x, tn.predict(network, x), crowded=False).precision == "float32"
 
 
 # ------------------------------------------------------------------------------------------------- errors
@@ -703,6 +758,9 @@ def test_whole_or_not_at_all(digits: tn.data.Split, tmp_path: Path, monkeypatch:
         ([tn.Run("a", "net", [])], "takes a name and a network, got 'a' and 'net'"),
         ([small_run(figures={"blog": "0.9"})], "'small' takes figures that are numbers, got"),
         ([tn.Run("nan", not_finite(), [])], "'nan' has parameters that are not finite"),
+        ([tn.Run("huge", overflowing(), [])], "'huge' gives probabilities that are not finite"),
+        ([small_run(" ")], "takes a name and a network, got ' '"),
+        ([small_run(figures={"seconds": 3})], r"has figures named \['seconds'\], as columns of the table are"),
         ([tn.Run("a", small_run().network, [{"epoch": 1}])], "'a' takes the History that fit returned"),
     ],
 )

@@ -40,6 +40,7 @@ def report(
     *,
     title: str = "Networks compared",
     validation: tuple[Any, Any] | None = None,
+    failed_below: float = 0.85,
 ) -> Path:
     """Writes one self-contained HTML file about trained classifiers, and returns its path.
 
@@ -47,6 +48,7 @@ def report(
     validation  (x, labels), as `fit` takes them, on which the networks are compared; if none is given, the 10,000 of
                 `tn.data.mnist_split()`. Pictures and the drawing pad need rows of 28 x 28 pixels, uint8 or 0 to 1;
                 for other data the page leaves them out and says so
+    failed_below  validation accuracy under which one of several seeds counts as failed, and in no mean
 
     The file appears whole or not at all. Raises TypeError or ValueError for what cannot be compared, before any work,
     and ImportError without jinja2. Needs the extra `examples`.
@@ -55,5 +57,5 @@ def report(
 
     target = page.checked(path)
     checked, x, labels = facts.checked(runs, validation)
-    page.write(facts.collect(checked, x, labels, title), target)
+    page.write(facts.collect(checked, x, labels, title, failed_below), target)
     return target

@@ -35,7 +35,7 @@ def trace(network: Network, x: np.ndarray, label: int, classes: int) -> dict[str
     for layer in twin:
         outputs.append(layer.forward(outputs[-1], train=True))
     loss = loss_for(twin, None)
-    value = float(loss.forward(outputs[-1], t))
+    (value,) = numbers(loss.forward(outputs[-1], t))
     dz = loss.backward()
     gradients = [dz]
     for layer in reversed(twin.layers):
@@ -82,10 +82,10 @@ def _update(twin: Network, counters: list[int], loss: Loss, x: np.ndarray, t: np
     SGD(twin, lr=LEARNING_RATE).step()
     for layer, counter in zip(twin, counters, strict=True):
         layer.counter = counter
-    after = float(loss.forward(twin.forward(x, train=True), t))
+    (after,) = numbers(loss.forward(twin.forward(x, train=True), t))
     return {
         "lr": LEARNING_RATE,
-        "gradient_norm": float(np.linalg.norm(twin.grad)),
+        "gradient_norm": numbers(np.asarray(np.linalg.norm(twin.grad)))[0],
         "parameters": twin.theta.size,
         "loss": after,
         "p": numbers(loss.recall()[0]),
@@ -101,8 +101,8 @@ def formulas(part: Layer | Loss) -> list[str]:
 
 
 def numbers(array: np.ndarray) -> list[float]:
-    """All numbers of an array in one row, to five significant digits."""
-    return [float(f"{value:.5g}") for value in array.ravel().tolist()]
+    """All numbers of an array in one row, to five significant digits; what is infinite is as large as JSON can hold."""
+    return [float(f"{value:.5g}") for value in np.nan_to_num(array).clip(-1e308, 1e308).ravel().tolist()]
 
 
 def _first_line(thing: Any) -> str:

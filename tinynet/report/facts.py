@@ -14,7 +14,7 @@ from ..evaluation import Evaluation, evaluate, predict
 from ..history import Record
 from ..network import Network
 from . import Run, backprop, weights
-from .table import table, training_score
+from .table import COLUMNS, FAILED_RUNS, TIMES, table, training_score
 
 SIDE = 28
 MOST_OF_A_CELL, MOST_OF_A_LIST, MOST_DISAGREEMENTS = 40, 24, 36
@@ -47,12 +47,16 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
 
 
 def _check_run(run: Run) -> None:
-    if not isinstance(run.name, str) or not isinstance(run.network, Network):
+    if not isinstance(run.name, str) or not run.name.strip() or not isinstance(run.network, Network):
         raise TypeError(f"report: a tn.Run takes a name and a network, got {run.name!r} and {run.network!r:.60}")
     if not all(isinstance(record, Record) for record in run.history):
         raise TypeError(f"report: {run.name!r} takes the History that fit returned, got {run.history!r:.60}")
     if not all(isinstance(value, Real) for value in run.figures.values()):
         raise TypeError(f"report: {run.name!r} takes figures that are numbers, got {run.figures}")
+    if taken := {*COLUMNS, *TIMES, FAILED_RUNS}.intersection(run.figures):
+        raise ValueError(
+            f"report: {run.name!r} has figures named {sorted(taken)}, as columns of the table are; rename them"
+        )
     if not np.isfinite(run.network.backend.to_host(run.network.theta)).all():
         raise ValueError(f"report: {run.name!r} has parameters that are not finite; leave it out, or train it anew")
 
@@ -65,7 +69,7 @@ def _check_same(what: str, counts: dict[str, int | None]) -> None:
 def _check_labels(runs: list[Run], x: np.ndarray, labels: np.ndarray) -> None:
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(x):
         raise ValueError(f"report takes labels ({len(x)},), whole numbers, got {labels.dtype} {labels.shape}")
-    classes: dict[str, int | None] = {run.name: predict(run.network, x[:1]).shape[1] for run in runs}
+    classes: dict[str, int | None] = {run.name: _probabilities(run, x[:1]).shape[1] for run in runs}
     _check_same("classes", classes)
     K = classes[runs[0].name] or 0
     if labels.min() < 0 or labels.max() >= K:
@@ -73,16 +77,17 @@ def _check_labels(runs: list[Run], x: np.ndarray, labels: np.ndarray) -> None:
         raise ValueError(f"report takes labels 0 .. {K - 1}, as many as the networks know, got {got}")
 
 
-def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str) -> dict[str, Any]:
+def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str, failed_below: float) -> dict[str, Any]:
     """Everything on the page. What several seeds share is in the table; all else is about each name's first run."""
     groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
     scores = {id(run): evaluate(run.network, x, labels) for run in runs}
     firsts = [group[0] for group in groups.values()]
-    p = np.stack([predict(run.network, x) for run in firsts])
+    p = np.stack([_probabilities(run, x) for run in firsts])
     pictures = shows_pictures(x)
-    networks = [_network(run, scores[id(run)], p[k], x, labels, pictures) for k, run in enumerate(firsts)]
+    crowded = sum(run.network.theta.size for run in firsts) > weights.MOST
+    networks = [_network(run, scores[id(run)], p[k], x, labels, pictures, crowded) for k, run in enumerate(firsts)]
     disagreements = _disagreements(p.argmax(axis=2))
-    shown = _shown(networks, disagreements["rows"], p, labels)
+    shown, most_of_a_cell = _shown(networks, disagreements["rows"], p, labels)
     place = {row: k for k, row in enumerate(shown)}
     for network, its_p in zip(networks, p, strict=True):
         network["said"] = its_p[shown].argmax(axis=1).tolist()
@@ -97,7 +102,8 @@ def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str) -> d
         "pictures": pictures,
         "running_means": any(run.train is None for run in runs),
         "pad": any(network["layers"] for network in networks),
-        "table": table([(group, [scores[id(run)] for run in group]) for group in groups.values()]),
+        "table": table([(group, [scores[id(run)] for run in group]) for group in groups.values()], failed_below),
+        "most_of_a_cell": most_of_a_cell,
         "networks": networks,
         "disagreements": disagreements,
         "digits": {
@@ -109,9 +115,19 @@ def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str) -> d
     }
 
 
+def _probabilities(run: Run, x: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore", invalid="ignore"):
+        p = predict(run.network, x)
+    if not np.isfinite(p).all():
+        raise ValueError(
+            f"report: {run.name!r} gives probabilities that are not finite; leave it out, or train it anew"
+        )
+    return p
+
+
 def shows_pictures(x: np.ndarray) -> bool:
     """Whether rows are 28 x 28 pixels, as uint8 or from 0 to 1."""
-    return x.shape[1] == SIDE * SIDE and (x.dtype == np.uint8 or (x.min() >= 0 and x.max() <= 1))
+    return x.shape[1] == SIDE * SIDE and (x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 1))
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
@@ -122,14 +138,14 @@ def pixels(x: np.ndarray) -> np.ndarray:
 
 
 def _network(
-    run: Run, score: Evaluation, p: np.ndarray, x: np.ndarray, labels: np.ndarray, pictures: bool
+    run: Run, score: Evaluation, p: np.ndarray, x: np.ndarray, labels: np.ndarray, pictures: bool, crowded: bool
 ) -> dict[str, Any]:
     said, sure = p.argmax(axis=1), p.max(axis=1)
     confusion = np.zeros((p.shape[1], p.shape[1]), int)
     np.add.at(confusion, (labels, said), 1)
     wrong = np.flatnonzero(said != labels)
     layers = weights.layers(run.network) if pictures else None
-    packed = weights.pack(run.network, x, p) if layers else None
+    packed = weights.pack(run.network, x, p, crowded) if layers else None
     return {
         "name": run.name,
         "parameters": run.network.theta.size,
@@ -166,14 +182,19 @@ def _disagreements(said: np.ndarray) -> dict[str, Any]:
     return {"total": len(divided), "rows": divided[order][:MOST_DISAGREEMENTS].tolist()}
 
 
-def _shown(networks: list[dict[str, Any]], disagreements: list[int], p: np.ndarray, labels: np.ndarray) -> list[int]:
-    """The rows that any list or any cell of a confusion matrix shows; of poor networks each cell shows fewer."""
+def _shown(
+    networks: list[dict[str, Any]], disagreements: list[int], p: np.ndarray, labels: np.ndarray
+) -> tuple[list[int], int]:
+    """The rows that any list or any cell of a confusion matrix shows, and how many a cell shows at most.
+
+    Of poor networks, with rows in many cells, each shows fewer.
+    """
     listed = set(disagreements).union(*(network["least_certain"] + network["surest_mistakes"] for network in networks))
     most, rows = MOST_OF_A_CELL, _of_cells(MOST_OF_A_CELL, p, labels)
     while len(rows) > MOST_ROWS and most > 1:
         most //= 2
         rows = _of_cells(most, p, labels)
-    return sorted(listed | rows)
+    return sorted(listed | rows), most
 
 
 def _of_cells(most: int, p: np.ndarray, labels: np.ndarray) -> set[int]:

@@ -9,24 +9,28 @@ from typing import Any
 from ..evaluation import Evaluation
 from . import Run
 
-FAILED = 0.85
-"""Below this validation accuracy a run has lost a class or more, and counts in no mean."""
+COLUMNS = ("network", "parameters", "train loss", "train accuracy", "val loss", "val accuracy")
+TIMES, FAILED_RUNS = ("seconds", "samples/s"), "failed runs"
 
 
-def table(groups: list[tuple[list[Run], list[Evaluation]]]) -> dict[str, Any]:
+def table(groups: list[tuple[list[Run], list[Evaluation]]], failed_below: float) -> dict[str, Any]:
     """Columns and rows; a cell is what it shows and the number it is sorted by."""
     figures = list(dict.fromkeys(name for runs, _ in groups for run in runs for name in run.figures))
     seeds = max(len(runs) for runs, _ in groups) > 1
-    columns = ["network", "parameters", "train loss", "train accuracy", "val loss", "val accuracy", *figures]
-    columns += ["seconds", "samples/s", *(["failed runs"] if seeds else [])]
-    return {"columns": columns, "rows": [_row(runs, scores, figures, seeds) for runs, scores in groups]}
+    columns = [*COLUMNS, *figures, *TIMES, *([FAILED_RUNS] if seeds else [])]
+    rows = [_row(runs, scores, figures, seeds, failed_below) for runs, scores in groups]
+    return {"columns": columns, "rows": rows, "seeds": seeds, "failed_below": failed_below}
 
 
-def _row(runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: bool) -> list[dict[str, Any]]:
-    sound = [k for k, score in enumerate(scores) if score.accuracy >= FAILED] or list(range(len(runs)))
+def _row(
+    runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: bool, failed_below: float
+) -> list[dict[str, Any]]:
+    """Means are those of the runs that worked, or of all where none did."""
+    sound = [k for k, score in enumerate(scores) if score.accuracy >= failed_below] or list(range(len(runs)))
     train = [training_score(runs[k]) for k in sound]
-    seconds = [sum(record.seconds for record in run.history) for run in runs]
-    rows = [sum(record.rows for record in run.history) for run in runs]
+    trained = [run.history for run in runs if run.history]
+    seconds = [sum(record.seconds for record in history) for history in trained]
+    rows = [sum(record.rows for record in history) for history in trained]
     speed = [n / s for n, s in zip(rows, seconds, strict=True) if s > 0]
     cells = [
         {"text": runs[0].name, "spread": "", "sort": runs[0].name},
@@ -36,11 +40,11 @@ def _row(runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: b
         _cell([scores[k].loss for k in sound], "{:.4f}"),
         _cell([scores[k].accuracy for k in sound], "{:.4f}"),
         *(_figure([runs[k].figures[name] for k in sound if name in runs[k].figures]) for name in figures),
-        _cell([fmean(seconds)], "{:,.1f}"),
+        _cell([fmean(seconds)] if seconds else [], "{:,.1f}"),
         _cell([fmean(speed)] if speed else [], "{:,.0f}"),
     ]
     if seeds:
-        failed = sum(score.accuracy < FAILED for score in scores)
+        failed = sum(score.accuracy < failed_below for score in scores)
         cells.append({"text": f"{failed} of {len(runs)}", "spread": "", "sort": failed})
     return cells
 
@@ -56,7 +60,8 @@ def _cell(values: list[float], form: str) -> dict[str, Any]:
 
 
 def _figure(values: list[float]) -> dict[str, Any]:
-    return _cell(values, "{:,.0f}" if all(float(value).is_integer() for value in values) else "{:.4f}")
+    whole = all(float(value).is_integer() for value in values)
+    return _cell(values, "{:.4f}" if not whole else "{:,.0f}" if len(set(values)) == 1 else "{:,.1f}")
 
 
 def training_score(run: Run) -> Evaluation:

@@ -15,8 +15,8 @@ from ..network import Network
 KINDS = {Dense: "dense", ReLU: "relu", Softmax: "softmax", Dropout: "dropout"}
 """The layers that script/network.js knows."""
 
-LARGE = 100_000
-"""Parameters from which on half of their bytes is worth having."""
+MOST, LARGE = 2_200_000, 100_000
+"""Parameters of all networks together from which on the large ones are halved: the page stays below 12 MB."""
 
 
 class Packed(NamedTuple):
@@ -34,10 +34,10 @@ def layers(network: Network) -> list[dict[str, Any]] | None:
     return [{"kind": KINDS[type(layer)], "name": f"{layer}"} | layer.config() for layer in network]
 
 
-def pack(network: Network, x: np.ndarray, p: np.ndarray) -> Packed:
-    """Half precision for a large network, if no row of x is then answered otherwise than in p, its probabilities."""
+def pack(network: Network, x: np.ndarray, p: np.ndarray, crowded: bool) -> Packed:
+    """Single precision; on a crowded page half of it for a large network, if all its answers in p stay the same."""
     half = rounded(network, "float16")
-    if network.theta.size > LARGE and np.isfinite(half.theta).all():
+    if crowded and network.theta.size > LARGE and np.isfinite(half.theta).all():
         moved = predict(half, x)
         if (moved.argmax(axis=1) == p.argmax(axis=1)).all():
             return Packed("float16", float(np.abs(moved - p).max()), text(half.theta.astype("<f2")))
