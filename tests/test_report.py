@@ -736,3 +736,30 @@ def test_import_needs_no_jinja2_and_report_says_that_it_does(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ImportError, match=r"tinynet-from-scratch\[examples\]"):
         tn.report([small_run()], tmp_path / "report.html")
+
+
+# ------------------------------------------------------------------------------- what few pages bring up
+
+
+@pytest.fixture(scope="module")
+def small_page(digits: tn.data.Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "report.html"
+    return tn.report([small_run("one"), small_run("two", seed=3)], path, validation=few_digits(digits))
+
+
+def test_axes_have_ticks_over_any_range(open_page: Any, small_page: Path, draw: np.random.Generator) -> None:
+    tab = open_page(small_page)
+    shares = [[0.955, 0.975], [0.5, 0.5], [1, 1], [0, 1], [0.9712, 0.9713], *draw.uniform(0, 1, (300, 2)).tolist()]
+    losses = np.sort(10 ** draw.uniform(-5, 3, (300, 2))).tolist()
+    sizes = [[low, low * times] for low, times in draw.integers(1, 2000, (300, 2)).tolist()]
+    script = """([shares, losses, sizes]) => [
+        ...shares.map((pair) => scaleOf(pair, true, 300, 0).ticks),
+        ...losses.map((pair) => scaleOf(pair, false, 300, 0).ticks),
+        ...sizes.map(([low, high]) => axis(low / 1.5, high * 1.5, 0, 300, logarithm, POWERS_OF_TEN).ticks),
+    ]"""
+    ticks = tab.page.evaluate(script, [shares, losses, sizes])
+    assert min(map(len, ticks)) >= 2
+    assert all(sorted(set(each)) == each for each in ticks)
+    for written, each in (("shareText", ticks[: len(shares)]), ("lossText", ticks[len(shares) :])):
+        words = tab.page.evaluate(f"all => all.map((ticks) => ticks.map({written}))", each)
+        assert all(len(set(text)) == len(text) for text in words)

@@ -14,7 +14,7 @@ function drawSizes(facts) {
     left,
     right,
     logarithm,
-    POWERS_OF_TEN.filter((x, k) => x >= 1 && (picture.width > NARROW || k % 2 === 0)),
+    POWERS_OF_TEN.filter((x) => x >= 1),
   );
   const up = scaleOf(
     networks.map((network) => network.validation[1]),
@@ -23,7 +23,7 @@ function drawSizes(facts) {
     top,
   );
   gridY(picture.node, up, left, right, shareText);
-  for (const tick of across.ticks)
+  for (const tick of thinned(across.ticks, picture.width > NARROW ? 10 : 5))
     picture.node.append(text(across.place(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }));
   picture.node.append(
     text(right, bottom + 36, "parameters, on a logarithmic axis", { class: "tick", "text-anchor": "end" }),
