@@ -763,3 +763,51 @@ def test_axes_have_ticks_over_any_range(open_page: Any, small_page: Path, draw: 
     for written, each in (("shareText", ticks[: len(shares)]), ("lossText", ticks[len(shares) :])):
         words = tab.page.evaluate(f"all => all.map((ticks) => ticks.map({written}))", each)
         assert all(len(set(text)) == len(text) for text in words)
+
+
+def test_layer_may_have_any_name(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    odd = type("toString", (Negative,), {})
+    network = tn.Network(odd(), tn.Dense(784, 5), tn.ReLU(), tn.Dense(5, 10), tn.Softmax())
+    runs = [tn.Run("odd", network, small_run().history), small_run("usual")]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
+    tab.draw("1")
+    assert "It reads" in tab.text("#verdict")
+    assert tab.page.locator("#backprop .card").count() == 13
+    assert "toString" in tab.text("#backprop")
+    assert tab.page.locator(".problem").count() == 0
+
+
+@pytest.mark.parametrize("section", ["draw", "curves", "networks", "disagreements", "backprop"])
+def test_section_that_fails_does_not_stop_the_others(
+    open_page: Any, small_page: Path, tmp_path: Path, section: str
+) -> None:
+    broken = {
+        "draw": ("pixels", "digits"),
+        "curves": ("epoch", "networks.0.history"),
+        "networks": ("confusion", "networks.0"),
+        "disagreements": ("rows", "disagreements"),
+        "backprop": ("steps", "backprop"),
+    }
+    facts = facts_of(small_page)
+    name, place = broken[section]
+    held = facts
+    for key in place.split("."):
+        held = held[int(key) if key.isdigit() else key]
+    held[name] = None
+    if section == "networks":
+        facts["networks"][1][name] = None
+    text = small_page.read_text()
+    start = text.index('id="facts">') + len('id="facts">')
+    (tmp_path / "report.html").write_text(
+        text[:start] + page.json_for_html(facts) + text[text.index("</script>", start) :]
+    )
+    tab = open_page(tmp_path / "report.html")
+    failed = tab.page.locator("main > section:has(.problem[role=alert])").evaluate_all("all => all.map(({ id }) => id)")
+    assert section in failed
+    assert set(failed) <= {section, "draw" if section == "disagreements" else section}
+    assert "could be shown" in tab.text(f"#{section} .problem")
+    assert len(tab.said) == len(failed)
+    tab.said.clear()
+    if "draw" not in failed:
+        tab.draw("1")
+        assert tab.text("#verdict") != "No answer yet."
