@@ -811,3 +811,46 @@ def test_section_that_fails_does_not_stop_the_others(
     if "draw" not in failed:
         tab.draw("1")
         assert tab.text("#verdict") != "No answer yet."
+
+
+def touch_of(tab: Tab, selector: str) -> Any:
+    """Touches at shares of an element's width and height: touch(kind, (x, y), ...)."""
+    tab.page.locator(selector).scroll_into_view_if_needed()
+    box, session = tab.page.locator(selector).bounding_box(), tab.context.new_cdp_session(tab.page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [
+            {"x": box["x"] + box["width"] * x, "y": box["y"] + box["height"] * y, "id": finger}
+            for finger, (x, y) in enumerate(places)
+        ]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    return touch
+
+
+PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 800}, "has_touch": True, "is_mobile": True}
+
+
+def test_second_finger_does_not_draw(open_page: Any, small_page: Path) -> None:
+    tab = open_page(small_page, **PHONE)
+    touch = touch_of(tab, "#pad")
+    seen = []
+    for others in ([], [(0.9, 0.3)]):
+        touch("touchStart", (0.4, 0.1))
+        touch("touchMove", (0.4, 0.2))
+        if others:
+            touch("touchStart", (0.4, 0.2), *others)
+        for step in range(3, 9):
+            touch("touchMove", (0.4, 0.1 * step), *[(x, 0.1 * step) for x, _ in others])
+        touch("touchEnd")
+        tab.settle()
+        seen.append(tab.seen())
+        tab.page.evaluate("byId('clear').click()")
+        tab.settle()
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert seen[0].max() == 255
+    touch("touchStart", (0.5, 0.1))
+    touch("touchMove", (0.5, 0.8))
+    touch("touchEnd")
+    tab.settle()
+    assert "1 stroke" in tab.text("#pad-state")

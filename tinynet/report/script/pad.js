@@ -15,6 +15,7 @@ class Pad {
     this.items = []; // { points } for a stroke, { picture, greys } for a picture
     this.pen = { x: SIDE / 2, y: SIDE / 2, down: false };
     this.waiting = false;
+    this.pointer = null; // the finger, pen or mouse that draws: others are left out until it ends
     this.listen();
     this.paint();
   }
@@ -23,7 +24,7 @@ class Pad {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.drag(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.stroke = null));
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => this.end(event));
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("focus", () => canvas.matches(":focus-visible") && this.showPen());
     canvas.addEventListener("blur", () => this.lift());
@@ -38,14 +39,22 @@ class Pad {
   begin(event) {
     if (event.button !== 0) return;
     event.preventDefault();
+    if (this.pointer !== null) return;
+    this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     this.canvas.focus({ preventScroll: true, focusVisible: false });
     this.lift();
     this.start(this.place(event));
   }
 
+  end(event) {
+    if (event.pointerId !== this.pointer) return;
+    this.pointer = null;
+    this.stroke = null;
+  }
+
   drag(event) {
-    if (!this.stroke) return;
+    if (!this.stroke || event.pointerId !== this.pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     for (const each of events.length ? events : [event]) this.stroke.points.push(this.place(each));
     this.later();
