@@ -854,3 +854,33 @@ def test_second_finger_does_not_draw(open_page: Any, small_page: Path) -> None:
     touch("touchEnd")
     tab.settle()
     assert "1 stroke" in tab.text("#pad-state")
+
+
+def test_finger_reads_the_curves(open_page: Any, small_page: Path) -> None:
+    tab = open_page(small_page, **PHONE)
+    touch = touch_of(tab, "#curve-chart")
+    touch("touchStart", (0.5, 0.5))
+    touch("touchEnd")
+    assert "epoch 1" in tab.text("#curve-chart .tip")
+    touch("touchStart", (0.6, 0.5))
+    touch("touchMove", (0.8, 0.5))
+    touch("touchEnd")
+    assert tab.page.locator("#curve-chart .tip").is_visible()
+    assert "35.00 %" in tab.text("#curve-chart .tip")
+
+
+def test_tip_of_many_networks_is_short(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    network = small_run().network
+    runs = [
+        tn.Run(f"net {k}", network, [tn.Record(e, 2.0, 0.3, 1.9, 0.3 + k / 40) for e in (1, 2)]) for k in range(20)
+    ]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
+    box = tab.page.locator("#curve-chart").bounding_box()
+    tab.page.locator("#curve-chart").scroll_into_view_if_needed()
+    for height, name in ((0.05, "net 19"), (0.85, "net 0")):
+        tab.page.locator("#curve-chart").hover(position={"x": 500, "y": height * box["height"]})
+        assert tab.page.locator("#curve-chart .tip div").count() == 8
+        assert name in tab.page.locator("#curve-chart .tip div > span:first-of-type").all_inner_texts()
+        tip = tab.page.locator("#curve-chart .tip").bounding_box()
+        assert tip["height"] < box["height"] - 40
+    tab.shot("twenty", "#curves")

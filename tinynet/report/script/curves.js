@@ -1,5 +1,9 @@
 // Learning curves of all networks in one chart: hover reads an epoch, a click in the legend shows one network alone.
 
+const HEIGHT = 380;
+const BOTTOM = HEIGHT - 40; // the axis; its words stand below
+const MOST_READ = 8;
+
 class Curves {
   constructor(facts) {
     this.networks = facts.networks;
@@ -13,8 +17,9 @@ class Curves {
     this.fields = [...document.querySelectorAll("[data-curve]")];
     for (const button of this.fields) button.addEventListener("click", () => this.choose(button.dataset.curve));
     this.holder.tabIndex = 0;
-    this.holder.addEventListener("pointermove", (event) => this.hover(event));
-    this.holder.addEventListener("pointerleave", () => this.point(null));
+    for (const at of ["pointerdown", "pointermove"]) this.holder.addEventListener(at, (event) => this.hover(event));
+    // A finger leaves when it is lifted, and what it asked for is to be read then.
+    this.holder.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this.point(null));
     this.holder.addEventListener("blur", () => this.point(null));
     this.holder.addEventListener("keydown", (event) => this.key(event));
   }
@@ -52,10 +57,10 @@ class Curves {
     const name = share ? "Accuracy" : "Loss";
     const picture = drawing(
       this.holder,
-      380,
+      HEIGHT,
       `${name} on the validation rows, epoch by epoch. Left and right arrow keys read the values.`,
     );
-    const [left, right, top, bottom] = [58, picture.width - 18, 14, picture.height - 40];
+    const [left, right, top, bottom] = [58, picture.width - 18, 14, BOTTOM];
     const shown = this.shown();
     const fields = this.alone === null ? [this.field] : [this.field, training];
     const values = shown.flatMap(({ network }) => fields.flatMap((field) => network.history[field]));
@@ -119,10 +124,11 @@ class Curves {
 
   hover(event) {
     if (!this.across) return;
-    const x = event.clientX - this.holder.getBoundingClientRect().left;
+    const box = this.holder.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const [first, last] = this.range;
     const share = (x - this.across.place(first)) / (this.across.place(last) - this.across.place(first) || 1);
-    this.point(Math.min(last, Math.max(first, Math.round(first + share * (last - first)))));
+    this.point(Math.min(last, Math.max(first, Math.round(first + share * (last - first)))), y);
   }
 
   key(event) {
@@ -133,14 +139,17 @@ class Curves {
     this.point(Math.min(last, Math.max(first, (this.epoch ?? first - 1) + steps[event.key])));
   }
 
-  point(epoch) {
+  // By keyboard the best lines are read.
+  point(epoch, y = this.field === "val_accuracy" ? 0 : BOTTOM) {
     this.epoch = epoch;
     this.tip.hidden = epoch === null;
     if (!this.hair) return;
     if (epoch === null) return this.hair.removeAttribute("d");
     const x = this.across.place(epoch);
-    this.hair.setAttribute("d", `M${x} 10V340`);
-    fill(this.tip, element("b", {}, `epoch ${epoch}`), this.read(epoch).map(this.reading, this));
+    this.hair.setAttribute("d", `M${x} 10V${BOTTOM}`);
+    const lines = this.nearest(this.read(epoch), y);
+    const few = lines.length < this.read(epoch).length ? `, the ${lines.length} lines nearest` : "";
+    fill(this.tip, element("b", {}, `epoch ${epoch}${few}`), lines.map(this.reading, this));
     const width = this.tip.offsetWidth;
     const beside = x + 14 + width > this.holder.clientWidth ? x - 14 - width : x + 14;
     this.tip.style.left = `${Math.max(0, beside)}px`;
@@ -154,6 +163,13 @@ class Curves {
       .map((line) => ({ ...line, value: line.network.history[line.field][line.network.history.epoch.indexOf(epoch)] }))
       .filter(({ value }) => value !== null && value !== undefined)
       .sort((a, b) => b.value - a.value);
+  }
+
+  // Those whose line is nearest to a height, still the largest first.
+  nearest(lines, y) {
+    const off = ({ value }) => Math.abs(this.up.place(value) - y);
+    const kept = new Set([...lines].sort((a, b) => off(a) - off(b)).slice(0, MOST_READ));
+    return lines.filter((line) => kept.has(line));
   }
 
   reading({ network, k, field, value }) {
