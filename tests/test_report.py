@@ -884,3 +884,30 @@ def test_tip_of_many_networks_is_short(open_page: Any, digits: tn.data.Split, tm
         tip = tab.page.locator("#curve-chart .tip").bounding_box()
         assert tip["height"] < box["height"] - 40
     tab.shot("twenty", "#curves")
+
+
+def saved(tab: Tab, path: Path) -> np.ndarray:
+    with tab.page.expect_download() as download:
+        tab.page.click("#save")
+    download.value.save_as(path)
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("L")).astype(int)
+
+
+def test_pad_saved_picture_and_networks_agree_on_a_loaded_picture(
+    open_page: Any, small_page: Path, tmp_path: Path
+) -> None:
+    tab = open_page(small_page)
+    box = tab.page.locator("#pad").bounding_box()
+    for file in sorted(DIGITS.glob("*.png")):
+        tab.load(file)
+        before = saved(tab, tmp_path / "pad.png")
+        expected = tn.data.digit_image(file).astype(int)
+        assert np.abs(tab.seen() - expected).max() <= 1, file.name
+        assert np.abs(tn.data.digit_image(tmp_path / "pad.png") - expected).max() <= 2, file.name
+        tab.page.mouse.click(box["x"] + 0.06 * box["width"], box["y"] + 0.06 * box["height"])
+        tab.settle()
+        after = saved(tab, tmp_path / "dotted.png")
+        np.testing.assert_array_equal(after[40:], before[40:])
+        assert np.abs(tab.seen() - tn.data.digit_image(tmp_path / "dotted.png").astype(int)).max() <= 1, file.name
+        assert (tab.seen() > 127).mean() < 0.4, file.name

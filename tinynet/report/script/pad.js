@@ -148,9 +148,9 @@ class Pad {
   }
 
   take(picture) {
-    const greys = prepare(picture);
-    if (!greys) return this.say("That picture is blank: there is too little contrast in it.");
-    this.lay(picture, greys);
+    const ink = inkIn(picture);
+    if (!ink) return this.say("That picture is blank: there is too little contrast in it.");
+    this.lay(onPaper(ink), digitOf(ink));
   }
 
   // A validation digit, as it is: 784 greys, light ink on dark.
@@ -211,16 +211,17 @@ class Pad {
     context.stroke();
   }
 
+  // Enlarged a whole number of times, so that areas are averaged from it as from the picture itself.
   paintPicture(picture) {
     const { context } = this;
     const canvas = element("canvas", { width: picture.width, height: picture.height });
     canvas.getContext("2d").putImageData(picture, 0, 0);
-    const scale = SIDE / Math.max(picture.width, picture.height);
+    const scale = Math.max(1, Math.floor(SIDE / Math.max(picture.width, picture.height)));
     const [width, height] = [picture.width * scale, picture.height * scale];
     context.fillStyle = "white";
     context.fillRect(0, 0, SIDE, SIDE);
-    context.imageSmoothingEnabled = scale < 2;
-    context.drawImage(canvas, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(canvas, Math.floor((SIDE - width) / 2), Math.floor((SIDE - height) / 2), width, height);
   }
 
   say(words) {
