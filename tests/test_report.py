@@ -911,3 +911,43 @@ def test_pad_saved_picture_and_networks_agree_on_a_loaded_picture(
         np.testing.assert_array_equal(after[40:], before[40:])
         assert np.abs(tab.seen() - tn.data.digit_image(tmp_path / "dotted.png").astype(int)).max() <= 1, file.name
         assert (tab.seen() > 127).mean() < 0.4, file.name
+
+
+def test_long_names_leave_the_inside_on_a_phone(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    runs = [small_run(f"{k} " + "a long name " * 25, seed=k) for k in range(2)]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)), **PHONE)
+    tab.page.click("#inside-toggle")
+    assert tab.page.locator("#inside-network").is_visible()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
+
+
+def test_names_do_not_turn_the_words_around_them(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    runs = [small_run(f"{k} \u202eturned", seed=k) for k in range(2)]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", title="The \u202etitle", validation=few_digits(digits)))
+    script = """selector => {
+        const walker = document.createTreeWalker(document.querySelector(selector), NodeFilter.SHOW_TEXT);
+        const pairs = [];
+        while (walker.nextNode()) {
+            const node = walker.currentNode;
+            for (let i = 0; i + 1 < node.length; i++) {
+                if (!/^[a-z]{2}$/.test(node.data.slice(i, i + 2)) || node.data.includes("turned")) continue;
+                const boxes = [i, i + 1].map((at) => {
+                    const range = document.createRange();
+                    range.setStart(node, at);
+                    range.setEnd(node, at + 1);
+                    return range.getBoundingClientRect();
+                });
+                if (boxes[0].top === boxes[1].top && boxes[0].width && boxes[1].width)
+                    pairs.push(boxes[0].left < boxes[1].left);
+            }
+        }
+        return pairs;
+    }"""
+    for place in (".lede", "footer p", "#backprop-page p"):
+        forward = tab.page.evaluate(script, place)
+        assert len(forward) > 10
+        assert all(forward), place
+    isolated = "node => getComputedStyle(node).unicodeBidi.includes('isolate')"
+    for place in ("#legend bdi", "#answers .network-name", ".voters span", "#comparison tbody bdi", "h1 bdi"):
+        assert tab.page.locator(place).first.evaluate(isolated), place
+    assert tab.page.locator("#network-choice option").first.text_content().startswith("\u20680 ")

@@ -59,7 +59,7 @@ class Backprop {
       "p",
       {},
       "The smallest network, ",
-      element("b", {}, network),
+      element("b", {}, element("bdi", {}, network)),
       `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double `,
       "precision, with this row as the whole batch (N = 1). The formulas are those of functions.py.",
     );

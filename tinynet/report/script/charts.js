@@ -33,7 +33,7 @@ function drawSizes(facts) {
   fill(holder, picture.node);
   networks.forEach((network, k) => {
     const [x, y] = points[k];
-    const label = `${network.name}: ${whole(network.parameters)} parameters, ${percent(network.validation[1], 2)}`;
+    const label = `${isolated(network.name)}: ${whole(network.parameters)} parameters, ${percent(network.validation[1], 2)}`;
     const words = text(x, y, shortened(network.name), { class: "label" });
     picture.node.append(shape("g", {}, shape("title", {}, label), mark(k, x, y, 1.2), words));
     placeLabel(words, x, y, taken, left, right);
@@ -87,7 +87,7 @@ function drawGaps(facts) {
     const k = facts.networks.indexOf(network);
     const gap = 100 * (network.train[1] - network.validation[1]);
     const [learned, judged] = [network.train[1], network.validation[1]].map((share) => percent(share, 2));
-    const label = `${network.name}: ${learned} in training, ${judged} in validation`;
+    const label = `${isolated(network.name)}: ${learned} in training, ${judged} in validation`;
     picture.node.append(
       shape(
         "g",

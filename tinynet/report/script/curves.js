@@ -29,7 +29,7 @@ class Curves {
       "button",
       { type: "button", class: "key", "aria-pressed": "false", onclick: () => this.isolate(k) },
       swatch(k),
-      network.name,
+      element("bdi", {}, network.name),
     );
   }
 
