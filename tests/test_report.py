@@ -951,3 +951,35 @@ def test_names_do_not_turn_the_words_around_them(open_page: Any, digits: tn.data
     for place in ("#legend bdi", "#answers .network-name", ".voters span", "#comparison tbody bdi", "h1 bdi"):
         assert tab.page.locator(place).first.evaluate(isolated), place
     assert tab.page.locator("#network-choice option").first.text_content().startswith("\u20680 ")
+
+
+@pytest.mark.parametrize("judged", [None, float("nan")])
+def test_curves_without_validation_figures_are_those_of_training(
+    open_page: Any, digits: tn.data.Split, tmp_path: Path, judged: float | None
+) -> None:
+    history = [tn.Record(epoch, 2.0 / epoch, 0.3 * epoch, judged, judged) for epoch in (1, 2, 3)]
+    runs = [tn.Run(name, small_run().network, history) for name in ("one", "two")]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
+    for alone in (False, True):
+        if alone:
+            tab.page.locator("#legend button").first.click()
+        assert tab.page.locator("#curve-chart > svg path.line[d^=M]").count() == (1 if alone else 2)
+        assert "or with figures on them that are not finite" in tab.text("#curve-chart .note")
+        tab.page.locator("#curve-chart").focus()
+        tab.page.keyboard.press("ArrowRight")
+        assert "30.00 %" in tab.text("#curve-chart .tip")
+        tab.page.keyboard.press("Tab")
+
+
+def test_of_many_classes_the_first_five_have_bars(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    runs = [small_run(name, classes=30, seed=k) for k, name in enumerate(("one", "two"))]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)), **PHONE)
+    tab.page.locator("#samples button").first.click()
+    tab.settle()
+    first = tab.page.locator("#answers li").first
+    labels = first.locator("em").all_inner_texts()
+    assert len(labels) == 5
+    said = re.findall(r"(\d+): ", first.locator(".bars").get_attribute("aria-label"))
+    assert labels[:3] == said
+    assert first.locator(".column.best em").all_inner_texts() == [tab.read()[0]] == labels[:1]
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 375

@@ -3,6 +3,8 @@
 const HEIGHT = 380;
 const BOTTOM = HEIGHT - 40; // the axis; its words stand below
 const MOST_READ = 8;
+const UNJUDGED =
+  "Trained without validation rows, or with figures on them that are not finite: these are running means over each epoch in training.";
 
 class Curves {
   constructor(facts) {
@@ -54,27 +56,26 @@ class Curves {
   draw() {
     const share = this.field === "val_accuracy";
     const training = this.field.replace("val_", "");
+    const shown = this.shown();
+    const has = (field) => shown.some(({ network }) => network.history[field].some((value) => value !== null));
+    const judged = has(this.field);
+    this.drawn = judged ? this.field : training;
+    const both = judged && this.alone !== null;
+    this.fieldsRead = both ? [this.field, training] : [this.drawn];
     const name = share ? "Accuracy" : "Loss";
     const picture = drawing(
       this.holder,
       HEIGHT,
-      `${name} on the validation rows, epoch by epoch. Left and right arrow keys read the values.`,
+      `${name} ${judged ? "on the validation rows" : "in training"}, epoch by epoch. Left and right arrow keys read the values.`,
     );
     const [left, right, top, bottom] = [58, picture.width - 18, 14, BOTTOM];
-    const shown = this.shown();
-    const fields = this.alone === null ? [this.field] : [this.field, training];
-    const values = shown.flatMap(({ network }) => fields.flatMap((field) => network.history[field]));
-    fill(this.holder, picture.node, this.tip);
-    if (!values.some((value) => value !== null)) {
-      picture.node.append(
-        text(picture.width / 2, 180, "these networks were trained without validation rows", {
-          "text-anchor": "middle",
-          class: "tick",
-        }),
-      );
+    const values = shown.flatMap(({ network }) => this.fieldsRead.flatMap((field) => network.history[field]));
+    if (!has(this.drawn)) {
       this.across = null;
-      return;
+      return fill(this.holder, element("p", { class: "note" }, "No finite figures were recorded of this."));
     }
+    const note = judged ? null : element("p", { class: "note" }, UNJUDGED);
+    fill(this.holder, picture.node, note, this.tip);
     const epochs = Math.max(...shown.flatMap(({ network }) => network.history.epoch));
     const first = Math.min(...shown.flatMap(({ network }) => network.history.epoch));
     const step =
@@ -87,10 +88,10 @@ class Curves {
       picture.node.append(text(this.across.place(tick), bottom + 20, tick, { class: "tick", "text-anchor": "middle" }));
     picture.node.append(text(right, bottom + 36, "epoch", { class: "tick", "text-anchor": "end" }));
     for (const { network, k } of shown) {
-      if (this.alone !== null) picture.node.append(this.line(network, k, training, "training"));
-      picture.node.append(this.line(network, k, this.field, "line"), ...this.marks(network, k));
+      if (both) picture.node.append(this.line(network, k, training, "training"));
+      picture.node.append(this.line(network, k, this.drawn, "line"), ...this.marks(network, k));
     }
-    if (this.alone !== null) {
+    if (both) {
       const words = "thin: training, a running mean over each epoch; thick: validation";
       picture.node.append(text(left + 8, bottom - 8, words, { class: "tick" }));
     }
@@ -117,7 +118,7 @@ class Curves {
 
   // Marks stand at a few epochs, not at the same ones for every network, and at the end.
   marks(network, k) {
-    const points = this.points(network, this.field);
+    const points = this.points(network, this.drawn);
     const gap = Math.max(1, Math.round(points.length / 4));
     return points.filter((_, i) => i === points.length - 1 || (i + k) % gap === 0).map(([x, y]) => mark(k, x, y, 0.85));
   }
@@ -157,9 +158,8 @@ class Curves {
 
   // What the lines give at an epoch, the largest first; of one network alone, training too.
   read(epoch) {
-    const fields = this.alone === null ? [this.field] : [this.field, this.field.replace("val_", "")];
     return this.shown()
-      .flatMap(({ network, k }) => fields.map((field) => ({ network, k, field })))
+      .flatMap(({ network, k }) => this.fieldsRead.map((field) => ({ network, k, field })))
       .map((line) => ({ ...line, value: line.network.history[line.field][line.network.history.epoch.indexOf(epoch)] }))
       .filter(({ value }) => value !== null && value !== undefined)
       .sort((a, b) => b.value - a.value);
