@@ -983,3 +983,23 @@ def test_of_many_classes_the_first_five_have_bars(open_page: Any, digits: tn.dat
     assert labels[:3] == said
     assert first.locator(".column.best em").all_inner_texts() == [tab.read()[0]] == labels[:1]
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
+
+
+def test_numbers_are_read_out_by_finger_and_by_keyboard(open_page: Any, small_page: Path) -> None:
+    tab = open_page(small_page, **PHONE)
+    for section, canvas in (("backprop", "[aria-label='gradient of unit 0']"), ("networks", "[aria-label$='unit 0']")):
+        place, line = f"#{section} canvas{canvas}", f"#{section} > .readout"
+        touch = touch_of(tab, place)
+        touch("touchStart", (0.52, 0.52))
+        touch("touchEnd")
+        assert re.search(r"unit 0, row 14, column 14: -?[\d.e-]+$", tab.text(line))
+        tab.page.focus(place)
+        tab.page.keyboard.press("ArrowRight")
+        tab.page.keyboard.press("ArrowDown")
+        written = tab.text(line)
+        assert "row 15, column 15: " in written
+        numbers = tab.page.locator(place).evaluate("canvas => [...canvas.numbers]")
+        assert float(written.rsplit(" ", 1)[1]) == pytest.approx(numbers[15 * 28 + 15], rel=1e-2)
+        tab.page.keyboard.press("PageDown")
+        assert "unit 1, row 0, column 0" in tab.text(line)
+    assert tab.page.locator("#networks .units canvas[tabindex='0']").count() == 1

@@ -159,9 +159,8 @@ class Backprop {
     const scale = strongest(values);
     if (!this.picture || D !== 784) return matrix(values, M, scale, what);
     const units = Array.from({ length: M }, (_, j) => values.filter((_, at) => at % M === j));
-    return element(
-      "div",
-      { class: "units small" },
+    return unitGroup(
+      "units small",
       units.map((column, j) =>
         element(
           "figure",
@@ -263,7 +262,8 @@ function size(name, count = null) {
 // Numbers as coloured cells; where they are few, written too.
 function strip(values) {
   const scale = strongest(values);
-  if (values.length > 120) return numbersCanvas(values, 60, scale);
+  if (values.length > MOST_WRITTEN)
+    return numbersCanvas(values, Math.min(60, values.length), scale, plural(values.length, "number"));
   const cells = values.map((value) => {
     const colour = element("i");
     colour.style.background = colourOf(value, scale);
@@ -271,7 +271,7 @@ function strip(values) {
       "span",
       { class: "cell", title: value },
       colour,
-      values.length <= 24 ? element("small", {}, plain(value)) : null,
+      element("small", {}, plain(value)),
     );
   });
   return element("div", { class: "cells" }, cells);

@@ -5,6 +5,7 @@ async function start() {
   setTheme(null);
   byId("theme").addEventListener("click", nextTheme);
   makeSortable(byId("comparison"));
+  for (const id of ["draw", "networks", "backprop"]) if (byId(id)) addReadout(byId(id));
   const drawn = await part("draw", async () => {
     if (facts.pictures) await unpackAll(facts);
     if (facts.pad) startPad(facts);

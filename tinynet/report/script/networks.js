@@ -172,7 +172,7 @@ class Networks {
         few ? `The ${MOST_FILTERS} strongest of ${whole(units.length)} units. ` : "",
         "Orange: ink here speaks for the unit, blue: against it.",
       ),
-      element("div", { class: "units" }, pictures),
+      unitGroup("units", pictures),
     ];
   }
 
