@@ -1003,3 +1003,20 @@ def test_numbers_are_read_out_by_finger_and_by_keyboard(open_page: Any, small_pa
         tab.page.keyboard.press("PageDown")
         assert "unit 1, row 0, column 0" in tab.text(line)
     assert tab.page.locator("#networks .units canvas[tabindex='0']").count() == 1
+
+
+def test_cell_shows_as_many_rows_as_the_facts_say(open_page: Any, small_page: Path, tmp_path: Path) -> None:
+    facts = facts_of(small_page) | {"most_of_a_cell": 2}
+    text = small_page.read_text()
+    start = text.index('id="facts">') + len('id="facts">')
+    (tmp_path / "report.html").write_text(
+        text[:start] + page.json_for_html(facts) + text[text.index("</script>", start) :]
+    )
+    tab = open_page(tmp_path / "report.html")
+    confusion = np.array(facts["networks"][int(tab.page.locator("#network-choice").input_value())]["confusion"])
+    label, answer = divmod(int(confusion.argmax()), 10)
+    tab.page.locator(f".confusion button[aria-label$='of class {label} read as {answer}']").click()
+    sure = [float(words.rstrip(" %")) for words in tab.page.locator(".cell-digits figcaption").all_inner_texts()]
+    assert len(sure) == 2
+    assert sure == sorted(sure, reverse=True)
+    assert "the 2 surest of them" in tab.text(".cell-digits h3")
