@@ -876,6 +876,11 @@ def test_tip_of_many_networks_is_short(open_page: Any, digits: tn.data.Split, tm
     ]
     tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
     box = tab.page.locator("#curve-chart").bounding_box()
+    assert tab.page.evaluate("[...document.querySelectorAll('#curve-chart .tick')].map(t => t.textContent)")[-3:] == [
+        "1",
+        "2",
+        "epoch",
+    ]
     tab.page.locator("#curve-chart").scroll_into_view_if_needed()
     for height, name in ((0.05, "net 19"), (0.85, "net 0")):
         tab.page.locator("#curve-chart").hover(position={"x": 500, "y": height * box["height"]})

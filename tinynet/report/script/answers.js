@@ -57,7 +57,8 @@ class Answers {
       row.labels[k].textContent = of ?? "·";
       row.columns[k].classList.toggle("best", of === best);
     });
-    row.chart.setAttribute("aria-label", p ? order.slice(0, 3).map((k) => `${k}: ${percent(p[k])}`).join(", ") : "no answer yet");
+    const first = order.slice(0, 3).map((k) => `${k}: ${percent(p[k])}`);
+    row.chart.setAttribute("aria-label", p ? first.join(", ") : "no answer yet");
   }
 }
 

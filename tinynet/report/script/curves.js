@@ -4,7 +4,8 @@ const HEIGHT = 380;
 const BOTTOM = HEIGHT - 40; // the axis; its words stand below
 const MOST_READ = 8;
 const UNJUDGED =
-  "Trained without validation rows, or with figures on them that are not finite: these are running means over each epoch in training.";
+  "Trained without validation rows, or with figures on them that are not finite: these are running means over each " +
+  "epoch in training.";
 
 class Curves {
   constructor(facts) {
@@ -82,6 +83,7 @@ class Curves {
       [1, 2, 5, 10, 20, 50, 100, 1000].find((size) => (epochs - first) / size <= picture.width / 70) ?? epochs;
     const ticks = Array.from({ length: Math.floor(epochs / step) }, (_, k) => (k + 1) * step);
     this.across = axis(first, epochs, left, right, (x) => x, ticks);
+    this.across.ticks = this.across.ticks.filter(Number.isInteger);
     this.up = scaleOf(values, share, bottom, top);
     gridY(picture.node, this.up, left, right, share ? shareText : lossText);
     for (const tick of this.across.ticks)
