@@ -871,9 +871,7 @@ def test_finger_reads_the_curves(open_page: Any, small_page: Path) -> None:
 
 def test_tip_of_many_networks_is_short(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
     network = small_run().network
-    runs = [
-        tn.Run(f"net {k}", network, [tn.Record(e, 2.0, 0.3, 1.9, 0.3 + k / 40) for e in (1, 2)]) for k in range(20)
-    ]
+    runs = [tn.Run(f"net {k}", network, [tn.Record(e, 2.0, 0.3, 1.9, 0.3 + k / 40) for e in (1, 2)]) for k in range(20)]
     tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
     box = tab.page.locator("#curve-chart").bounding_box()
     assert tab.page.evaluate("[...document.querySelectorAll('#curve-chart .tick')].map(t => t.textContent)")[-3:] == [

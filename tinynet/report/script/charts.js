@@ -33,7 +33,8 @@ function drawSizes(facts) {
   fill(holder, picture.node);
   networks.forEach((network, k) => {
     const [x, y] = points[k];
-    const label = `${isolated(network.name)}: ${whole(network.parameters)} parameters, ${percent(network.validation[1], 2)}`;
+    const share = percent(network.validation[1], 2);
+    const label = `${isolated(network.name)}: ${whole(network.parameters)} parameters, ${share}`;
     const words = text(x, y, shortened(network.name), { class: "label" });
     picture.node.append(shape("g", {}, shape("title", {}, label), mark(k, x, y, 1.2), words));
     placeLabel(words, x, y, taken, left, right);

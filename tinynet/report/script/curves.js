@@ -64,10 +64,11 @@ class Curves {
     const both = judged && this.alone !== null;
     this.fieldsRead = both ? [this.field, training] : [this.drawn];
     const name = share ? "Accuracy" : "Loss";
+    const where = judged ? "on the validation rows" : "in training";
     const picture = drawing(
       this.holder,
       HEIGHT,
-      `${name} ${judged ? "on the validation rows" : "in training"}, epoch by epoch. Left and right arrow keys read the values.`,
+      `${name} ${where}, epoch by epoch. Left and right arrow keys read the values.`,
     );
     const [left, right, top, bottom] = [58, picture.width - 18, 14, BOTTOM];
     const values = shown.flatMap(({ network }) => this.fieldsRead.flatMap((field) => network.history[field]));
