@@ -794,3 +794,290 @@ def test_import_needs_no_jinja2_and_report_says_that_it_does(monkeypatch: pytest
     monkeypatch.setitem(sys.modules, "jinja2", None)
     with pytest.raises(ImportError, match=r"tinynet-from-scratch\[examples\]"):
         tn.report([small_run()], tmp_path / "report.html")
+
+
+# ------------------------------------------------------------------------------- what few pages bring up
+
+
+@pytest.fixture(scope="module")
+def small_page(digits: tn.data.Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("small") / "report.html"
+    return tn.report([small_run("one"), small_run("two", seed=3)], path, validation=few_digits(digits))
+
+
+def test_axes_have_ticks_over_any_range(open_page: Any, small_page: Path, draw: np.random.Generator) -> None:
+    tab = open_page(small_page)
+    shares = [[0.955, 0.975], [0.5, 0.5], [1, 1], [0, 1], [0.9712, 0.9713], *draw.uniform(0, 1, (300, 2)).tolist()]
+    losses = np.sort(10 ** draw.uniform(-5, 3, (300, 2))).tolist()
+    sizes = [[low, low * times] for low, times in draw.integers(1, 2000, (300, 2)).tolist()]
+    script = """([shares, losses, sizes]) => [
+        ...shares.map((pair) => scaleOf(pair, true, 300, 0).ticks),
+        ...losses.map((pair) => scaleOf(pair, false, 300, 0).ticks),
+        ...sizes.map(([low, high]) => axis(low / 1.5, high * 1.5, 0, 300, logarithm, POWERS_OF_TEN).ticks),
+    ]"""
+    ticks = tab.page.evaluate(script, [shares, losses, sizes])
+    assert min(map(len, ticks)) >= 2
+    assert all(sorted(set(each)) == each for each in ticks)
+    for written, each in (("shareText", ticks[: len(shares)]), ("lossText", ticks[len(shares) :])):
+        words = tab.page.evaluate(f"all => all.map((ticks) => ticks.map({written}))", each)
+        assert all(len(set(text)) == len(text) for text in words)
+
+
+def test_layer_may_have_any_name(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    odd = type("toString", (Negative,), {})
+    network = tn.Network(odd(), tn.Dense(784, 5), tn.ReLU(), tn.Dense(5, 10), tn.Softmax())
+    runs = [tn.Run("odd", network, small_run().history), small_run("usual")]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
+    tab.draw("1")
+    assert "It reads" in tab.text("#verdict")
+    assert tab.page.locator("#backprop .card").count() == 13
+    assert "toString" in tab.text("#backprop")
+    assert tab.page.locator(".problem").count() == 0
+
+
+@pytest.mark.parametrize("section", ["draw", "curves", "networks", "disagreements", "backprop"])
+def test_section_that_fails_does_not_stop_the_others(
+    open_page: Any, small_page: Path, tmp_path: Path, section: str
+) -> None:
+    broken = {
+        "draw": ("pixels", "digits"),
+        "curves": ("epoch", "networks.0.history"),
+        "networks": ("confusion", "networks.0"),
+        "disagreements": ("rows", "disagreements"),
+        "backprop": ("steps", "backprop"),
+    }
+    facts = facts_of(small_page)
+    name, place = broken[section]
+    held = facts
+    for key in place.split("."):
+        held = held[int(key) if key.isdigit() else key]
+    held[name] = None
+    if section == "networks":
+        facts["networks"][1][name] = None
+    text = small_page.read_text()
+    start = text.index('id="facts">') + len('id="facts">')
+    (tmp_path / "report.html").write_text(
+        text[:start] + page.json_for_html(facts) + text[text.index("</script>", start) :]
+    )
+    tab = open_page(tmp_path / "report.html")
+    failed = tab.page.locator("main > section:has(.problem[role=alert])").evaluate_all("all => all.map(({ id }) => id)")
+    assert section in failed
+    assert set(failed) <= {section, "draw" if section == "disagreements" else section}
+    assert "could be shown" in tab.text(f"#{section} .problem")
+    assert len(tab.said) == len(failed)
+    tab.said.clear()
+    if "draw" not in failed:
+        tab.draw("1")
+        assert tab.text("#verdict") != "No answer yet."
+
+
+def touch_of(tab: Tab, selector: str) -> Any:
+    """Touches at shares of an element's width and height: touch(kind, (x, y), ...)."""
+    tab.page.locator(selector).scroll_into_view_if_needed()
+    box, session = tab.page.locator(selector).bounding_box(), tab.context.new_cdp_session(tab.page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [
+            {"x": box["x"] + box["width"] * x, "y": box["y"] + box["height"] * y, "id": finger}
+            for finger, (x, y) in enumerate(places)
+        ]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    return touch
+
+
+PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 800}, "has_touch": True, "is_mobile": True}
+
+
+def test_second_finger_does_not_draw(open_page: Any, small_page: Path) -> None:
+    tab = open_page(small_page, **PHONE)
+    touch = touch_of(tab, "#pad")
+    seen = []
+    for others in ([], [(0.9, 0.3)]):
+        touch("touchStart", (0.4, 0.1))
+        touch("touchMove", (0.4, 0.2))
+        if others:
+            touch("touchStart", (0.4, 0.2), *others)
+        for step in range(3, 9):
+            touch("touchMove", (0.4, 0.1 * step), *[(x, 0.1 * step) for x, _ in others])
+        touch("touchEnd")
+        tab.settle()
+        seen.append(tab.seen())
+        tab.page.evaluate("byId('clear').click()")
+        tab.settle()
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert seen[0].max() == 255
+    touch("touchStart", (0.5, 0.1))
+    touch("touchMove", (0.5, 0.8))
+    touch("touchEnd")
+    tab.settle()
+    assert "1 stroke" in tab.text("#pad-state")
+
+
+def test_finger_reads_the_curves(open_page: Any, small_page: Path) -> None:
+    tab = open_page(small_page, **PHONE)
+    touch = touch_of(tab, "#curve-chart")
+    touch("touchStart", (0.5, 0.5))
+    touch("touchEnd")
+    assert "epoch 1" in tab.text("#curve-chart .tip")
+    touch("touchStart", (0.6, 0.5))
+    touch("touchMove", (0.8, 0.5))
+    touch("touchEnd")
+    assert tab.page.locator("#curve-chart .tip").is_visible()
+    assert "35.00 %" in tab.text("#curve-chart .tip")
+
+
+def test_tip_of_many_networks_is_short(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    network = small_run().network
+    runs = [tn.Run(f"net {k}", network, [tn.Record(e, 2.0, 0.3, 1.9, 0.3 + k / 40) for e in (1, 2)]) for k in range(20)]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
+    box = tab.page.locator("#curve-chart").bounding_box()
+    assert tab.page.evaluate("[...document.querySelectorAll('#curve-chart .tick')].map(t => t.textContent)")[-3:] == [
+        "1",
+        "2",
+        "epoch",
+    ]
+    tab.page.locator("#curve-chart").scroll_into_view_if_needed()
+    for height, name in ((0.05, "net 19"), (0.85, "net 0")):
+        tab.page.locator("#curve-chart").hover(position={"x": 500, "y": height * box["height"]})
+        assert tab.page.locator("#curve-chart .tip div").count() == 8
+        assert name in tab.page.locator("#curve-chart .tip div > span:first-of-type").all_inner_texts()
+        tip = tab.page.locator("#curve-chart .tip").bounding_box()
+        assert tip["height"] < box["height"] - 40
+    tab.shot("twenty", "#curves")
+
+
+def saved(tab: Tab, path: Path) -> np.ndarray:
+    with tab.page.expect_download() as download:
+        tab.page.click("#save")
+    download.value.save_as(path)
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("L")).astype(int)
+
+
+def test_pad_saved_picture_and_networks_agree_on_a_loaded_picture(
+    open_page: Any, small_page: Path, tmp_path: Path
+) -> None:
+    tab = open_page(small_page)
+    box = tab.page.locator("#pad").bounding_box()
+    for file in sorted(DIGITS.glob("*.png")):
+        tab.load(file)
+        before = saved(tab, tmp_path / "pad.png")
+        expected = tn.data.digit_image(file).astype(int)
+        assert np.abs(tab.seen() - expected).max() <= 1, file.name
+        assert np.abs(tn.data.digit_image(tmp_path / "pad.png") - expected).max() <= 2, file.name
+        tab.page.mouse.click(box["x"] + 0.06 * box["width"], box["y"] + 0.06 * box["height"])
+        tab.settle()
+        after = saved(tab, tmp_path / "dotted.png")
+        np.testing.assert_array_equal(after[40:], before[40:])
+        assert np.abs(tab.seen() - tn.data.digit_image(tmp_path / "dotted.png").astype(int)).max() <= 1, file.name
+        assert (tab.seen() > 127).mean() < 0.4, file.name
+
+
+def test_long_names_leave_the_inside_on_a_phone(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    runs = [small_run(f"{k} " + "a long name " * 25, seed=k) for k in range(2)]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)), **PHONE)
+    tab.page.click("#inside-toggle")
+    assert tab.page.locator("#inside-network").is_visible()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
+
+
+def test_names_do_not_turn_the_words_around_them(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    runs = [small_run(f"{k} \u202eturned", seed=k) for k in range(2)]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", title="The \u202etitle", validation=few_digits(digits)))
+    script = """selector => {
+        const walker = document.createTreeWalker(document.querySelector(selector), NodeFilter.SHOW_TEXT);
+        const pairs = [];
+        while (walker.nextNode()) {
+            const node = walker.currentNode;
+            for (let i = 0; i + 1 < node.length; i++) {
+                if (!/^[a-z]{2}$/.test(node.data.slice(i, i + 2)) || node.data.includes("turned")) continue;
+                const boxes = [i, i + 1].map((at) => {
+                    const range = document.createRange();
+                    range.setStart(node, at);
+                    range.setEnd(node, at + 1);
+                    return range.getBoundingClientRect();
+                });
+                if (boxes[0].top === boxes[1].top && boxes[0].width && boxes[1].width)
+                    pairs.push(boxes[0].left < boxes[1].left);
+            }
+        }
+        return pairs;
+    }"""
+    for place in (".lede", "footer p", "#backprop-page p"):
+        forward = tab.page.evaluate(script, place)
+        assert len(forward) > 10
+        assert all(forward), place
+    isolated = "node => getComputedStyle(node).unicodeBidi.includes('isolate')"
+    for place in ("#legend bdi", "#answers .network-name", ".voters span", "#comparison tbody bdi", "h1 bdi"):
+        assert tab.page.locator(place).first.evaluate(isolated), place
+    assert tab.page.locator("#network-choice option").first.text_content().startswith("\u20680 ")
+
+
+@pytest.mark.parametrize("judged", [None, float("nan")])
+def test_curves_without_validation_figures_are_those_of_training(
+    open_page: Any, digits: tn.data.Split, tmp_path: Path, judged: float | None
+) -> None:
+    history = [tn.Record(epoch, 2.0 / epoch, 0.3 * epoch, judged, judged) for epoch in (1, 2, 3)]
+    runs = [tn.Run(name, small_run().network, history) for name in ("one", "two")]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
+    for alone in (False, True):
+        if alone:
+            tab.page.locator("#legend button").first.click()
+        assert tab.page.locator("#curve-chart > svg path.line[d^=M]").count() == (1 if alone else 2)
+        assert "or with figures on them that are not finite" in tab.text("#curve-chart .note")
+        tab.page.locator("#curve-chart").focus()
+        tab.page.keyboard.press("ArrowRight")
+        assert "30.00 %" in tab.text("#curve-chart .tip")
+        tab.page.keyboard.press("Tab")
+
+
+def test_of_many_classes_the_first_five_have_bars(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    runs = [small_run(name, classes=30, seed=k) for k, name in enumerate(("one", "two"))]
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)), **PHONE)
+    tab.page.locator("#samples button").first.click()
+    tab.settle()
+    first = tab.page.locator("#answers li").first
+    labels = first.locator("em").all_inner_texts()
+    assert len(labels) == 5
+    said = re.findall(r"(\d+): ", first.locator(".bars").get_attribute("aria-label"))
+    assert labels[:3] == said
+    assert first.locator(".column.best em").all_inner_texts() == [tab.read()[0]] == labels[:1]
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
+
+
+def test_numbers_are_read_out_by_finger_and_by_keyboard(open_page: Any, small_page: Path) -> None:
+    tab = open_page(small_page, **PHONE)
+    for section, canvas in (("backprop", "[aria-label='gradient of unit 0']"), ("networks", "[aria-label$='unit 0']")):
+        place, line = f"#{section} canvas{canvas}", f"#{section} > .readout"
+        touch = touch_of(tab, place)
+        touch("touchStart", (0.52, 0.52))
+        touch("touchEnd")
+        assert re.search(r"unit 0, row 14, column 14: -?[\d.e-]+$", tab.text(line))
+        tab.page.focus(place)
+        tab.page.keyboard.press("ArrowRight")
+        tab.page.keyboard.press("ArrowDown")
+        written = tab.text(line)
+        assert "row 15, column 15: " in written
+        numbers = tab.page.locator(place).evaluate("canvas => [...canvas.numbers]")
+        assert float(written.rsplit(" ", 1)[1]) == pytest.approx(numbers[15 * 28 + 15], rel=1e-2)
+        tab.page.keyboard.press("PageDown")
+        assert "unit 1, row 0, column 0" in tab.text(line)
+    assert tab.page.locator("#networks .units canvas[tabindex='0']").count() == 1
+
+
+def test_cell_shows_as_many_rows_as_the_facts_say(open_page: Any, small_page: Path, tmp_path: Path) -> None:
+    facts = facts_of(small_page) | {"most_of_a_cell": 2}
+    text = small_page.read_text()
+    start = text.index('id="facts">') + len('id="facts">')
+    (tmp_path / "report.html").write_text(
+        text[:start] + page.json_for_html(facts) + text[text.index("</script>", start) :]
+    )
+    tab = open_page(tmp_path / "report.html")
+    confusion = np.array(facts["networks"][int(tab.page.locator("#network-choice").input_value())]["confusion"])
+    label, answer = divmod(int(confusion.argmax()), 10)
+    tab.page.locator(f".confusion button[aria-label$='of class {label} read as {answer}']").click()
+    sure = [float(words.rstrip(" %")) for words in tab.page.locator(".cell-digits figcaption").all_inner_texts()]
+    assert len(sure) == 2
+    assert sure == sorted(sure, reverse=True)
+    assert "the 2 surest of them" in tab.text(".cell-digits h3")

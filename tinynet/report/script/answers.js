@@ -1,5 +1,8 @@
 // What every network answers: its digit, how sure it is, and a bar for each class.
 
+const MOST_BARS = 16; // of more classes, only the first few in rank are shown
+const RANKED = 5;
+
 class Answers {
   constructor(networks, classes, chosen) {
     this.networks = networks;
@@ -12,9 +15,10 @@ class Answers {
   }
 
   row(network, classes, chosen) {
-    const bars = Array.from({ length: classes }, () => element("i"));
+    const bars = Array.from({ length: classes > MOST_BARS ? RANKED : classes }, () => element("i"));
+    const labels = bars.map((_, k) => element("em", {}, classes > MOST_BARS ? "·" : k));
     const columns = bars.map((bar, k) =>
-      element("span", { class: "column" }, element("span", { class: "well" }, bar), element("em", {}, k)),
+      element("span", { class: "column" }, element("span", { class: "well" }, bar), labels[k]),
     );
     const digit = element("b", { class: "read" }, "·");
     const sure = element("span", { class: "sure" });
@@ -31,7 +35,7 @@ class Answers {
       element("span", { class: "who" }, name, sure),
       chart,
     );
-    return { item, bars, columns, digit, sure, chart };
+    return { item, bars, labels, columns, ranked: classes > MOST_BARS, digit, sure, chart };
   }
 
   // probabilities: a row for each network, or null where nothing is drawn.
@@ -46,10 +50,15 @@ class Answers {
     const best = p ? argmax(p) : -1;
     row.digit.textContent = p ? best : "·";
     row.sure.textContent = p ? percent(p[best]) : "";
-    row.bars.forEach((bar, k) => (bar.style.transform = `scaleY(${p ? p[k] : 0})`));
-    row.columns.forEach((column, k) => column.classList.toggle("best", k === best));
-    const order = p ? [...p.keys()].sort((a, b) => p[b] - p[a]).slice(0, 3) : [];
-    row.chart.setAttribute("aria-label", p ? order.map((k) => `${k}: ${percent(p[k])}`).join(", ") : "no answer yet");
+    const order = p ? [...p.keys()].sort((a, b) => p[b] - p[a]) : [];
+    const classes = row.ranked ? row.bars.map((_, k) => order[k] ?? null) : [...row.bars.keys()];
+    classes.forEach((of, k) => {
+      row.bars[k].style.transform = `scaleY(${p ? p[of] : 0})`;
+      row.labels[k].textContent = of ?? "·";
+      row.columns[k].classList.toggle("best", of === best);
+    });
+    const first = order.slice(0, 3).map((k) => `${k}: ${percent(p[k])}`);
+    row.chart.setAttribute("aria-label", p ? first.join(", ") : "no answer yet");
   }
 }
 

@@ -1,12 +1,37 @@
 // What every chart is drawn with: axes that map values to places, their ticks, grids and words.
 
 const NARROW = 480;
+const FEWEST_TICKS = 3;
 
-// An axis maps a value to a place; its ticks are those of `candidates` that lie inside.
+// An axis maps a value to a place; its ticks are those of `candidates` that lie inside, or round values if few do.
 function axis(low, high, from, to, bend, candidates) {
   const [a, b] = [bend(low), bend(high)];
   const place = (value) => from + ((bend(value) - a) / (b - a || 1)) * (to - from);
-  return { place, ticks: candidates.filter((tick) => tick >= low && tick <= high) };
+  const inside = candidates.filter((tick) => tick >= low && tick <= high);
+  const enough = high < 10 * low ? FEWEST_TICKS : 2;
+  return { place, ticks: inside.length < enough ? roundTicks(low, high) : inside };
+}
+
+// Multiples of 1, 2 or 5 times a power of ten, three to five of them.
+function roundTicks(low, high) {
+  if (!(high > low)) return [low];
+  for (let power = Math.ceil(Math.log10(high - low)); ; power--)
+    for (const digit of [5, 2, 1]) {
+      const ticks = multiples(low, high, digit, power);
+      if (ticks.length >= FEWEST_TICKS) return thinned(ticks, 5);
+    }
+}
+
+// Every second, until there are no more than `most`.
+function thinned(ticks, most) {
+  return ticks.length > most ? thinned(ticks.filter((_, k) => k % 2 === 0), most) : ticks;
+}
+
+function multiples(low, high, digit, power) {
+  const at = (k) => Number(`${k * digit}e${power}`);
+  const first = Math.ceil(low / at(1));
+  const count = Math.max(0, Math.floor(high / at(1)) - first + 1);
+  return Array.from({ length: count }, (_, k) => at(first + k));
 }
 
 const logarithm = (value) => Math.log10(Math.max(value, 1e-12));
@@ -20,13 +45,13 @@ function scaleOf(values, share, from, to) {
   const known = values.filter((value) => value !== null);
   let [low, high] = [Math.min(...known), Math.max(...known)];
   if (!share) return axis(low * 0.9, high * 1.1, from, to, logarithm, POWERS_OF_TEN);
-  const margin = 0.06 * (logit(high) - logit(low)) || 0.1;
+  const margin = Math.max(0.06 * (logit(high) - logit(low)), 0.1);
   const back = (x) => 1 / (1 + Math.exp(-x));
   return axis(back(logit(low) - margin), back(logit(high) + margin), from, to, logit, SHARES);
 }
 
-const shareText = (value) => `${Number((100 * value).toFixed(2))} %`;
-const lossText = (value) => Number(value.toPrecision(2)).toString();
+const shareText = (value) => `${Number((100 * value).toPrecision(9))} %`;
+const lossText = (value) => Number(value.toPrecision(9)).toString();
 
 function drawing(holder, height, label) {
   const width = Math.max(280, holder.clientWidth);

@@ -1,13 +1,22 @@
 // One step of backpropagation: the values go down on the left, meet the loss, and the gradient comes up on the right.
 
-const WORDS = {
-  Dense: [
-    "Each unit multiplies what comes in by its weights, adds it up, and adds its bias.",
-    "What comes back is shared out along the same weights; each weight learns what came in times what came back.",
+// A map, for a layer's class may have any name, that of a property of every object too.
+const LAYER_WORDS = new Map([
+  [
+    "Dense",
+    [
+      "Each unit multiplies what comes in by its weights, adds it up, and adds its bias.",
+      "What comes back is shared out along the same weights; each weight learns what came in times what came back.",
+    ],
   ],
-  ReLU: ["What is below zero becomes zero.", "Where it gave zero, nothing flows back."],
-  Softmax: ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],
-  Dropout: ["Some values are left out, the others scaled up.", "What was left out gets no gradient."],
+  ["ReLU", ["What is below zero becomes zero.", "Where it gave zero, nothing flows back."]],
+  [
+    "Softmax",
+    ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],
+  ],
+  ["Dropout", ["Some values are left out, the others scaled up.", "What was left out gets no gradient."]],
+]);
+const WORDS = {
   loss: "How surprised the network is by the truth: 0 if it were certain. Its gradient is where the way back begins.",
   start: "The row that goes in.",
   end: "The gradient has reached the input: more where it is blue would lower the loss, where it is orange raise it.",
@@ -50,7 +59,7 @@ class Backprop {
       "p",
       {},
       "The smallest network, ",
-      element("b", {}, network),
+      element("b", {}, element("bdi", {}, network)),
       `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double `,
       "precision, with this row as the whole batch (N = 1). The formulas are those of functions.py.",
     );
@@ -111,7 +120,7 @@ class Backprop {
   }
 
   forwardCard(layer, number) {
-    const [words] = WORDS[layer.kind] ?? [layer.formulas[0]];
+    const [words] = LAYER_WORDS.get(layer.kind) ?? [layer.formulas[0]];
     const weights = layer.W
       ? [
           size(`W ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.W).toPrecision(2)}`),
@@ -127,7 +136,7 @@ class Backprop {
   }
 
   backwardCard(layer, number) {
-    const words = (WORDS[layer.kind] ?? [])[1] ?? "Its backward hands the gradient on.";
+    const words = LAYER_WORDS.get(layer.kind)?.[1] ?? "Its backward hands the gradient on.";
     const first = number === 1;
     const weights = layer.dW
       ? [
@@ -150,9 +159,8 @@ class Backprop {
     const scale = strongest(values);
     if (!this.picture || D !== 784) return matrix(values, M, scale, what);
     const units = Array.from({ length: M }, (_, j) => values.filter((_, at) => at % M === j));
-    return element(
-      "div",
-      { class: "units small" },
+    return unitGroup(
+      "units small",
       units.map((column, j) =>
         element(
           "figure",
@@ -254,7 +262,8 @@ function size(name, count = null) {
 // Numbers as coloured cells; where they are few, written too.
 function strip(values) {
   const scale = strongest(values);
-  if (values.length > 120) return numbersCanvas(values, 60, scale);
+  if (values.length > MOST_WRITTEN)
+    return numbersCanvas(values, Math.min(60, values.length), scale, plural(values.length, "number"));
   const cells = values.map((value) => {
     const colour = element("i");
     colour.style.background = colourOf(value, scale);
@@ -262,7 +271,7 @@ function strip(values) {
       "span",
       { class: "cell", title: value },
       colour,
-      values.length <= 24 ? element("small", {}, plain(value)) : null,
+      element("small", {}, plain(value)),
     );
   });
   return element("div", { class: "cells" }, cells);

@@ -14,7 +14,7 @@ function drawSizes(facts) {
     left,
     right,
     logarithm,
-    POWERS_OF_TEN.filter((x, k) => x >= 1 && (picture.width > NARROW || k % 2 === 0)),
+    POWERS_OF_TEN.filter((x) => x >= 1),
   );
   const up = scaleOf(
     networks.map((network) => network.validation[1]),
@@ -23,7 +23,7 @@ function drawSizes(facts) {
     top,
   );
   gridY(picture.node, up, left, right, shareText);
-  for (const tick of across.ticks)
+  for (const tick of thinned(across.ticks, picture.width > NARROW ? 10 : 5))
     picture.node.append(text(across.place(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }));
   picture.node.append(
     text(right, bottom + 36, "parameters, on a logarithmic axis", { class: "tick", "text-anchor": "end" }),
@@ -33,7 +33,8 @@ function drawSizes(facts) {
   fill(holder, picture.node);
   networks.forEach((network, k) => {
     const [x, y] = points[k];
-    const label = `${network.name}: ${whole(network.parameters)} parameters, ${percent(network.validation[1], 2)}`;
+    const share = percent(network.validation[1], 2);
+    const label = `${isolated(network.name)}: ${whole(network.parameters)} parameters, ${share}`;
     const words = text(x, y, shortened(network.name), { class: "label" });
     picture.node.append(shape("g", {}, shape("title", {}, label), mark(k, x, y, 1.2), words));
     placeLabel(words, x, y, taken, left, right);
@@ -87,7 +88,7 @@ function drawGaps(facts) {
     const k = facts.networks.indexOf(network);
     const gap = 100 * (network.train[1] - network.validation[1]);
     const [learned, judged] = [network.train[1], network.validation[1]].map((share) => percent(share, 2));
-    const label = `${network.name}: ${learned} in training, ${judged} in validation`;
+    const label = `${isolated(network.name)}: ${learned} in training, ${judged} in validation`;
     picture.node.append(
       shape(
         "g",

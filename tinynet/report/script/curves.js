@@ -1,5 +1,12 @@
 // Learning curves of all networks in one chart: hover reads an epoch, a click in the legend shows one network alone.
 
+const HEIGHT = 380;
+const BOTTOM = HEIGHT - 40; // the axis; its words stand below
+const MOST_READ = 8;
+const UNJUDGED =
+  "Trained without validation rows, or with figures on them that are not finite: these are running means over each " +
+  "epoch in training.";
+
 class Curves {
   constructor(facts) {
     this.networks = facts.networks;
@@ -13,8 +20,9 @@ class Curves {
     this.fields = [...document.querySelectorAll("[data-curve]")];
     for (const button of this.fields) button.addEventListener("click", () => this.choose(button.dataset.curve));
     this.holder.tabIndex = 0;
-    this.holder.addEventListener("pointermove", (event) => this.hover(event));
-    this.holder.addEventListener("pointerleave", () => this.point(null));
+    for (const at of ["pointerdown", "pointermove"]) this.holder.addEventListener(at, (event) => this.hover(event));
+    // A finger leaves when it is lifted, and what it asked for is to be read then.
+    this.holder.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this.point(null));
     this.holder.addEventListener("blur", () => this.point(null));
     this.holder.addEventListener("keydown", (event) => this.key(event));
   }
@@ -24,7 +32,7 @@ class Curves {
       "button",
       { type: "button", class: "key", "aria-pressed": "false", onclick: () => this.isolate(k) },
       swatch(k),
-      network.name,
+      element("bdi", {}, network.name),
     );
   }
 
@@ -49,43 +57,44 @@ class Curves {
   draw() {
     const share = this.field === "val_accuracy";
     const training = this.field.replace("val_", "");
+    const shown = this.shown();
+    const has = (field) => shown.some(({ network }) => network.history[field].some((value) => value !== null));
+    const judged = has(this.field);
+    this.drawn = judged ? this.field : training;
+    const both = judged && this.alone !== null;
+    this.fieldsRead = both ? [this.field, training] : [this.drawn];
     const name = share ? "Accuracy" : "Loss";
+    const where = judged ? "on the validation rows" : "in training";
     const picture = drawing(
       this.holder,
-      380,
-      `${name} on the validation rows, epoch by epoch. Left and right arrow keys read the values.`,
+      HEIGHT,
+      `${name} ${where}, epoch by epoch. Left and right arrow keys read the values.`,
     );
-    const [left, right, top, bottom] = [58, picture.width - 18, 14, picture.height - 40];
-    const shown = this.shown();
-    const fields = this.alone === null ? [this.field] : [this.field, training];
-    const values = shown.flatMap(({ network }) => fields.flatMap((field) => network.history[field]));
-    fill(this.holder, picture.node, this.tip);
-    if (!values.some((value) => value !== null)) {
-      picture.node.append(
-        text(picture.width / 2, 180, "these networks were trained without validation rows", {
-          "text-anchor": "middle",
-          class: "tick",
-        }),
-      );
+    const [left, right, top, bottom] = [58, picture.width - 18, 14, BOTTOM];
+    const values = shown.flatMap(({ network }) => this.fieldsRead.flatMap((field) => network.history[field]));
+    if (!has(this.drawn)) {
       this.across = null;
-      return;
+      return fill(this.holder, element("p", { class: "note" }, "No finite figures were recorded of this."));
     }
+    const note = judged ? null : element("p", { class: "note" }, UNJUDGED);
+    fill(this.holder, picture.node, note, this.tip);
     const epochs = Math.max(...shown.flatMap(({ network }) => network.history.epoch));
     const first = Math.min(...shown.flatMap(({ network }) => network.history.epoch));
     const step =
       [1, 2, 5, 10, 20, 50, 100, 1000].find((size) => (epochs - first) / size <= picture.width / 70) ?? epochs;
     const ticks = Array.from({ length: Math.floor(epochs / step) }, (_, k) => (k + 1) * step);
     this.across = axis(first, epochs, left, right, (x) => x, ticks);
+    this.across.ticks = this.across.ticks.filter(Number.isInteger);
     this.up = scaleOf(values, share, bottom, top);
     gridY(picture.node, this.up, left, right, share ? shareText : lossText);
     for (const tick of this.across.ticks)
       picture.node.append(text(this.across.place(tick), bottom + 20, tick, { class: "tick", "text-anchor": "middle" }));
     picture.node.append(text(right, bottom + 36, "epoch", { class: "tick", "text-anchor": "end" }));
     for (const { network, k } of shown) {
-      if (this.alone !== null) picture.node.append(this.line(network, k, training, "training"));
-      picture.node.append(this.line(network, k, this.field, "line"), ...this.marks(network, k));
+      if (both) picture.node.append(this.line(network, k, training, "training"));
+      picture.node.append(this.line(network, k, this.drawn, "line"), ...this.marks(network, k));
     }
-    if (this.alone !== null) {
+    if (both) {
       const words = "thin: training, a running mean over each epoch; thick: validation";
       picture.node.append(text(left + 8, bottom - 8, words, { class: "tick" }));
     }
@@ -112,17 +121,18 @@ class Curves {
 
   // Marks stand at a few epochs, not at the same ones for every network, and at the end.
   marks(network, k) {
-    const points = this.points(network, this.field);
+    const points = this.points(network, this.drawn);
     const gap = Math.max(1, Math.round(points.length / 4));
     return points.filter((_, i) => i === points.length - 1 || (i + k) % gap === 0).map(([x, y]) => mark(k, x, y, 0.85));
   }
 
   hover(event) {
     if (!this.across) return;
-    const x = event.clientX - this.holder.getBoundingClientRect().left;
+    const box = this.holder.getBoundingClientRect();
+    const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const [first, last] = this.range;
     const share = (x - this.across.place(first)) / (this.across.place(last) - this.across.place(first) || 1);
-    this.point(Math.min(last, Math.max(first, Math.round(first + share * (last - first)))));
+    this.point(Math.min(last, Math.max(first, Math.round(first + share * (last - first)))), y);
   }
 
   key(event) {
@@ -133,14 +143,17 @@ class Curves {
     this.point(Math.min(last, Math.max(first, (this.epoch ?? first - 1) + steps[event.key])));
   }
 
-  point(epoch) {
+  // By keyboard the best lines are read.
+  point(epoch, y = this.field === "val_accuracy" ? 0 : BOTTOM) {
     this.epoch = epoch;
     this.tip.hidden = epoch === null;
     if (!this.hair) return;
     if (epoch === null) return this.hair.removeAttribute("d");
     const x = this.across.place(epoch);
-    this.hair.setAttribute("d", `M${x} 10V340`);
-    fill(this.tip, element("b", {}, `epoch ${epoch}`), this.read(epoch).map(this.reading, this));
+    this.hair.setAttribute("d", `M${x} 10V${BOTTOM}`);
+    const lines = this.nearest(this.read(epoch), y);
+    const few = lines.length < this.read(epoch).length ? `, the ${lines.length} lines nearest` : "";
+    fill(this.tip, element("b", {}, `epoch ${epoch}${few}`), lines.map(this.reading, this));
     const width = this.tip.offsetWidth;
     const beside = x + 14 + width > this.holder.clientWidth ? x - 14 - width : x + 14;
     this.tip.style.left = `${Math.max(0, beside)}px`;
@@ -148,12 +161,18 @@ class Curves {
 
   // What the lines give at an epoch, the largest first; of one network alone, training too.
   read(epoch) {
-    const fields = this.alone === null ? [this.field] : [this.field, this.field.replace("val_", "")];
     return this.shown()
-      .flatMap(({ network, k }) => fields.map((field) => ({ network, k, field })))
+      .flatMap(({ network, k }) => this.fieldsRead.map((field) => ({ network, k, field })))
       .map((line) => ({ ...line, value: line.network.history[line.field][line.network.history.epoch.indexOf(epoch)] }))
       .filter(({ value }) => value !== null && value !== undefined)
       .sort((a, b) => b.value - a.value);
+  }
+
+  // Those whose line is nearest to a height, still the largest first.
+  nearest(lines, y) {
+    const off = ({ value }) => Math.abs(this.up.place(value) - y);
+    const kept = new Set([...lines].sort((a, b) => off(a) - off(b)).slice(0, MOST_READ));
+    return lines.filter((line) => kept.has(line));
   }
 
   reading({ network, k, field, value }) {

@@ -49,9 +49,8 @@ class Inside {
         "Below, what the unit gives for the drawing; a framed unit is awake.",
         most,
       ),
-      element(
-        "div",
-        { class: "units" },
+      unitGroup(
+        "units",
         this.slots.map((slot) => slot.figure),
       ),
       element("h3", {}, "Layer by layer"),
@@ -110,7 +109,7 @@ class Inside {
     if (values && layer.outputs > MOST_UNITS) order.sort((a, b) => values[b] - values[a]);
     this.slots.forEach((slot, i) => {
       const unit = order[i];
-      if (slot.unit !== unit) drawFilter(slot.canvas, layer, unit);
+      if (slot.unit !== unit) drawFilter(slot.canvas, layer, unit).setAttribute("aria-label", `Filter of unit ${unit}`);
       slot.unit = unit;
       const value = values ? values[unit] : 0;
       slot.value.textContent = values ? value.toFixed(1).replace("-", "−") : " ";
@@ -129,8 +128,7 @@ function drawFilter(canvas, layer, unit) {
 function showStrip(cells, values, classes) {
   if (!values) return fill(cells, element("span", { class: "note" }, "nothing drawn"));
   const scale = strongest(values);
-  const few = values.length <= 60;
-  if (!few) return fill(cells, cloud(values, scale));
+  if (values.length > MOST_WRITTEN) return fill(cells, cloud(values, scale));
   fill(
     cells,
     Array.from(values, (value, k) => {
@@ -140,8 +138,8 @@ function showStrip(cells, values, classes) {
         "span",
         { class: "cell", title: `${k}: ${value}` },
         colour,
-        values.length <= 24 ? element("small", {}, plain(value)) : null,
-        classes && values.length <= 24 ? element("em", {}, k) : null,
+        element("small", {}, plain(value)),
+        classes ? element("em", {}, k) : null,
       );
     }),
   );
@@ -153,7 +151,7 @@ function cloud(values, scale) {
   return element(
     "figure",
     { class: "cloud" },
-    numbersCanvas(values, width, scale),
+    numbersCanvas(values, width, scale, `${values.length} units`),
     element("figcaption", {}, `${values.length} units, ${awake} awake, the strongest ${scale.toFixed(2)}`),
   );
 }

@@ -5,13 +5,30 @@ async function start() {
   setTheme(null);
   byId("theme").addEventListener("click", nextTheme);
   makeSortable(byId("comparison"));
-  drawCharts(facts);
-  if (facts.pictures) await unpackAll(facts);
-  new Networks(facts);
-  if (byId("votes")) showDisagreements(facts);
-  new Backprop(facts);
-  if (facts.pad) startPad(facts);
+  for (const id of ["draw", "networks", "backprop"]) if (byId(id)) addReadout(byId(id));
+  const drawn = await part("draw", async () => {
+    if (facts.pictures) await unpackAll(facts);
+    if (facts.pad) startPad(facts);
+  });
+  facts.pad &&= drawn;
+  await part("curves", () => drawCharts(facts));
+  await part("networks", () => new Networks(facts));
+  if (byId("votes")) await part("disagreements", () => showDisagreements(facts));
+  await part("backprop", () => new Backprop(facts));
   document.documentElement.dataset.ready = "yes";
+}
+
+// A section that fails says so, and the others go on. Gives whether it could be shown.
+async function part(id, show) {
+  try {
+    await show();
+    return true;
+  } catch (error) {
+    const words = `Not all of this section could be shown (${error.message}).`;
+    (byId(id) ?? byId("compare")).append(element("p", { class: "problem", role: "alert" }, words));
+    console.error(error);
+    return false;
+  }
 }
 
 async function unpackAll(facts) {
@@ -30,11 +47,14 @@ function drawCharts(facts) {
     drawSizes(facts);
     drawGaps(facts);
   };
-  let width = 0;
-  new ResizeObserver(() => {
-    if (width !== (width = byId("curve-chart").clientWidth)) draw();
-  }).observe(byId("curve-chart"));
   draw();
+  let width = byId("curve-chart").clientWidth;
+  new ResizeObserver(() => {
+    const now = byId("curve-chart").clientWidth;
+    if (now === width) return;
+    width = now;
+    draw();
+  }).observe(byId("curve-chart"));
 }
 
 function startPad(facts) {
@@ -94,6 +114,6 @@ function setTheme(name) {
 start().catch((error) => {
   const problem = byId("problem");
   problem.hidden = false;
-  problem.textContent = `This page could not start (${error.message}). It needs a browser of 2024 or later.`;
+  problem.textContent = `This page could not start (${error.message}).`;
   console.error(error);
 });

@@ -9,7 +9,7 @@ class Networks {
     fill(
       this.select,
       facts.networks.map((network, k) =>
-        element("option", { value: k }, `${network.name} · ${percent(network.validation[1], 2)}`),
+        element("option", { value: k }, `${isolated(network.name)} · ${percent(network.validation[1], 2)}`),
       ),
     );
     const best = argmax(facts.networks.map((network) => network.validation[1]));
@@ -106,7 +106,7 @@ class Networks {
       .map((label, k) => k)
       .filter((k) => this.facts.digits.labels[k] === r && network.said[k] === c)
       .sort((a, b) => network.sure[b] - network.sure[a])
-      .slice(0, 40);
+      .slice(0, this.facts.most_of_a_cell ?? 40);
     const few = members.length < count ? `, the ${members.length} surest of them` : "";
     fill(
       this.cellDigits,
@@ -172,7 +172,7 @@ class Networks {
         few ? `The ${MOST_FILTERS} strongest of ${whole(units.length)} units. ` : "",
         "Orange: ink here speaks for the unit, blue: against it.",
       ),
-      element("div", { class: "units" }, pictures),
+      unitGroup("units", pictures),
     ];
   }
 

@@ -15,6 +15,7 @@ class Pad {
     this.items = []; // { points } for a stroke, { picture, greys } for a picture
     this.pen = { x: SIDE / 2, y: SIDE / 2, down: false };
     this.waiting = false;
+    this.pointer = null; // the finger, pen or mouse that draws: others are left out until it ends
     this.listen();
     this.paint();
   }
@@ -23,7 +24,7 @@ class Pad {
     const { canvas } = this;
     canvas.addEventListener("pointerdown", (event) => this.begin(event));
     canvas.addEventListener("pointermove", (event) => this.drag(event));
-    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, () => (this.stroke = null));
+    for (const end of ["pointerup", "pointercancel"]) canvas.addEventListener(end, (event) => this.end(event));
     canvas.addEventListener("keydown", (event) => this.key(event));
     canvas.addEventListener("focus", () => canvas.matches(":focus-visible") && this.showPen());
     canvas.addEventListener("blur", () => this.lift());
@@ -38,14 +39,22 @@ class Pad {
   begin(event) {
     if (event.button !== 0) return;
     event.preventDefault();
+    if (this.pointer !== null) return;
+    this.pointer = event.pointerId;
     this.canvas.setPointerCapture(event.pointerId);
     this.canvas.focus({ preventScroll: true, focusVisible: false });
     this.lift();
     this.start(this.place(event));
   }
 
+  end(event) {
+    if (event.pointerId !== this.pointer) return;
+    this.pointer = null;
+    this.stroke = null;
+  }
+
   drag(event) {
-    if (!this.stroke) return;
+    if (!this.stroke || event.pointerId !== this.pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
     for (const each of events.length ? events : [event]) this.stroke.points.push(this.place(each));
     this.later();
@@ -139,9 +148,9 @@ class Pad {
   }
 
   take(picture) {
-    const greys = prepare(picture);
-    if (!greys) return this.say("That picture is blank: there is too little contrast in it.");
-    this.lay(picture, greys);
+    const ink = inkIn(picture);
+    if (!ink) return this.say("That picture is blank: there is too little contrast in it.");
+    this.lay(onPaper(ink), digitOf(ink));
   }
 
   // A validation digit, as it is: 784 greys, light ink on dark.
@@ -202,16 +211,17 @@ class Pad {
     context.stroke();
   }
 
+  // Enlarged a whole number of times, so that areas are averaged from it as from the picture itself.
   paintPicture(picture) {
     const { context } = this;
     const canvas = element("canvas", { width: picture.width, height: picture.height });
     canvas.getContext("2d").putImageData(picture, 0, 0);
-    const scale = SIDE / Math.max(picture.width, picture.height);
+    const scale = Math.max(1, Math.floor(SIDE / Math.max(picture.width, picture.height)));
     const [width, height] = [picture.width * scale, picture.height * scale];
     context.fillStyle = "white";
     context.fillRect(0, 0, SIDE, SIDE);
-    context.imageSmoothingEnabled = scale < 2;
-    context.drawImage(canvas, (SIDE - width) / 2, (SIDE - height) / 2, width, height);
+    context.imageSmoothingEnabled = false;
+    context.drawImage(canvas, Math.floor((SIDE - width) / 2), Math.floor((SIDE - height) / 2), width, height);
   }
 
   say(words) {

@@ -1,5 +1,6 @@
 // Small pictures on canvases: digits, and numbers as colours: orange above zero, blue below, nothing at zero.
 
+const MOST_WRITTEN = 24; // cells in a row with their numbers below
 const ABOVE = [214, 92, 20];
 const BELOW = [32, 110, 190];
 
@@ -29,19 +30,64 @@ function drawNumbers(canvas, numbers, width, scale) {
   return canvas;
 }
 
-// The pointer reads the number below it, for the eye that cannot tell the colours.
-function numbersCanvas(numbers, width, scale = strongest(numbers), label = null) {
-  const properties = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
-  const canvas = element("canvas", { class: "numbers", onpointermove: readNumber, ...properties });
+// For the eye that cannot tell the colours: a mouse, a finger or the arrow keys read single numbers.
+function numbersCanvas(numbers, width, scale = strongest(numbers), label = "numbers") {
+  const canvas = element("canvas", {
+    class: "numbers",
+    role: "img",
+    tabindex: 0,
+    "aria-label": label,
+    onpointermove: readBelow,
+    onpointerdown: readBelow,
+    onfocus: ({ currentTarget }) => readNumber(currentTarget, currentTarget.at ?? 0),
+    onkeydown: walkNumbers,
+  });
   return drawNumbers(canvas, numbers, width, scale);
 }
 
-function readNumber({ currentTarget: canvas, offsetX, offsetY }) {
+function readBelow({ currentTarget: canvas, offsetX, offsetY }) {
   const within = (share, count) => Math.min(count - 1, Math.max(0, Math.floor(share * count)));
   const column = within(offsetX / canvas.clientWidth, canvas.width);
   const row = within(offsetY / canvas.clientHeight, canvas.height);
-  const value = canvas.numbers[row * canvas.width + column];
-  canvas.title = value === undefined ? "" : `row ${row}, column ${column}: ${Number(value.toPrecision(3))}`;
+  readNumber(canvas, row * canvas.width + column);
+}
+
+// Into the title, and into the one line of the section that reads numbers out.
+function readNumber(canvas, at) {
+  const value = canvas.numbers[at];
+  canvas.title = "";
+  if (value === undefined) return;
+  canvas.at = at;
+  canvas.title = `row ${Math.floor(at / canvas.width)}, column ${at % canvas.width}: ${Number(value.toPrecision(3))}`;
+  const line = canvas.closest("section")?.querySelector(".readout");
+  if (line) line.textContent = `${canvas.getAttribute("aria-label")}, ${canvas.title}`;
+}
+
+function walkNumbers(event) {
+  const canvas = event.currentTarget;
+  const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -canvas.width, ArrowDown: canvas.width };
+  const pages = { PageUp: -1, PageDown: 1 };
+  if (!(event.key in steps) && !(event.key in pages)) return;
+  event.preventDefault();
+  if (event.key in pages) return nextInGroup(canvas, pages[event.key]);
+  const at = (canvas.at ?? 0) + steps[event.key];
+  if (at >= 0 && at < canvas.numbers.length) readNumber(canvas, at);
+}
+
+// Many pictures side by side are one stop of the Tab key; Page Up and Page Down go from one to the next.
+function unitGroup(kind, figures) {
+  const group = element("div", { class: kind }, figures);
+  group.querySelectorAll("canvas").forEach((canvas, k) => (canvas.tabIndex = k === 0 ? 0 : -1));
+  return group;
+}
+
+function nextInGroup(canvas, way) {
+  const all = [...(canvas.closest(".units")?.querySelectorAll("canvas") ?? [])];
+  all[all.indexOf(canvas) + way]?.focus();
+}
+
+function addReadout(section) {
+  section.append(element("p", { class: "readout", role: "status", "aria-live": "polite" }));
 }
 
 // A softened share of the scale: small numbers stay visible.

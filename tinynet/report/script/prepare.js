@@ -5,10 +5,27 @@ const LONGEST = 280;
 
 // picture: { data: red, green, blue, opacity and so on, width, height }. Gives 784 greys, or null if it is blank.
 function prepare(picture) {
+  const ink = inkIn(picture);
+  return ink && digitOf(ink);
+}
+
+function inkIn(picture) {
   const small = reduced(picture); // 1
   const grey = greys(small); // 2
-  const ink = inkOf(grey, small.width, small.height); // 3 and 4
-  return ink && centred(fitted(cropped(ink))); // 4, 5 and 6
+  return inkOf(grey, small.width, small.height); // 3 and 4
+}
+
+const digitOf = (ink) => centred(fitted(cropped(ink))); // 4, 5 and 6
+
+// The same ink in black on white paper, the strongest as black as a stroke: prepared again it is the same digit.
+function onPaper({ values, width, height }) {
+  const picture = new ImageData(width, height);
+  const most = strongest(values);
+  values.forEach((value, i) => {
+    const grey = 255 - rounded((value * 255) / most);
+    picture.data.set([grey, grey, grey, 255], 4 * i);
+  });
+  return picture;
 }
 
 const rounded = (value) => Math.floor(value + 0.5);
