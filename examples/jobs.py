@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -198,10 +200,13 @@ def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
         try:
             for done in as_completed([pool.submit(_train_in_slot, job) for job in jobs]):
                 say(done.result())
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
                 process.terminate()
+            if isinstance(error, BrokenProcessPool):
+                time.sleep(0.2)  # Ctrl-C ends the processes too, and is sometimes heard here a moment after
+                raise OSError("a process that trained was ended from outside, perhaps for want of memory") from error
             raise
 
 
