@@ -10,7 +10,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -205,7 +204,6 @@ def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
             for process in multiprocessing.active_children():
                 process.terminate()
             if isinstance(error, BrokenProcessPool):
-                time.sleep(0.2)  # Ctrl-C ends the processes too, and is sometimes heard here a moment after
                 raise OSError("a process that trained was ended from outside, perhaps for want of memory") from error
             raise
 

@@ -160,6 +160,7 @@ def test_interrupted_run_keeps_what_is_finished_and_leaves_no_process(tmp_path: 
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )
     wait_for(tmp_path / "12x8x10.npz")
     os.killpg(process.pid, ended) if ended is signal.SIGINT else process.send_signal(ended)
