@@ -398,6 +398,17 @@ def test_a_step_is_captured_once_a_fit_and_freed_with_its_network(backend):
     assert len(kept) == 0
 
 
+def test_settings_changed_between_epochs_are_not_those_that_were_captured(backend):
+    def trained_with_a_change(place):
+        net, (x, t) = network(place), digits()
+        optimizer = tn.Adam(net, 0.01)
+        change = [lambda record: setattr(optimizer, "beta1", 0.5)]
+        tn.fit(net, optimizer, x, t, epochs=3, batch_size=5, callbacks=change)
+        return net.backend.to_host(net.theta)
+
+    np.testing.assert_allclose(trained_with_a_change(backend), trained_with_a_change("numpy"), rtol=1e-3, atol=1e-4)
+
+
 def test_a_batch_larger_than_the_data_takes_no_more_memory(backend):
     net, (x, t) = network(backend), digits()
     tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=10**12)

@@ -267,7 +267,7 @@ def own_relu(net):
     [
         (OwnNetwork, tn.Adam, tn.SoftmaxCrossEntropy),
         (tn.Network, OwnAdam, tn.SoftmaxCrossEntropy),
-        (tn.Network, tn.Adam, OwnLoss),
+        (tn.Network, tn.SGD, OwnLoss),
         (tn.Network, own_step, tn.SoftmaxCrossEntropy),
         (tn.Network, own_relu, tn.SoftmaxCrossEntropy),
     ],
