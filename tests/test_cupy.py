@@ -335,7 +335,8 @@ def test_a_gpu_describes_itself(backend):
 
 
 def test_a_device_is_chosen_by_number(backend):
-    tn.backend("cupy:1")
+    net = network("cupy:1")
+    tn.fit(net, tn.Adam(net), *digits(), epochs=2)
     assert standin.counts["device switches"] == 1
     with pytest.raises(ValueError, match="has 2 devices, numbered from 0; got 'cupy:2'"):
         tn.backend("cupy:2")

@@ -47,8 +47,8 @@ def backend(name: str | Backend) -> Backend:
     """The backend of that name; a `Backend` is returned as it is, and "auto" is the fastest that works here.
 
     "cupy:1" is the second GPU, which becomes the current one of this thread: choose it once, before arrays are made
-    there. Raises ValueError, with the names there
-    are, for one that this installation does not have, and ImportError, with what to do, for one that does not work.
+    there. Raises ValueError, with the names there are, for one that this installation does not have, and ImportError,
+    with what to do, for one that does not work.
     """
     if isinstance(name, Backend):
         return name

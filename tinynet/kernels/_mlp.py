@@ -30,7 +30,7 @@ def is_covered(network: Network, optimizer: Optimizer, loss: Loss, x: Array) -> 
         and network.dtype == np.float32
         and x.dtype in (np.uint8, np.float32)
         and not any(METHODS & vars(part).keys() for part in (network, optimizer, loss, *network))
-        and vars(network.backend.ops) == vars(backend(network.backend.name).ops)
+        and vars(network.backend.ops) == vars(backend(network.backend.name.partition(":")[0]).ops)
     )
 
 
