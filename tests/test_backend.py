@@ -12,7 +12,7 @@ import pytest
 
 import tinynet as tn
 from tinynet import functions, kernels
-from tinynet.backend import FUNCTIONS
+from tinynet.arrays.backend import FUNCTIONS
 
 KERNELS = '''
 """The functions themselves under another name, counted; arrays that "live elsewhere" and stay where they are."""
@@ -219,7 +219,7 @@ def broken_rules(module: ModuleType) -> list[str]:
         and not name.startswith("_")
         and (getattr(function, "__module__", None) or "").startswith(module.__name__)
     }
-    originals = FUNCTIONS | {"train_steps": tn.training.train_steps}
+    originals = FUNCTIONS | {"train_steps": tn.training.loop.train_steps}
     return [
         name
         for name, function in offered.items()

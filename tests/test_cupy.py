@@ -12,7 +12,7 @@ import standin
 from test_kernels import DTYPES, KEY, OPTIMIZERS, arguments, copies
 
 import tinynet as tn
-from tinynet.backend import FUNCTIONS
+from tinynet.arrays.backend import FUNCTIONS
 
 OVERRIDES = ["dense", "relu", "relu_backward", "dropout", "softmax_cross_entropy", "count_correct"]
 OVERRIDES += ["sgd", "adam", "gather"]

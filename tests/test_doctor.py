@@ -7,12 +7,12 @@ import time
 import pytest
 
 import tinynet as tn
-from tinynet import doctor
+from tinynet.inspect import doctor
 
 
 def test_it_runs_in_a_few_seconds_and_names_every_backend():
     start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "tinynet.doctor"], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-m", "tinynet.inspect.doctor"], capture_output=True, text=True, check=True)
     assert time.perf_counter() - start < 30
     for name in tn.backends():
         assert f"\n{name:<10} " in done.stdout

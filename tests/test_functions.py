@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import tinynet as tn
 from tinynet import functions
-from tinynet.backend import FUNCTIONS
-from tinynet.rng import stream_key
+from tinynet.arrays.backend import FUNCTIONS
+from tinynet.arrays.rng import stream_key
 
 N, D, M, K = 5, 4, 3, 3
 KEY, *OTHER_KEYS = (stream_key(0, counter) for counter in range(3))

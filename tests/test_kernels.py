@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.backend import FUNCTIONS, _kernels
+from tinynet.arrays.backend import FUNCTIONS, _kernels
 
 KERNELS = [
     pytest.param(backend, name, id=f"{backend}-{name}")
@@ -197,7 +197,7 @@ def stepped(backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, p
     t[::3] = np.eye(K, dtype="float32")[draw.integers(0, K, len(t[::3]))]
     net = tn.mlp(D, hidden, K, seed=3, backend=backend, **options)
     rule = OPTIMIZERS[optimizer](net)
-    steps = net.backend.train_steps or tn.training.train_steps
+    steps = net.backend.train_steps or tn.training.loop.train_steps
     loss = tn.SoftmaxCrossEntropy(net.backend.ops)
     yields = list(steps(net, rule, loss, x, t, draw.permutation(rows), batch))
     totals = [sum(float(part[k]) for part in yields) for k in range(3)]
@@ -297,7 +297,7 @@ def test_compiled_steps_take_arrays_as_they_come(draw, change):
         net = tn.mlp(6, [4], 3, backend=backend)
         rows, targets = (strided(x), strided(t)) if change == "not contiguous" else (x.view(), t.view())
         rows.flags.writeable = targets.flags.writeable = change != "read-only"
-        steps = net.backend.train_steps or tn.training.train_steps
+        steps = net.backend.train_steps or tn.training.loop.train_steps
         yields = list(steps(net, tn.SGD(net), tn.SoftmaxCrossEntropy(), rows, targets, np.arange(20), 5))
         thetas.append(net.theta)
     assert len(yields) == 1

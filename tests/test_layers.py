@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet import rng
+from tinynet.layers.initializers import INITIALISERS
 
 
 def network(**options) -> tn.Network:
@@ -276,7 +276,7 @@ VARIANCES = {
 }
 
 
-@pytest.mark.parametrize("init", rng.INITIALISERS)
+@pytest.mark.parametrize("init", INITIALISERS)
 def test_first_weights_have_mean_zero_and_the_variance_of_their_rule(init):
     W = tn.Network(tn.Dense(DIN, DOUT, init), dtype="float64")[0].W
     assert W.mean() == pytest.approx(0, abs=5 * np.sqrt(VARIANCES[init] / W.size))
@@ -296,7 +296,7 @@ def test_normal_weights_have_the_tails_of_a_normal(init):
     assert (abs(W) > 2 * np.sqrt(VARIANCES[init])).mean() == pytest.approx(0.0455, abs=0.005)
 
 
-@pytest.mark.parametrize("init", rng.INITIALISERS)
+@pytest.mark.parametrize("init", INITIALISERS)
 def test_biases_start_at_zero(init):
     assert not tn.Network(tn.Dense(30, 20, init))[0].b.any()
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from tinynet import rng
+from tinynet.arrays import rng
 
 # ---------------------------------------------------------------------- pinned: a change of stream changes these
 

@@ -9,7 +9,8 @@ import pytest
 from tqdm import tqdm
 
 import tinynet as tn
-from tinynet import evaluation, rng
+from tinynet.arrays import rng
+from tinynet.training import evaluation
 
 
 def clouds(draw, rows=100):

@@ -6,25 +6,24 @@ doctor; report, and kernels last or never.
 """
 
 from . import data, functions
-from .backend import Backend, backend, backends
-from .evaluation import Evaluation, evaluate, predict, predict_classes
-from .files import ModelFileError, load, resume, save
+from .arrays.backend import Backend, backend, backends
+from .files.model import ModelFileError, load, resume, save
 from .gradcheck import (
     gradient_check,
     gradient_check_function,
     gradient_check_layer,
     gradient_check_loss,
 )
-from .history import History, Record
-from .layer import Layer
-from .layers import Dense, Dropout, ReLU, Softmax
+from .inspect.compare_backends import Difference, TwinReport, compare_backends
+from .inspect.gradient_report import Comparison, GradientReport
+from .layers import Dense, Dropout, Layer, ReLU, Softmax
 from .losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
 from .optim import SGD, Adam, Optimizer, constant, cosine, step_decay, warm_up
 from .report import Run, report
-from .training import fit
-from .twins import Difference, TwinReport, compare_backends
-from .verdicts import Comparison, GradientReport
+from .training.evaluation import Evaluation, evaluate, predict, predict_classes
+from .training.history import History, Record
+from .training.loop import fit
 
 __version__ = "0.1.0"
 __all__ = [

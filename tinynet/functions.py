@@ -18,7 +18,7 @@ from __future__ import annotations
 from typing import Any
 
 from .arrays import Array, module_of
-from .rng import random_bits
+from .arrays.rng import random_bits
 
 # ---------------------------------------------------------------------------------------------- layers
 

@@ -14,15 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from . import rng
-from .arrays import Array
-from .backend import Backend, backend
-from .border import rows_in, targets_in
-from .evaluation import loss_for
-from .layer import Layer
+from .arrays import Array, rng
+from .arrays.backend import Backend, backend
+from .inspect.gradient_report import Comparison, GradientReport, guess
+from .layers import Layer
 from .losses import Loss
 from .network import Network
-from .verdicts import Comparison, GradientReport, guess
+from .training.evaluation import loss_for
+from .training.input_validation import rows_in, targets_in
 
 DIRECTIONS = 3
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6)

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from .arrays import Array
-from .backend import backend
+from .arrays.backend import backend
 
 
 class Loss:

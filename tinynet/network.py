@@ -10,12 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from . import rng
-from .arrays import Array
-from .backend import Backend
-from .backend import backend as get_backend
-from .layer import Layer
-from .layers import Dense, Dropout, ReLU
+from .arrays import Array, rng
+from .arrays.backend import Backend
+from .arrays.backend import backend as get_backend
+from .layers import Dense, Dropout, Layer, ReLU
 
 
 class Network:

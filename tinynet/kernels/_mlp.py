@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from ..arrays import Array
-from ..backend import backend
+from ..arrays.backend import backend
 from ..layers import Dense, Dropout, ReLU
 from ..losses import Loss, SoftmaxCrossEntropy
 from ..network import Network

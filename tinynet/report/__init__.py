@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..evaluation import Evaluation
-from ..history import Record
 from ..network import Network
+from ..training.evaluation import Evaluation
+from ..training.history import Record
 
 
 @dataclass(frozen=True)

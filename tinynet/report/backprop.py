@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from .. import functions
-from ..evaluation import loss_for
-from ..layer import Layer
-from ..layers import Dense, Dropout, ReLU, Softmax
+from ..layers import Dense, Dropout, Layer, ReLU, Softmax
 from ..losses import CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD
+from ..training.evaluation import loss_for
 
 MAPS: dict[type, list[str]] = {  # functions.py: the map, then its backwards
     Dense: ["dense", "dense_backward", "dense_backward_parameters"],

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from .. import data
-from ..evaluation import Evaluation, evaluate, predict
-from ..history import Record
 from ..network import Network
+from ..training.evaluation import Evaluation, evaluate, predict
+from ..training.history import Record
 from . import Run, backprop, weights
 from .table import COLUMNS, FAILED_RUNS, TIMES, table, training_score
 

@@ -6,7 +6,7 @@ import math
 from statistics import fmean, stdev
 from typing import Any
 
-from ..evaluation import Evaluation
+from ..training.evaluation import Evaluation
 from . import Run
 
 COLUMNS = ("network", "parameters", "train loss", "train accuracy", "val loss", "val accuracy")

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..evaluation import predict
 from ..layers import Dense, Dropout, ReLU, Softmax
 from ..network import Network
+from ..training.evaluation import predict
 
 KINDS = {Dense: "dense", ReLU: "relu", Softmax: "softmax", Dropout: "dropout"}
 """The layers that script/network.js knows."""

@@ -1,4 +1,4 @@
-"""`training.train_steps` for networks as `mlp` makes them: a whole training step as one CUDA graph.
+"""`loop.train_steps` for networks as `mlp` makes them: a whole training step as one CUDA graph.
 
 Some twenty small kernels make a step; launched one by one from Python they cost ten times what they compute. A graph
 launches them together. Nothing in it comes from the host: kernels.cu says how the clock replaces arguments. Where
@@ -17,11 +17,11 @@ from typing import Any
 import cupy
 import numpy as np
 
-from ... import training
 from ...arrays import Array
 from ...losses import Loss
 from ...network import Network
 from ...optim import Optimizer
+from ...training import loop
 from .._mlp import dense_layers, dropouts, is_covered
 from .device import launch
 from .products import Products
@@ -36,7 +36,7 @@ def train_steps(
     covered = is_covered(network, optimizer, loss, x)
     step = _step_for(network, optimizer, x, t, min(batch_size, len(order))) if covered else None
     if step is None:
-        yield from training.train_steps(network, optimizer, loss, x, t, order, batch_size)
+        yield from loop.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
     with network.theta.device:
         yield from step.epoch(optimizer, order)

@@ -1,4 +1,4 @@
-"""`training.train_steps` for small networks as `mlp` makes them: many steps in one compiled loop, without BLAS.
+"""`loop.train_steps` for small networks as `mlp` makes them: many steps in one compiled loop, without BLAS.
 
 A BLAS call costs a microsecond where the product is worth a fifth of it, and so does a call from Python. Everything
 behind the first Dense is held transposed, (features, N), and so is the first W, (M, D): the innermost loop always
@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import training
 from ...arrays import Array
 from ...layers import Dense
 from ...losses import Loss
 from ...network import Network
 from ...optim import Adam, Optimizer
+from ...training import loop
 from .._mlp import dense_layers, dropouts, is_covered
 from .functions import adam_loop, jit, random_bits, sgd, threshold
 
@@ -37,7 +37,7 @@ def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
     if not is_covered(network, optimizer, loss, x) or not _is_small(network, batch_size):
-        yield from training.train_steps(network, optimizer, loss, x, t, order, batch_size)
+        yield from loop.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
     x, t = (np.require(array, requirements=("C", "W")) for array in (x, t))
     batch_size = min(batch_size, len(order))

@@ -9,10 +9,10 @@ from importlib import metadata
 
 import numpy as np
 
-from .backend import backend, backends
-from .network import mlp
-from .optim import Adam
-from .training import fit
+from ..arrays.backend import backend, backends
+from ..network import mlp
+from ..optim import Adam
+from ..training.loop import fit
 
 PACKAGES = ("numpy", "tqdm", "numba", "cupy-cuda12x", "cupy-cuda13x", "threadpoolctl", "pandas", "matplotlib", "pillow")
 SECONDS = 3.0

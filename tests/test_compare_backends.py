@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.twins import _difference
+from tinynet.inspect.compare_backends import _difference
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from . import functions, kernels
-from .arrays import Array
+from .. import functions, kernels
+from . import Array
 
 FASTEST_FIRST = ("cupy", "numba")
 

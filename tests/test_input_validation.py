@@ -5,7 +5,7 @@ import pandas
 import pytest
 
 import tinynet as tn
-from tinynet.border import rows_in
+from tinynet.training.input_validation import rows_in
 
 N, D, K = 6, 4, 3
 ROWS = np.linspace(-1, 1, N * D).reshape(N, D)

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Array
-from .losses import Loss
-from .network import Network
-from .optim import Optimizer
+from ..arrays import Array
+from ..losses import Loss
+from ..network import Network
+from ..optim import Optimizer
 
 
 def rows_in(network: Network, x: Any) -> Array:

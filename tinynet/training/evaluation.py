@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .arrays import Array
-from .border import rows_in, targets_in
-from .functions import softmax
-from .layers import Dense, Softmax
-from .losses import CrossEntropy, Loss, SoftmaxCrossEntropy
-from .network import Network
+from ..arrays import Array
+from ..functions import softmax
+from ..layers import Dense, Softmax
+from ..losses import CrossEntropy, Loss, SoftmaxCrossEntropy
+from ..network import Network
+from .input_validation import rows_in, targets_in
 
 EVALUATION_BATCH = 1000
 

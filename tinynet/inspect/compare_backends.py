@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Backend, backend
-from .border import rows_in, targets_in
-from .evaluation import loss_for
-from .losses import Loss
-from .network import Network
-from .optim import Adam
-from .training import fit
+from ..arrays.backend import Backend, backend
+from ..losses import Loss
+from ..network import Network
+from ..optim import Adam
+from ..training.evaluation import loss_for
+from ..training.input_validation import rows_in, targets_in
+from ..training.loop import fit
 
 
 @dataclass(frozen=True)

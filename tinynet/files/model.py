@@ -18,12 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from .backend import Backend
-from .backend import backend as get_backend
-from .layer import Layer
-from .layers import Dense, Dropout, ReLU, Softmax
-from .network import Network
-from .optim import SGD, Adam, Optimizer
+from ..arrays.backend import Backend
+from ..arrays.backend import backend as get_backend
+from ..layers import Dense, Dropout, Layer, ReLU, Softmax
+from ..network import Network
+from ..optim import SGD, Adam, Optimizer
 
 FORMAT, VERSION = "tinynet network", 1
 LAYERS: tuple[type[Layer], ...] = (Dense, ReLU, Softmax, Dropout)

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import rng
-from .arrays import Array
-from .border import check_fit
+from ..arrays import Array, rng
+from ..losses import Loss
+from ..network import Network
+from ..optim import Optimizer
 from .evaluation import Totals, batches, evaluate_prepared, loss_for, prepare
 from .history import History, Record
-from .losses import Loss
-from .network import Network
-from .optim import Optimizer
+from .input_validation import check_fit
 from .progress import Progress
 
 if TYPE_CHECKING:

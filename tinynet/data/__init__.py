@@ -1,0 +1,8 @@
+"""Arrays in: the embedded MNIST, Kaggle's CSV files, a picture of one digit."""
+
+from .digits import Mnist, Split, mnist, mnist_split
+from .errors import DataError
+from .kaggle_csv import kaggle
+from .picture import digit_image
+
+__all__ = ["mnist", "mnist_split", "kaggle", "digit_image", "Mnist", "Split", "DataError"]

@@ -1,0 +1,12 @@
+"""Who remembers what: the layers. Their mathematics is in `functions.py`, under the names they call.
+
+A layer keeps what its backward needs, and only in training. Its parameters and their gradients are windows into
+the network's two vectors: write into them (`self.dW[...] = `, `out=self.dW`), never rebind them.
+"""
+
+from .activation import ReLU, Softmax
+from .base import Layer
+from .dense import Dense
+from .dropout import Dropout
+
+__all__ = ["Layer", "Dense", "ReLU", "Softmax", "Dropout"]

@@ -1,0 +1,60 @@
+"""The layer that learns: every output a weighted sum of all inputs."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from ..arrays import Array
+from .base import Layer
+from .initializers import INITIALISERS
+
+
+class Dense(Layer):
+    """y = x W + b        x (N, D), W (D, M), b (1, M) -> y (N, M)
+
+    `init` names the rule that draws W: glorot_uniform, glorot_normal, he_uniform, he_normal or zeros; b starts at 0.
+    Raises ValueError for widths below 1 and an unknown `init`.
+    """
+
+    def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform") -> None:
+        if not all(isinstance(width, Integral) and width > 0 for width in (inputs, outputs)):
+            raise ValueError(f"Dense takes two whole numbers of at least 1; got {inputs!r} and {outputs!r}")
+        if init not in INITIALISERS:
+            raise ValueError(f"Dense takes init = {', '.join(INITIALISERS)}; got {init!r}")
+        self.D: int = int(inputs)
+        self.M, self.init = int(outputs), init
+
+    def forward(self, x: Array, train: bool = False) -> Array:
+        if x.ndim < 2 or x.shape[-1] != self.D:
+            raise ValueError(f"{self} takes x (N, {self.D}), got {x.shape}")
+        self.memory = x if train else None
+        return self.ops.dense(x, self.W, self.b)
+
+    def backward(self, dy: Array) -> Array:
+        self.backward_parameters(dy)
+        return self.ops.dense_backward(dy, self.W)
+
+    def backward_parameters(self, dy: Array) -> None:
+        self.ops.dense_backward_parameters(dy, self.recall(), self.dW, self.db)
+
+    def config(self) -> dict[str, Any]:
+        widths = {"inputs": self.D, "outputs": self.M}
+        return widths if self.init == "glorot_uniform" else widths | {"init": self.init}
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"W": (self.D, self.M), "b": (1, self.M)}
+
+    def initial(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
+        return {"W": INITIALISERS[self.init](draw, self.D, self.M)}
+
+    def outputs(self, inputs: int | None) -> int | None:
+        if inputs not in (None, self.D):
+            raise ValueError(f"{self} takes x (N, {self.D}), but the layer before gives (N, {inputs})")
+        return self.M
+
+    @property
+    def multiply_adds(self) -> int:
+        return self.D * self.M
