@@ -144,7 +144,7 @@ def test_a_nan_is_not_lost(backend):
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 @pytest.mark.parametrize("version", ["backend", "plain"])
 def test_a_layer_stays_on_the_device(request, version, layer):
-    network = tn.Network(layer.unbound(), backend=request.getfixturevalue(version))
+    network = tn.Network(layer.copy(), backend=request.getfixturevalue(version))
     x = network.backend.to_device(np.random.default_rng(1).normal(size=(6, 5)).astype("float32"))
     standin.counts.clear()
     y = network.forward(x, train=True)

@@ -451,7 +451,7 @@ WRONG_HEADERS = {
     "other widths": ({"layers": [DENSE]}, r"must have the shape \(9,\) for these layers"),
     "widths that do not meet": (
         {"layers": [DENSE, {"layer": "Dense", "inputs": 1, "outputs": 4}]},
-        r"takes x \(N, 1\), but the layer before gives \(N, 3\)",
+        r"takes x \(N, 1\), but gets \(N, 3\)",
     ),
     "dtype float16": ({"dtype": "float16"}, "dtype must be a float, is 'float16'"),
     "dtype object": ({"dtype": "object"}, "dtype must be a float, is 'object'"),

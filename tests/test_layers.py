@@ -99,7 +99,7 @@ def test_backward_replaces_the_gradient_of_the_step_before():
 
 @pytest.mark.parametrize("layer", [tn.Dense(2, 2), tn.ReLU(), tn.Softmax(), tn.Dropout(0.5)], ids=repr)
 def test_a_layer_belongs_to_one_network(layer):
-    layer = layer.unbound()
+    layer = layer.copy()
     tn.Network(layer)
     with pytest.raises(ValueError, match=r"is part of a network already .* make a new layer"):
         tn.Network(layer)
@@ -121,7 +121,7 @@ over_kinds = pytest.mark.parametrize("layer", EACH_KIND, ids=repr)
 
 @over_kinds
 def test_backward_needs_a_forward_in_training(layer):
-    net = tn.Network(layer.unbound())
+    net = tn.Network(layer.copy())
     message = rf"{type(layer).__name__}\(.*\).backward needs what forward\(x, train=True\) keeps"
     with pytest.raises(RuntimeError, match=message):
         net.backward(rows(), need_dx=True)
@@ -133,7 +133,7 @@ def test_backward_needs_a_forward_in_training(layer):
 
 @over_kinds
 def test_inference_keeps_nothing(layer):
-    net = tn.Network(layer.unbound())
+    net = tn.Network(layer.copy())
     net.forward(rows())
     assert net[0].memory is None
 

@@ -209,7 +209,7 @@ TWICE = tn.Dense(2, 2)
         (
             lambda: tn.Network(tn.Dense(4, 3), tn.ReLU(), tn.Dense(5, 2)),
             ValueError,
-            "Dense(5, 2) takes x (N, 5), but the layer before gives (N, 3)",
+            "Dense(5, 2) takes x (N, 5), but gets (N, 3)",
         ),
         (
             lambda: tn.Network(),
@@ -224,7 +224,7 @@ TWICE = tn.Dense(2, 2)
         (
             lambda: tn.Network(TWICE, TWICE),
             ValueError,
-            "Network takes each layer once; the same one is there twice, and has one memory",
+            "Network takes each layer once; Dense(2, 2) is there twice, and has one memory",
         ),
         (
             lambda: tn.Network(tn.ReLU(), seed=-1),

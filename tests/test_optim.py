@@ -203,9 +203,10 @@ def test_config_is_the_constructors_arguments(optimizer, config):
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
-        (tn.SGD, {"lr": 0}, "SGD takes lr above 0, or a schedule; got 0"),
-        (tn.Adam, {"lr": -1e-3}, "Adam takes lr above 0, or a schedule; got -0.001"),
-        (tn.Adam, {"lr": math.nan}, "Adam takes lr above 0, or a schedule; got nan"),
+        (tn.SGD, {"lr": 0}, "SGD takes lr above 0 and finite, or a schedule; got 0"),
+        (tn.Adam, {"lr": -1e-3}, "Adam takes lr above 0 and finite, or a schedule; got -0.001"),
+        (tn.Adam, {"lr": math.nan}, "Adam takes lr above 0 and finite, or a schedule; got nan"),
+        (tn.Adam, {"lr": math.inf}, "Adam takes lr above 0 and finite, or a schedule; got inf"),
         (tn.Adam, {"weight_decay": -0.1}, "Adam takes weight_decay of at least 0; got -0.1"),
         (tn.SGD, {"momentum": 1}, "SGD takes momentum of at least 0 and below 1; got 1"),
         (tn.SGD, {"momentum": -0.1}, "SGD takes momentum of at least 0 and below 1; got -0.1"),

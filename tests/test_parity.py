@@ -30,7 +30,7 @@ SCHEDULES = {"step_decay": tn.step_decay(0.2, every=3, factor=0.5), "cosine": tn
 def network(*last: tn.Layer) -> tn.Network:
     """PyTorch's network, where it started."""
     D, *hidden, M = TORCH["widths"]
-    net = tn.Network(*(layer.unbound() for layer in tn.mlp(D, hidden, M)), *last, dtype="float64")
+    net = tn.Network(*(layer.copy() for layer in tn.mlp(D, hidden, M)), *last, dtype="float64")
     net.theta[...] = TORCH["theta"]
     return net
 

@@ -1,27 +1,21 @@
 """tinynet: neural networks from scratch on NumPy.
 
-In reading order: functions, layers, losses, network, optim, training, with examples/training_loop.py beside it; then
-evaluation, gradcheck and verdicts, layer, rng and backend, border, history and progress, files and data, twins and
-doctor; report, and kernels last or never.
+In reading order: functions, layers, losses, network, optim, training (with examples/training_loop.py beside it) and
+gradcheck. Beside the course: arrays, data, files, inspect and report; kernels last or never.
 """
 
 from . import data, functions
 from .arrays.backend import Backend, backend, backends
 from .files.model import ModelFileError, load, resume, save
-from .gradcheck import (
-    gradient_check,
-    gradient_check_function,
-    gradient_check_layer,
-    gradient_check_loss,
-)
+from .gradcheck import gradient_check, gradient_check_function, gradient_check_layer, gradient_check_loss
 from .inspect.compare_backends import Difference, TwinReport, compare_backends
 from .inspect.gradient_report import Comparison, GradientReport
-from .layers import Dense, Dropout, Layer, ReLU, Softmax
-from .losses import CrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
+from .layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Residual, Sigmoid, Softmax, Tanh
+from .losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
-from .optim import SGD, Adam, Optimizer, constant, cosine, step_decay, warm_up
+from .optim import SGD, Adam, AdamW, Optimizer, RMSProp, constant, cosine, step_decay, warm_up
 from .report import Run, report
-from .training.evaluation import Evaluation, evaluate, predict, predict_classes
+from .training.evaluation import Evaluation, evaluate, outputs, predict, predict_classes
 from .training.history import History, Record
 from .training.loop import fit
 
@@ -32,17 +26,27 @@ __all__ = [
     "Layer",
     "Dense",
     "ReLU",
+    "LeakyReLU",
+    "Tanh",
+    "Sigmoid",
+    "GELU",
     "Softmax",
     "Dropout",
+    "Flatten",
+    "Residual",
     "Loss",
     "SoftmaxCrossEntropy",
+    "BinaryCrossEntropy",
     "CrossEntropy",
     "MeanSquaredError",
+    "Huber",
     "Network",
     "mlp",
     "Optimizer",
     "SGD",
     "Adam",
+    "AdamW",
+    "RMSProp",
     "constant",
     "step_decay",
     "cosine",
@@ -51,6 +55,7 @@ __all__ = [
     "evaluate",
     "predict",
     "predict_classes",
+    "outputs",
     "Evaluation",
     "History",
     "Record",

@@ -15,9 +15,10 @@ in the losses and nowhere else.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from .arrays import Array, module_of
+from .arrays import Array, erf, module_of
 from .arrays.rng import random_bits
 
 # ---------------------------------------------------------------------------------------------- layers
@@ -47,6 +48,52 @@ def relu(x: Array) -> Array:
 def relu_backward(dy: Array, y: Array) -> Array:
     """dx = dy [y > 0]        (at the kink, x = 0, the gradient is taken as 0)"""
     return dy * (y > 0)
+
+
+def leaky_relu(x: Array, slope: float) -> Array:
+    """y = max(x, slope x)        0 <= slope < 1; Maas, Hannun and Ng 2013, section 2"""
+    return module_of(x).maximum(x, slope * x)
+
+
+def leaky_relu_backward(dy: Array, y: Array, slope: float) -> Array:
+    """dx = dy where y > 0, else slope dy"""
+    return module_of(y).where(y > 0, dy, slope * dy)
+
+
+def tanh(x: Array) -> Array:
+    """y = tanh(x)        LeCun, Bottou, Orr and Mueller 1998, section 4.4"""
+    return module_of(x).tanh(x)
+
+
+def tanh_backward(dy: Array, y: Array) -> Array:
+    """dx = dy (1 - y^2)        because tanh' = 1 - tanh^2"""
+    return dy * (1 - y * y)
+
+
+def sigmoid(x: Array) -> Array:
+    """y = 1 / (1 + exp(-x))        as exp(x) / (1 + exp(x)) where x < 0, so that no exp overflows"""
+    xp = module_of(x)
+    e = xp.exp(-abs(x))
+    return xp.where(x < 0, e, 1) / (1 + e)
+
+
+def sigmoid_backward(dy: Array, y: Array) -> Array:
+    """dx = dy y (1 - y)"""
+    return dy * y * (1 - y)
+
+
+def gelu(x: Array) -> Array:
+    """y = x P(x), P(x) = (1 + erf(x / sqrt 2)) / 2: x times the chance that a normal number is below x
+
+    Hendrycks and Gimpel 2016, equation 1: the exact form, not one of its two approximations.
+    """
+    return x * (1 + erf(x * math.sqrt(1 / 2))) / 2
+
+
+def gelu_backward(dy: Array, x: Array) -> Array:
+    """dx = dy (P(x) + x P'(x)), P'(x) = exp(-x^2 / 2) / sqrt(2 pi)"""
+    density = module_of(x).exp(-x * x / 2) * math.sqrt(1 / (2 * math.pi))
+    return dy * ((1 + erf(x * math.sqrt(1 / 2))) / 2 + x * density)
 
 
 def softmax(x: Array) -> Array:
@@ -97,6 +144,26 @@ def softmax_cross_entropy_backward(p: Array, t: Array) -> Array:
     return (p - t) / p.shape[-2]
 
 
+def smooth_labels(t: Array, amount: float) -> Array:
+    """t <- (1 - amount) t + amount / K        rows still sum to one; Szegedy et al. 2016, section 7"""
+    return t * (1 - amount) + amount / t.shape[-1]
+
+
+def binary_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
+    """L = 1/N sum_n (log(1 + exp(z_n)) - t_n z_n)        z (N, 1), t (N, 1) from 0 to 1 -> L (), p (N, 1)
+
+    That is -1/N sum_n (t_n log p_n + (1 - t_n) log(1 - p_n)) with p = sigmoid(z), written so that no exp overflows.
+    """
+    xp = module_of(z)
+    softplus = xp.maximum(z, 0) + xp.log1p(xp.exp(-abs(z)))
+    return (softplus - t * z).mean(axis=(-2, -1)), sigmoid(z)
+
+
+def binary_cross_entropy_backward(p: Array, t: Array) -> Array:
+    """dz = (p - t) / N        because the derivative of log(1 + exp(z)) is sigmoid(z) = p"""
+    return (p - t) / p.shape[-2]
+
+
 def cross_entropy(p: Array, t: Array) -> Array:
     """L = -1/N sum_n sum_k t_nk log p_nk        p (N, K), t (N, K) -> L (); 0 log 0 counts as 0"""
     xp = module_of(p)
@@ -118,9 +185,29 @@ def mean_squared_error_backward(y: Array, t: Array) -> Array:
     return (y - t) * (2 / (y.shape[-2] * y.shape[-1]))
 
 
+def huber(y: Array, t: Array, delta: float) -> Array:
+    """L = 1/(N M) sum h(y_nm - t_nm), h(r) = r^2 / 2 where |r| <= delta, else delta (|r| - delta / 2)        -> L ()
+
+    The squared error, but straight lines beyond delta: Huber 1964.
+    """
+    r = abs(y - t)
+    near = module_of(r).minimum(r, delta)
+    return (near * (r - near / 2)).mean(axis=(-2, -1))
+
+
+def huber_backward(y: Array, t: Array, delta: float) -> Array:
+    """dy = r / (N M), r = y - t cut off at -delta and delta"""
+    return (y - t).clip(-delta, delta) / (y.shape[-2] * y.shape[-1])
+
+
 def count_correct(z: Array, t: Array) -> Array:
     """How many rows have their largest z where t has its largest        z (N, K), t (N, K) -> ()"""
     return (z.argmax(axis=-1) == t.argmax(axis=-1)).sum(axis=-1)
+
+
+def count_correct_binary(z: Array, t: Array) -> Array:
+    """How many rows have z > 0, which is p > 1/2, where t > 1/2        z (N, 1), t (N, 1) -> ()"""
+    return ((z > 0) == (t > 0.5)).sum(axis=(-2, -1))
 
 
 # ------------------------------------------------------------------------------------------ optimizers
@@ -152,9 +239,24 @@ def adam(
     theta -= m * (lr / (1 - beta1**step)) / root
 
 
+def rmsprop(theta: Array, grad: Array, v: Array, lr: float, rho: float, eps: float) -> None:
+    """v <- rho v + (1 - rho) g^2,  theta <- theta - lr g / (sqrt(v) + eps)        theta and v are changed in place
+
+    Hinton 2012, lecture 6e of "Neural Networks for Machine Learning".
+    """
+    v += (1 - rho) * (grad * grad - v)
+    theta -= lr * grad / (module_of(v).sqrt(v) + eps)
+
+
 def decay(theta: Array, rate: float) -> None:
     """theta <- theta - rate theta, in place        weight decay beside the gradient: Loshchilov and Hutter 2019"""
     theta *= 1 - rate
+
+
+def clip_norm(grad: Array, largest: float) -> None:
+    """g <- g min(1, c / |g|), in place        |g| is the norm over all layers; Pascanu et al. 2013, Algorithm 1"""
+    norm = module_of(grad).sqrt((grad * grad).sum())
+    grad *= largest / module_of(grad).maximum(norm, largest)
 
 
 # --------------------------------------------------------------------------------------------- batches

@@ -18,10 +18,10 @@ from .arrays import Array, rng
 from .arrays.backend import Backend, backend
 from .inspect.gradient_report import Comparison, GradientReport, guess
 from .layers import Layer
+from .layers.base import walk
 from .losses import Loss
 from .network import Network
-from .training.evaluation import loss_for
-from .training.input_validation import rows_in, targets_in
+from .training.input_validation import loss_for, rows_in, targets_in
 
 DIRECTIONS = 3
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
@@ -41,6 +41,7 @@ def gradient_check(
     array. Raises what `fit` raises for bad input, and ValueError if a backward writes into its dy.
     """
     twin, loss = network.copy(dtype="float64"), loss_for(network, loss)
+    _unfreeze(twin)
     twin.theta += twin.backend.to_device(NUDGE * rng.generator(seed, "nudge").normal(size=twin.theta.size))
     rows = rows_in(twin, x)
     x = twin.backend.ops.gather(rows, twin.backend.to_device(np.arange(len(rows))), twin.dtype)
@@ -56,9 +57,10 @@ def gradient_check(
 def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int = 0) -> GradientReport:
     """Tests a layer's backward: its parameters' gradients and dx, for f = sum of dy y with a random dy.
 
-    x (N, D) floats. The layer itself is left alone: a copy is tested, with parameters drawn afresh.
+    x (N, ...) floats. The layer itself is left alone: a copy is tested, with its parameters, or new ones.
     """
-    network = Network(layer.unbound(), seed=seed, dtype="float64")
+    network = Network(layer.copy(), seed=seed, dtype="float64")
+    _unfreeze(network)
     x = np.array(x, dtype=np.float64)
     dy = rng.generator(seed, "dy").normal(size=_forward(network, x).shape)
     gradients = _gradients(network, x, dy)
@@ -210,17 +212,29 @@ def _zeros_named(comparisons: list[Comparison]) -> list[Comparison]:
     return comparisons
 
 
-def _forward(network: Network, x: Array) -> Array:
-    """A training pass in which every layer draws the same random numbers each time."""
+def _unfreeze(network: Network) -> None:
     for layer in network:
+        layer.trainable = True
+
+
+def _forward(network: Network, x: Array) -> Array:
+    """A training pass in which every layer draws the same random numbers each time, and buffers stay as they are."""
+    for _, _, layer in walk(network.layers):
         layer.counter = 0
-    return _unharmed("forward", x, lambda x: network.forward(x, train=True), network.backend.to_host)
+    before = network.buffers.copy()
+    y = _unharmed("forward", x, lambda x: network.forward(x, train=True), network.backend.to_host)
+    network.buffers[...] = before
+    return y
 
 
 def _gradients(network: Network, x: Array, dy: Array) -> list[tuple[str, Array, Array]]:
     """Name, array and gradient of all parameters and of x, after a forward pass; NaN where backward wrote nothing."""
-    named = [(k, layer, name) for k, layer in enumerate(network) for name in layer.shapes()]
-    windows = [(f"{k} {layer}.{name}", getattr(layer, name), getattr(layer, "d" + name)) for k, layer, name in named]
+    network.check_windows()
+    windows = [
+        (f"{place}.{name}", layer.windows[name], layer.windows[f"d{name}"])
+        for _, place, layer in walk(network.layers)
+        for name in layer.shapes()
+    ]
     network.grad[...] = math.nan
     for layer in reversed(network.layers):
         dy = _unharmed(f"{layer}.backward", dy, layer.backward, network.backend.to_host)

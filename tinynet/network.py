@@ -1,4 +1,4 @@
-"""The order of the layers, the two vectors theta and grad, and the windows into them."""
+"""The order of the layers, the vectors theta, grad and buffers, and the windows into them."""
 
 from __future__ import annotations
 
@@ -6,48 +6,55 @@ import itertools
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from .arrays import Array, rng
 from .arrays.backend import Backend
 from .arrays.backend import backend as get_backend
+from .inspect.recording import recorded
+from .inspect.summary import summary
 from .layers import Dense, Dropout, Layer, ReLU
+from .layers.base import Shape, size_of, walk
+from .losses import Loss
 
 
 class Network:
     """Layers, one after the other: y = layer_k(... layer_1(x)).
 
-    All parameters stand in one vector `theta`, all gradients in another, `grad`; `layer.W` and `layer.dW` are
-    windows into them. `seed` decides first weights, shuffles and dropout masks; `dtype` is "float32" (to train) or
-    "float64" (to check); `epoch` counts the epochs trained so far; `notes` is a dictionary that travels with the
-    file, as JSON gives it back. Raises ValueError where the widths of neighbours differ or a layer belongs to a
+    All parameters stand in one vector `theta`, all gradients in another, `grad`, all buffers in a third, `buffers`;
+    `layer.W` and `layer.dW` are windows into them, however deep the layer sits. `seed` decides first weights,
+    shuffles and dropout masks; `dtype` is "float32" (to train) or "float64" (to check); `epoch` counts the epochs
+    trained so far; `loss` is the loss that `fit` used; `notes` is a dictionary that travels with the file, as JSON
+    gives it back. A network in place of a layer stands for copies of its layers, with all that they have learned:
+    Network(net[:3], Dense(48, 5)). Raises ValueError where the shapes of neighbours differ or a layer belongs to a
     network already.
     """
 
-    def __init__(self, *layers: Layer, seed: int = 0, dtype: str = "float32", backend: str | Backend = "numpy") -> None:
-        _check_arguments(layers, seed, dtype)
-        self.layers = layers
+    def __init__(
+        self, *layers: Layer | Network, seed: int = 0, dtype: str = "float32", backend: str | Backend = "numpy"
+    ) -> None:
+        self.layers = tuple(itertools.chain.from_iterable(_copied(layer) for layer in layers))
+        _check_arguments(self.layers, seed, dtype)
         self.seed = int(seed)
         self.dtype = np.dtype(dtype)
         self.backend = get_backend(backend)
         self.epoch = 0
+        self.loss: Loss | None = None
         self.notes: dict[str, Any] = {}
-        self.theta = self.backend.to_device(_first_theta(layers, seed).astype(self.dtype))
-        self.grad = self.backend.to_device(np.zeros(self.theta.size, self.dtype))
         self._bind()
 
     def forward(self, x: Array, train: bool = False) -> Array:
-        """y (N, M), from x (N, D) of the network's dtype; with `train`, layers keep what backward needs."""
+        """y (N, ...), from x (N, ...) of the network's dtype; with `train`, layers keep what backward needs."""
         self._check_input(x)
         for layer in self.layers:
             x = layer.forward(x, train)
         return x
 
     def backward(self, dy: Array, need_dx: bool = False) -> Array | None:
-        """Writes grad, from dy = dL/dy (N, M). Returns dx (N, D) when asked, else spares the work for it."""
-        stop = 0 if need_dx else self._first_with_parameters
+        """Writes grad, from dy = dL/dy. Returns dx when asked, else stops at the first layer that learns."""
+        stop = 0 if need_dx else self._first_that_learns()
         for layer in reversed(self.layers[stop + 1 :]):
             dy = layer.backward(dy)
         if need_dx:
@@ -55,38 +62,36 @@ class Network:
         self.layers[stop].backward_parameters(dy)
         return None
 
-    def check_windows(self) -> None:
-        """ValueError if any layer's parameter or gradient is no longer a window into theta or grad."""
+    def activations(self, x: Array) -> dict[str, Array]:
+        """What every layer gives for x (N, ...), by name, as "1 ReLU()" or "2 Residual / 0 Dense(8, 8)"."""
+        with recorded(self.layers, "forward") as found:
+            self.forward(x)
+        return found
+
+    def outputs(self, shape: Shape) -> Shape:
+        """Shape of a row that comes out when rows of `shape` go in; ValueError if a layer cannot take what it gets."""
         for layer in self.layers:
+            shape = layer.outputs(shape)
+        return shape
+
+    def frozen(self) -> list[tuple[Array, Array]]:
+        """The stretches of theta and of grad of the layers that are not trainable."""
+        return [layer._stretch for _, layer in self._with_parameters if not layer.trainable]
+
+    def check_windows(self) -> None:
+        """ValueError if any layer's parameter, gradient or buffer is no longer a window into its vector."""
+        for _, _, layer in walk(self.layers):
             layer.check_windows()
 
     def summary(self) -> str:
         """A table: layer, output shape, parameters, their bytes and the multiply-adds of one row; totals."""
-        table = [("layer", "output shape", "parameters", "bytes", "multiply-adds")]
-        width = self.inputs
-        for layer in self.layers:
-            width = layer.outputs(width)
-            table.append(self._summary_row(f"{layer}", f"(N, {width or '?'})", layer.size, layer.multiply_adds))
-        multiply_adds = sum(layer.multiply_adds for layer in self.layers)
-        table.append(self._summary_row("total", "", self.theta.size, multiply_adds))
-        name, shape, size, size_in_bytes, adds = (max(map(len, column)) for column in zip(*table, strict=True))
-        row = f"{{:<{name}}}  {{:>{shape}}}  {{:>{size}}}  {{:>{size_in_bytes}}}  {{:>{adds}}}"
-        lines = [row.format(*cells) for cells in table]
-        rule = "-" * len(lines[0])
-        where = f"{self.dtype}, backend {self.backend.name}, seed {self.seed}, {self.epoch} epochs trained"
-        notes = [self.backend.note] if self.backend.note else []
-        return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where, *notes])
+        return summary(self)
 
     def copy(self, dtype: str | None = None, backend: str | Backend | None = None) -> Network:
         """An independent network with the same parameters, seed and epoch; of another dtype or backend if named."""
-        twin = Network(
-            *(layer.unbound() for layer in self.layers),
-            seed=self.seed,
-            dtype=dtype or self.dtype.name,
-            backend=backend or self.backend,
-        )
-        twin.theta[...] = twin.backend.to_device(self.backend.to_host(self.theta).astype(twin.dtype))
-        twin.epoch, twin.notes = self.epoch, deepcopy(self.notes)
+        twin = object.__new__(type(self))
+        place = self.backend if backend is None else get_backend(backend)
+        twin.__setstate__(self.__getstate__() | {"dtype": np.dtype(dtype or self.dtype), "backend": place})
         return twin
 
     @property
@@ -100,22 +105,69 @@ class Network:
     def __len__(self) -> int:
         return len(self.layers)
 
-    def __getitem__(self, index: int) -> Layer:
-        return self.layers[index]
+    @overload
+    def __getitem__(self, index: int) -> Layer: ...
+    @overload
+    def __getitem__(self, index: slice) -> Network: ...
+    def __getitem__(self, index: int | slice) -> Layer | Network:
+        """A layer, or for net[:3] a network of these same layers: what is learned there is learned here."""
+        return self._part(index) if isinstance(index, slice) else self.layers[index]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles and copies: the layers bring their parameters and buffers along, on the host."""
+        vectors = ("theta", "grad", "buffers", "_with_parameters")
+        state = {name: value for name, value in vars(self).items() if name not in vectors}
+        layers = tuple(layer.copy() for layer in self.layers)
+        return state | {"layers": layers, "loss": deepcopy(self.loss), "notes": deepcopy(self.notes)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._bind()
 
     def __repr__(self) -> str:
         return f"<Network {', '.join(map(repr, self.layers))}: {self.theta.size:,} parameters>"
 
     def _bind(self) -> None:
-        stops = list(itertools.accumulate(layer.size for layer in self.layers))
-        for k, (layer, stop) in enumerate(zip(self.layers, stops, strict=True)):
-            window = slice(stop - layer.size, stop)
-            stream = rng.stream(self.seed, f"layer {k}")
-            layer.bind(self.backend.ops, self.theta[window], self.grad[window], stream)
-        self._first_with_parameters = next((k for k, stop in enumerate(stops) if stop), 0)
+        """Makes the vectors from the layers' first values, and gives every layer its windows into them."""
+        places, _, layers = zip(*walk(self.layers), strict=True)
+        values = [
+            layer.first_values(rng.generator(self.seed, f"layer {place}"))
+            for place, layer in zip(places, layers, strict=True)
+        ]
+        shapes, buffers = [layer.shapes() for layer in layers], [layer.buffers() for layer in layers]
+        self.theta, self.buffers = self._vector(values, shapes), self._vector(values, buffers)
+        self.grad = self.backend.to_device(np.zeros(self.theta.size, self.dtype))
+        cut = zip(_cut(self.theta, shapes), _cut(self.grad, shapes), _cut(self.buffers, buffers), strict=True)
+        for place, layer, stretches in zip(places, layers, cut, strict=True):
+            layer.bind(self.backend, *stretches, rng.stream(self.seed, f"layer {place}"))
+        self._find_parameters()
 
-    def _summary_row(self, name: str, shape: str, size: int, multiply_adds: int) -> tuple[str, str, str, str, str]:
-        return name, shape, f"{size:,}", f"{size * self.dtype.itemsize:,}", f"{multiply_adds:,}"
+    def _vector(self, values: list[dict[str, np.ndarray]], shapes: list[dict[str, tuple[int, ...]]]) -> Array:
+        parts = [np.ravel(given[name]) for given, named in zip(values, shapes, strict=True) for name in named]
+        return self.backend.to_device(np.concatenate([np.zeros(0), *parts]).astype(self.dtype))
+
+    def _part(self, index: slice) -> Network:
+        start, stop, step = index.indices(len(self.layers))
+        if step != 1 or stop <= start:
+            raise ValueError(f"a part of a network is one or more neighbours, as net[:3]; got [{start}:{stop}:{step}]")
+        part = object.__new__(type(self))
+        vars(part).update(vars(self))
+        part.layers, part.notes, part.loss = self.layers[start:stop], {}, self.loss if stop == len(self) else None
+        for kind, vectors in (("shapes", ("theta", "grad")), ("buffers", ("buffers",))):
+            before, inside = (_count(kind, layers) for layers in (self.layers[:start], part.layers))
+            for name in vectors:
+                setattr(part, name, getattr(self, name)[before : before + inside])
+        part._find_parameters()
+        return part
+
+    def _find_parameters(self) -> None:
+        """Every layer with parameters of its own, and the place of the outermost layer around it."""
+        self._with_parameters = [
+            (int(place.partition(".")[0]), layer) for place, _, layer in walk(self.layers) if layer.shapes()
+        ]
+
+    def _first_that_learns(self) -> int:
+        return next((k for k, layer in self._with_parameters if layer.trainable), 0)
 
     def _check_input(self, x: Array) -> None:
         if not isinstance(x, self.backend.xp.ndarray) or x.dtype != self.dtype:
@@ -154,15 +206,18 @@ def mlp(
     return Network(*layers[:-1], seed=seed, dtype=dtype, backend=backend)
 
 
-def _first_theta(layers: Sequence[Layer], seed: int) -> np.ndarray:
-    parts = [np.zeros(0)]
-    for k, layer in enumerate(layers):
-        shapes, drawn = layer.shapes(), layer.initial(rng.generator(seed, f"layer {k}"))
-        for name, values in drawn.items():
-            if np.shape(values) != shapes.get(name):
-                raise ValueError(f"{layer} draws {name} {np.shape(values)}, but its shapes are {shapes}")
-        parts += [np.ravel(drawn.get(name, np.zeros(shape))) for name, shape in shapes.items()]
-    return np.concatenate(parts)
+def _copied(layer: Layer | Network) -> Sequence[Layer]:
+    return [inner.copy() for inner in layer.layers] if isinstance(layer, Network) else [layer]
+
+
+def _cut(vector: Array, shapes: list[dict[str, tuple[int, ...]]]) -> list[Array]:
+    """The vector's stretches, one for each layer."""
+    sizes = [size_of(named) for named in shapes]
+    return [vector[stop - size : stop] for size, stop in zip(sizes, itertools.accumulate(sizes), strict=True)]
+
+
+def _count(kind: str, layers: Sequence[Layer]) -> int:
+    return sum(size_of(getattr(layer, kind)()) for _, _, layer in walk(layers))
 
 
 def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
@@ -170,22 +225,37 @@ def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
     if strangers or not layers:
         got = f"{strangers[0]!r}" if strangers else "none"
         raise TypeError(f"Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got {got}")
-    if len(set(map(id, layers))) < len(layers):
-        raise ValueError("Network takes each layer once; the same one is there twice, and has one memory")
-    for layer in layers:
-        if layer.is_bound:
-            raise ValueError(f"{layer} is part of a network already and has its windows there; make a new layer")
-        if taken := [name for name in layer.shapes() if hasattr(Layer, name) or name == "ops"]:
-            raise ValueError(f"{layer} has parameters {taken}, names that every layer uses for something else")
+    everywhere = [layer for _, _, layer in walk(layers)]
+    if twice := [layer for k, layer in enumerate(everywhere) if any(layer is other for other in everywhere[:k])]:
+        raise ValueError(f"Network takes each layer once; {twice[0]} is there twice, and has one memory")
+    for layer in everywhere:
+        _check_layer(layer)
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"Network takes a whole number of at least 0 as seed; got {seed!r}")
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise ValueError(f"Network takes dtype 'float32' or 'float64'; got {dtype!r}")
-    _check_widths(layers)
+    _check_shapes(layers)
 
 
-def _check_widths(layers: Sequence[Layer]) -> None:
-    """Every layer refuses, in `outputs`, a width that it cannot take."""
-    width = None
+def _check_layer(layer: Layer) -> None:
+    if layer.is_bound:
+        raise ValueError(
+            f"{layer} is part of a network already and has its windows there; make a new layer, "
+            "or a copy of it with what it has learned: layer.copy(), or tn.Network(net[:3], ...) for several"
+        )
+    parameters, buffers = layer.shapes(), layer.buffers()
+    if taken := [name for name in (*parameters, *buffers) if hasattr(Layer, name) or name in ("ops", "backend")]:
+        raise ValueError(f"{layer} has parameters {taken}, names that every layer uses for something else")
+    names = [*parameters, *(f"d{name}" for name in parameters), *buffers, *vars(layer)]
+    if shared := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(
+            f"{layer} uses {shared} twice: parameters, their gradients, buffers and its other attributes, "
+            "layers too, need a name each"
+        )
+
+
+def _check_shapes(layers: Sequence[Layer]) -> None:
+    """Every layer refuses, in `outputs`, a shape that it cannot take."""
+    shape: Shape = None
     for layer in layers:
-        width = layer.outputs(width)
+        shape = layer.outputs(shape)

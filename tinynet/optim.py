@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from numbers import Real
 from typing import Any
+
+import numpy as np
 
 from .arrays import Array
 from .network import Network
@@ -19,19 +22,23 @@ class Optimizer:
 
     `lr` is a number or a schedule. `weight_decay` w takes theta <- theta - lr w theta before each step, biases too,
     beside the gradient and not in it: Loshchilov and Hutter 2019, with lr in the place of their schedule multiplier.
+    `clip_norm` is the largest norm that the gradient of all layers together may have: a longer one is shortened.
+    Parameters of frozen layers stay where they are. Raises ValueError for settings outside their ranges.
     """
 
     slots: tuple[str, ...] = ()
     """Names of the vectors, as long as theta, that an optimizer carries from step to step."""
 
-    def __init__(self, network: Network, lr: float | Schedule, weight_decay: float = 0.0) -> None:
+    def __init__(
+        self, network: Network, lr: float | Schedule, weight_decay: float = 0.0, clip_norm: float | None = None
+    ) -> None:
         self.network = network
-        self.theta, self.grad, self.ops = network.theta, network.grad, network.backend.ops
-        self.lr, self.weight_decay, self.t = lr, weight_decay, 0
-        self._require(callable(lr) or (isinstance(lr, Real) and lr > 0), "lr above 0, or a schedule", lr)
+        self.lr, self.weight_decay, self.clip_norm, self.t = lr, weight_decay, clip_norm, 0
+        rate = callable(lr) or (isinstance(lr, Real) and 0 < lr < math.inf)
+        self._require(rate, "lr above 0 and finite, or a schedule", lr)
         self._require(weight_decay >= 0, "weight_decay of at least 0", weight_decay)
-        for name in self.slots:
-            setattr(self, name, network.backend.xp.zeros_like(self.theta))
+        self._require(clip_norm is None or clip_norm > 0, "clip_norm above 0, or None", clip_norm)
+        self._attach({name: np.zeros(network.theta.size, network.dtype) for name in self.slots})
 
     @property
     def rate(self) -> float:
@@ -44,11 +51,18 @@ class Optimizer:
 
     def step(self) -> None:
         """Moves theta once, by grad."""
-        lr = self.rate
+        lr, frozen = self.rate, self.network.frozen()
+        before = [theta.copy() for theta, _ in frozen]
+        for _, grad in frozen:
+            grad[...] = 0
         self.t += 1
+        if self.clip_norm:
+            self.ops.clip_norm(self.grad, self.clip_norm)
         if self.weight_decay:
             self.ops.decay(self.theta, lr * self.weight_decay)
         self.update(lr)
+        for (theta, _), kept in zip(frozen, before, strict=True):
+            theta[...] = kept
 
     def update(self, lr: float) -> None:
         """The rule itself: changes theta in place."""
@@ -56,7 +70,27 @@ class Optimizer:
 
     def config(self) -> dict[str, Any]:
         """The constructor's arguments after the network, by name."""
-        return {"lr": self.lr, "weight_decay": self.weight_decay}
+        settings = {"lr": self.lr, "weight_decay": self.weight_decay}
+        return settings if self.clip_norm is None else settings | {"clip_norm": self.clip_norm}
+
+    def _attach(self, slots: dict[str, np.ndarray]) -> None:
+        """The network's vectors and functions, and these slots beside them."""
+        self.theta, self.grad, self.ops = self.network.theta, self.network.grad, self.network.backend.ops
+        for name, values in slots.items():
+            setattr(self, name, self.network.backend.to_device(values))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles and copies: the slots on the host; the network's vectors come with the network."""
+        state = {name: value for name, value in vars(self).items() if name not in ("theta", "grad", "ops")}
+        return state | {name: self.network.backend.to_host(getattr(self, name)).copy() for name in self.slots}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._attach({name: state[name] for name in self.slots})
+
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value}" for name, value in self.config().items())
+        return f"<{type(self).__name__} {settings}: {self.t:,} steps taken>"
 
     def _require(self, holds: bool, expected: str, got: Any) -> None:
         if not holds:
@@ -79,8 +113,9 @@ class SGD(Optimizer):
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
+        clip_norm: float | None = None,
     ) -> None:
-        super().__init__(network, lr, weight_decay)
+        super().__init__(network, lr, weight_decay, clip_norm)
         self._require(0 <= momentum < 1, "momentum of at least 0 and below 1", momentum)
         self._require(momentum > 0 or not nesterov, "a momentum above 0 with nesterov", momentum)
         self.momentum, self.nesterov = float(momentum), nesterov
@@ -112,8 +147,9 @@ class Adam(Optimizer):
         beta2: float = 0.999,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        clip_norm: float | None = None,
     ) -> None:
-        super().__init__(network, lr, weight_decay)
+        super().__init__(network, lr, weight_decay, clip_norm)
         self._require(0 <= beta1 < 1 and 0 <= beta2 < 1, "beta1 and beta2 of at least 0 and below 1", (beta1, beta2))
         self._require(eps > 0, "eps above 0", eps)
         self.beta1, self.beta2, self.eps = float(beta1), float(beta2), float(eps)
@@ -125,21 +161,65 @@ class Adam(Optimizer):
         return super().config() | {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
 
 
+def AdamW(network: Network, lr: float | Schedule = 0.001, weight_decay: float = 0.01, **settings: Any) -> Adam:
+    """Adam with decoupled weight decay, under the name it has elsewhere: Loshchilov and Hutter 2019, Algorithm 2"""
+    return Adam(network, lr, weight_decay=weight_decay, **settings)
+
+
+class RMSProp(Optimizer):
+    """v <- rho v + (1 - rho) g^2,  theta <- theta - lr g / (sqrt(v) + eps)        Hinton 2012, lecture 6e"""
+
+    slots = ("v",)
+    v: Array
+
+    def __init__(
+        self,
+        network: Network,
+        lr: float | Schedule = 0.001,
+        rho: float = 0.9,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+    ) -> None:
+        super().__init__(network, lr, weight_decay, clip_norm)
+        self._require(0 <= rho < 1, "rho of at least 0 and below 1", rho)
+        self._require(eps > 0, "eps above 0", eps)
+        self.rho, self.eps = float(rho), float(eps)
+
+    def update(self, lr: float) -> None:
+        self.ops.rmsprop(self.theta, self.grad, self.v, lr, self.rho, self.eps)
+
+    def config(self) -> dict[str, Any]:
+        return super().config() | {"rho": self.rho, "eps": self.eps}
+
+
 def constant(lr: float) -> Schedule:
     """lr at every step: what a bare number means, for use inside `warm_up`."""
-    return lambda t: lr
+    return partial(_constant, lr)
+
+
+def _constant(lr: float, t: int) -> float:
+    return lr
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """lr factor^(t // every): down by a factor after each `every` steps."""
     _check_steps("step_decay", every)
-    return lambda t: lr * factor ** (t // every)
+    return partial(_step_decay, lr, every, factor)
+
+
+def _step_decay(lr: float, every: int, factor: float, t: int) -> float:
+    return lr * factor ** (t // every)
 
 
 def cosine(lr: float, steps: int, floor: float = 0.0) -> Schedule:
     """floor + (lr - floor) (1 + cos(pi t / steps)) / 2, then floor        Loshchilov and Hutter 2017, equation 5"""
     _check_steps("cosine", steps)
-    return lambda t: floor + (lr - floor) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2
+    return partial(_cosine, lr, steps, floor)
+
+
+def _cosine(lr: float, steps: int, floor: float, t: int) -> float:
+    return floor + (lr - floor) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2
 
 
 def warm_up(schedule: Schedule, steps: int) -> Schedule:
@@ -147,7 +227,11 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     _check_steps("warm_up", steps)
     if not callable(schedule):
         raise TypeError(f"warm_up takes a schedule, got {schedule!r}; constant({schedule!r}) makes one")
-    return lambda t: schedule(t) * min(1, (t + 1) / steps)
+    return partial(_warm_up, schedule, steps)
+
+
+def _warm_up(schedule: Schedule, steps: int, t: int) -> float:
+    return schedule(t) * min(1, (t + 1) / steps)
 
 
 def _check_steps(who: str, steps: int) -> None:

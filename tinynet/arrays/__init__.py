@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import math
 import sys
 from typing import Any
 
@@ -14,3 +16,10 @@ Array = Any
 def module_of(x: Array) -> Any:
     """The module whose functions take x: numpy or cupy. (CuPy's arrays have no `__array_namespace__` as of 14.2.)"""
     return np if isinstance(x, np.ndarray | np.generic) else sys.modules[type(x).__module__]
+
+
+def erf(x: Array) -> Array:
+    """2 / sqrt(pi) times the integral of exp(-s^2) from 0 to x, which NumPy does not have and CuPy has elsewhere."""
+    if isinstance(x, np.ndarray):
+        return np.vectorize(math.erf, otypes=[x.dtype])(x)
+    return importlib.import_module("cupyx.scipy.special").erf(x)

@@ -12,7 +12,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -24,7 +24,7 @@ from . import Array
 FASTEST_FIRST = ("cupy", "numba")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Backend:
     """Arrays of one kind (`xp`), the way there and back, and the functions that serve them (`ops`).
 
@@ -33,14 +33,27 @@ class Backend:
     """
 
     name: str
-    xp: Any = field(repr=False)
-    ops: SimpleNamespace = field(repr=False)
-    to_device: Callable[[np.ndarray], Array] = field(repr=False)
-    to_host: Callable[[Array], np.ndarray] = field(repr=False)
-    synchronize: Callable[[], None] = field(repr=False)
-    describe: Callable[[], str] = field(repr=False)
-    train_steps: Callable[..., Any] | None = field(repr=False, default=None)
+    xp: Any
+    ops: SimpleNamespace
+    to_device: Callable[[np.ndarray], Array]
+    to_host: Callable[[Array], np.ndarray]
+    synchronize: Callable[[], None]
+    describe: Callable[[], str]
+    train_steps: Callable[..., Any] | None = None
     note: str = ""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """By name: what is unpickled is the backend of that name, or `backend`'s error where there is none."""
+        return backend, (self.name,)
+
+    def __copy__(self) -> Backend:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<Backend {self.name}: {self.describe()}{'; ' if self.note else ''}{self.note}>"
 
 
 def backend(name: str | Backend) -> Backend:

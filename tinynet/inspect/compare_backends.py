@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from ..arrays.backend import Backend, backend
+from ..layers.base import walk
 from ..losses import Loss
 from ..network import Network
 from ..optim import Adam
-from ..training.evaluation import loss_for
-from ..training.input_validation import rows_in, targets_in
+from ..training.input_validation import loss_for, rows_in, targets_in
 from ..training.loop import fit
+from .recording import recorded
 
 
 @dataclass(frozen=True)
@@ -83,23 +84,26 @@ def compare_backends(
 
 def _step(network: Network, x: Any, t: Any, loss: Loss | None) -> list[tuple[str, np.ndarray]]:
     """Names and values of a step's tensors, on the host."""
-    place, whole, found = network.backend, network.copy(), []
+    place, whole = network.backend, network.copy()
     fit(whole, Adam(whole), x, t, epochs=1, batch_size=len(x), loss=loss, progress=False)
     loss, rows = loss_for(network, loss), rows_in(network, x)
     targets = targets_in(network, loss, t, rows)
-    y = place.ops.gather(rows, place.to_device(np.arange(len(rows))), network.dtype)
-    for k, layer in enumerate(network):
-        y = layer.forward(y, train=True)
-        found.append((f"{k} {layer} y", y))
-    found.append(("loss", loss.forward(y, targets)))
+    x = place.ops.gather(rows, place.to_device(np.arange(len(rows))), network.dtype)
+    with recorded(network.layers, "forward") as outputs:
+        y = network.forward(x, train=True)
+    found = [(f"{name} y", value) for name, value in outputs.items()] + [("loss", loss.forward(y, targets))]
     dy = loss.backward()
     found.append(("loss gradient", dy))
-    for k, layer in reversed(list(enumerate(network))):
-        dy = layer.backward(dy)
-        found += [(f"{k} {layer} d{name}", getattr(layer, f"d{name}")) for name in layer.shapes()]
-        found.append((f"{k} {layer} dx", dy))
+    with recorded(network.layers, "backward") as gradients:
+        network.backward(dy, need_dx=True)
+    layers = {name: layer for _, name, layer in walk(network.layers)}
+    for name, dx in gradients.items():
+        found += [(f"{name} d{own}", layers[name].windows[f"d{own}"]) for own in layers[name].shapes()]
+        found.append((f"{name} dx", dx))
     Adam(network).step()
     found += [("theta after the step", network.theta), ("theta after a step of fit", whole.theta)]
+    if network.buffers.size:
+        found += [("buffers after the step", network.buffers), ("buffers after a step of fit", whole.buffers)]
     return [(name, place.to_host(value).copy()) for name, value in found]
 
 

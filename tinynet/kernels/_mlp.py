@@ -27,6 +27,9 @@ def is_covered(network: Network, optimizer: Optimizer, loss: Loss, x: Array) -> 
         and re.fullmatch("(P?DR)*P?D", "".join(letters.get(type(layer), "?") for layer in network)) is not None
         and type(optimizer) in (SGD, Adam)
         and type(loss) is SoftmaxCrossEntropy
+        and not loss.label_smoothing
+        and all(layer.trainable for layer in network)
+        and not optimizer.clip_norm
         and network.dtype == np.float32
         and x.dtype in (np.uint8, np.float32)
         and not any(METHODS & vars(part).keys() for part in (network, optimizer, loss, *network))

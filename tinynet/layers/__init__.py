@@ -4,9 +4,23 @@ A layer keeps what its backward needs, and only in training. Its parameters and 
 the network's two vectors: write into them (`self.dW[...] = `, `out=self.dW`), never rebind them.
 """
 
-from .activation import ReLU, Softmax
+from .activation import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from .base import Layer
 from .dense import Dense
 from .dropout import Dropout
+from .flatten import Flatten
+from .residual import Residual
 
-__all__ = ["Layer", "Dense", "ReLU", "Softmax", "Dropout"]
+__all__ = [
+    "Layer",
+    "Dense",
+    "ReLU",
+    "LeakyReLU",
+    "Tanh",
+    "Sigmoid",
+    "GELU",
+    "Softmax",
+    "Dropout",
+    "Flatten",
+    "Residual",
+]

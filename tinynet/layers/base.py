@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
+from ..arrays.backend import Backend
+
+Shape = tuple[int, ...] | None
+"""What one row looks like, without the batch: (784,), (1, 28, 28); None where nobody has said."""
 
 
 class Layer:
     """One map of a network. A layer of your own overrides `forward` and `backward`, and with parameters `shapes`.
 
     `self.ops` offers the functions of `functions.py` as the network's backend has them. `self.memory` is for what
-    backward needs: `self.memory = x if train else None`, and `self.recall()` to have it back.
+    backward needs: `self.memory = x if train else None`, and `self.recall()` to have it back. A layer may hold
+    layers, as attributes, in lists or in dictionaries: the network finds them.
     """
 
     ops: SimpleNamespace
@@ -28,7 +34,7 @@ class Layer:
     """Training passes made so far: the counter of every random number that the layer draws."""
 
     def forward(self, x: Array, train: bool = False) -> Array:
-        """y, from x (N, D)."""
+        """y, from x (N, ...)."""
         raise NotImplementedError(f"{self} defines no forward(self, x, train=False)")
 
     def backward(self, dy: Array) -> Array:
@@ -40,30 +46,50 @@ class Layer:
         self.backward(dy)
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments, by name, as JSON can hold them: for `repr`, `save` and `load`."""
+        """The constructor's arguments, by name, as JSON can hold them, or layers: for `repr`, `save` and `load`."""
         return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Layer:
+        """The layer that `config` describes: the constructor called with it, unless a layer says otherwise."""
+        return cls(**config)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """The parameters' names and shapes; "W" gets the windows `self.W` and `self.dW`."""
         return {}
 
-    def initial(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
-        """First values of those parameters that do not start at zero."""
+    def buffers(self) -> dict[str, tuple[int, ...]]:
+        """Names and shapes of numbers that are kept but not trained, as running means; "mean" gets `self.mean`."""
         return {}
 
-    def outputs(self, inputs: int | None) -> int | None:
-        """Features that come out when `inputs` go in (None: not known)."""
-        return inputs
+    def initial(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
+        """First values of those parameters and buffers that do not start at zero."""
+        return {}
+
+    def outputs(self, shape: Shape) -> Shape:
+        """Shape of a row that comes out when `shape` goes in. ValueError for a shape that the layer cannot take."""
+        return shape
+
+    @property
+    def trainable(self) -> bool:
+        """Whether optimizers move the parameters. Setting it sets it for all layers inside as well."""
+        return vars(self).get("_trainable", True)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self.children():
+            layer.trainable = value
 
     @property
     def size(self) -> int:
-        """How many parameters there are."""
-        return sum(math.prod(shape) for shape in self.shapes().values())
+        """How many parameters there are, those of the layers inside included."""
+        return size_of(self.shapes()) + sum(layer.size for layer in self.children())
 
     @property
     def multiply_adds(self) -> int:
         """Multiplications with an addition that one row costs in forward."""
-        return 0
+        return sum(layer.multiply_adds for layer in self.children())
 
     def recall(self) -> Any:
         """What forward kept for backward; RuntimeError if the last forward was not in training."""
@@ -71,39 +97,54 @@ class Layer:
             raise RuntimeError(f"{self}.backward needs what forward(x, train=True) keeps; the last was no training")
         return self.memory
 
-    def bind(self, ops: SimpleNamespace, theta: Array, grad: Array, stream: int) -> None:
-        """Make the layer part of one network: its functions, its stretch of both vectors, its random stream."""
-        self.ops, self.stream = ops, stream
-        start = 0
-        for name, shape in self.shapes().items():
-            stop = start + math.prod(shape)
-            setattr(self, name, theta[start:stop].reshape(shape))
-            setattr(self, "d" + name, grad[start:stop].reshape(shape))
-            start = stop
-        self.windows = {name: getattr(self, name) for name in self._window_names()}
+    def children(self) -> list[Layer]:
+        """The layers inside this one, in the order in which they became attributes."""
+        return list(_layers_in(vars(self)))
 
-    def check_windows(self) -> None:
-        """ValueError if a parameter or its gradient is no longer the window that it was."""
-        for name, window in self.windows.items():
-            if getattr(self, name) is not window:
-                raise ValueError(
-                    f"{self}.{name} was replaced and is cut off from the network's vectors; write {name}[...] = instead"
-                )
-
-    def unbound(self) -> Layer:
-        """A copy that is part of no network yet."""
-        twin = copy.copy(self)
-        for name in ("ops", "stream", "windows", "memory", *self._window_names()):
-            vars(twin).pop(name, None)
-        return copy.deepcopy(twin)
+    def copy(self) -> Layer:
+        """A copy that is part of no network yet, and brings its parameters and buffers into the next one."""
+        return copy.deepcopy(self)
 
     @property
     def is_bound(self) -> bool:
         """Whether the layer is part of a network."""
         return "ops" in vars(self)
 
-    def _window_names(self) -> list[str]:
-        return [prefix + name for name in self.shapes() for prefix in ("", "d")]
+    # -------------------------------------------------------------------------- what a network does with it
+
+    def first_values(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
+        """Values of all parameters and buffers to start from: those that a copy brought along, or new ones."""
+        shapes = self.shapes() | self.buffers()
+        drawn = vars(self).pop("_values", None) or self.initial(draw)
+        for name, values in drawn.items():
+            if np.shape(values) != shapes.get(name):
+                raise ValueError(f"{self} draws {name} {np.shape(values)}, but its shapes are {shapes}")
+        return {name: np.asarray(drawn.get(name, np.zeros(shape))) for name, shape in shapes.items()}
+
+    def bind(self, backend: Backend, theta: Array, grad: Array, buffers: Array, stream: int) -> None:
+        """Make the layer part of one network: its functions, its stretch of all vectors, its random stream."""
+        self.backend, self.ops, self.stream, self._stretch = backend, backend.ops, stream, (theta, grad)
+        self.windows = windows_into(theta, self.shapes()) | windows_into(buffers, self.buffers())
+        self.windows |= {f"d{name}": window for name, window in windows_into(grad, self.shapes()).items()}
+        vars(self).update(self.windows)
+
+    def check_windows(self) -> None:
+        """ValueError if a parameter, its gradient or a buffer is no longer the window that it was."""
+        for name, window in self.windows.items():
+            if getattr(self, name) is not window:
+                raise ValueError(
+                    f"{self}.{name} was replaced and is cut off from the network's vectors; write {name}[...] = instead"
+                )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For pickles and copies, which are part of no network: the parameters' and buffers' values, on the host."""
+        state = dict(vars(self))
+        for name in ("backend", "ops", "stream", "_stretch", "windows", "memory", *vars(self).get("windows", ())):
+            state.pop(name, None)
+        if self.is_bound:
+            names = [*self.shapes(), *self.buffers()]
+            state["_values"] = {name: self.backend.to_host(getattr(self, name)).copy() for name in names}
+        return state
 
     def __getattr__(self, name: str) -> Any:
         reason = "" if self.is_bound else "; it is part of no network yet: tn.Network(layer)"
@@ -111,3 +152,38 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(str(value) for value in self.config().values())})"
+
+
+def walk(layers: Sequence[Layer], place: str = "", name: str = "") -> Iterator[tuple[str, str, Layer]]:
+    """All layers, the layers inside right behind their block: place "2.0", name "2 Residual / 0 Dense(8, 8)", layer."""
+    for k, layer in enumerate(layers):
+        children = layer.children()
+        here = f"{name}{k} {type(layer).__name__ if children else layer}"
+        yield f"{place}{k}", here, layer
+        yield from walk(children, f"{place}{k}.", f"{here} / ")
+
+
+def size_of(shapes: dict[str, tuple[int, ...]]) -> int:
+    """How many numbers arrays of these shapes hold together."""
+    return sum(map(math.prod, shapes.values()))
+
+
+def windows_into(vector: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str, Array]:
+    """The vector cut into arrays of these shapes, one behind the other: they share its memory."""
+    windows, start = {}, 0
+    for name, shape in shapes.items():
+        stop = start + math.prod(shape)
+        windows[name] = vector[start:stop].reshape(shape)
+        start = stop
+    return windows
+
+
+def _layers_in(value: Any) -> Iterator[Layer]:
+    if isinstance(value, Layer):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _layers_in(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _layers_in(part)

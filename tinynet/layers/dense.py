@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from .base import Layer
+from .base import Layer, Shape
 from .initializers import INITIALISERS
 
 
@@ -34,7 +34,8 @@ class Dense(Layer):
         return self.ops.dense(x, self.W, self.b)
 
     def backward(self, dy: Array) -> Array:
-        self.backward_parameters(dy)
+        if self.trainable:
+            self.backward_parameters(dy)
         return self.ops.dense_backward(dy, self.W)
 
     def backward_parameters(self, dy: Array) -> None:
@@ -50,10 +51,12 @@ class Dense(Layer):
     def initial(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
         return {"W": INITIALISERS[self.init](draw, self.D, self.M)}
 
-    def outputs(self, inputs: int | None) -> int | None:
-        if inputs not in (None, self.D):
-            raise ValueError(f"{self} takes x (N, {self.D}), but the layer before gives (N, {inputs})")
-        return self.M
+    def outputs(self, shape: Shape) -> Shape:
+        if shape not in (None, (self.D,)):
+            row = ", ".join(map(str, ("N", *shape)))
+            cure = "; a Flatten() in front of it makes rows" if len(shape) > 1 else ""
+            raise ValueError(f"{self} takes x (N, {self.D}), but gets ({row}){cure}")
+        return (self.M,)
 
     @property
     def multiply_adds(self) -> int:

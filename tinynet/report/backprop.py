@@ -11,7 +11,7 @@ from ..layers import Dense, Dropout, Layer, ReLU, Softmax
 from ..losses import CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD
-from ..training.evaluation import loss_for
+from ..training.input_validation import loss_for
 
 MAPS: dict[type, list[str]] = {  # functions.py: the map, then its backwards
     Dense: ["dense", "dense_backward", "dense_backward_parameters"],

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..arrays import Array
-from ..functions import softmax
-from ..layers import Dense, Softmax
-from ..losses import CrossEntropy, Loss, SoftmaxCrossEntropy
+from ..losses import Loss
 from ..network import Network
-from .input_validation import rows_in, targets_in
+from .input_validation import loss_for, rows_in, targets_in, weights_in
 
 EVALUATION_BATCH = 1000
 
 
 class Evaluation(NamedTuple):
-    """Mean loss over the rows, and the share of rows whose class is right (nan if the loss knows no classes)."""
+    """Mean loss over the rows, and the share of rows whose class is right (None if the loss knows no classes)."""
 
     loss: float
-    accuracy: float
+    accuracy: float | None
 
 
-def evaluate(network: Network, x: Any, t: Any, loss: Loss | None = None) -> Evaluation:
-    """Loss and accuracy without dropout; x, t and loss as in `fit`."""
+def evaluate(
+    network: Network, x: Any, t: Any, loss: Loss | None = None, *, class_weight: Any = None, sample_weight: Any = None
+) -> Evaluation:
+    """Loss and accuracy without dropout; x, t, loss and weights as in `fit`. Weights act on the loss alone."""
     loss = loss_for(network, loss)
-    return evaluate_prepared(network, loss, *prepare(network, loss, x, t))
+    return evaluate_prepared(network, *prepare(network, loss, x, t, class_weight, sample_weight))
 
 
 def evaluate_prepared(network: Network, loss: Loss, x: Array, t: Array) -> Evaluation:
@@ -36,26 +35,43 @@ def evaluate_prepared(network: Network, loss: Loss, x: Array, t: Array) -> Evalu
     totals = Totals(network, loss)
     for x_batch, t_batch in batches(network, np.arange(len(x)), EVALUATION_BATCH, x, t):
         z = network.forward(x_batch)
-        totals.add(len(z), loss.forward(z, t_batch) * len(z), network.backend.ops.count_correct(z, t_batch))
+        totals.add(len(z), loss.forward(z, t_batch) * len(z), loss.count_correct(z, t_batch))
     return totals.means()
 
 
-def predict(network: Network, x: Any) -> np.ndarray:
-    """Probabilities (N, K), on the host: softmax of the network's output, or the output if it ends in Softmax.
+def outputs(network: Network, x: Any) -> np.ndarray:
+    """What the network gives for each row, as it is: logits, values, features (N, ...), on the host. x as in `fit`."""
+    return network.backend.to_host(_forward(network, x))
 
-    x as in `fit`. Dropout never acts here. For the bare output, as after MeanSquaredError, use `network.forward`.
+
+def predict(network: Network, x: Any) -> np.ndarray:
+    """What the outputs mean to the loss that the network was trained with, on the host; x as in `fit`.
+
+    Probabilities (N, K) after SoftmaxCrossEntropy, or before any training; the probability of the second class (N, 1)
+    after BinaryCrossEntropy; the outputs themselves (N, M) after MeanSquaredError, Huber or CrossEntropy. Dropout
+    never acts here. `outputs` gives the bare numbers. ValueError for one output without a loss to say what it means.
     """
-    x, place = rows_in(network, x), network.backend
+    y = _forward(network, x)
+    if network.loss is None and y.shape[-1] == 1:
+        raise ValueError(
+            "predict does not know what one output means before any training: set network.loss, as to "
+            "tn.BinaryCrossEntropy() or tn.MeanSquaredError(), or use tn.outputs"
+        )
+    return network.backend.to_host(loss_for(network).predictions(y))
+
+
+def _forward(network: Network, x: Any) -> Array:
+    x = rows_in(network, x)
     parts = batches(network, np.arange(len(x)), EVALUATION_BATCH, x)
-    y = place.to_host(place.xp.concatenate([network.forward(part) for (part,) in parts]))
-    if y.shape[-1] == 1:
-        raise ValueError("predict gives probabilities of classes, but this network has one output: use network.forward")
-    return y if _ends_in_softmax(network) else softmax(y)
+    return network.backend.xp.concatenate([network.forward(part) for (part,) in parts])
 
 
 def predict_classes(network: Network, x: Any) -> np.ndarray:
-    """The most probable class of each row: whole numbers (N,), on the host."""
-    return predict(network, x).argmax(axis=-1)
+    """The most probable class of each row: whole numbers (N,), on the host. ValueError after a loss without classes."""
+    p = predict(network, x)
+    if network.loss and not network.loss.classifies:
+        raise ValueError(f"predict_classes takes a network of classes, but this one knows {network.loss}: use predict")
+    return (p[:, 0] > 0.5).astype(int) if p.shape[-1] == 1 else p.argmax(axis=-1)
 
 
 def batches(network: Network, order: np.ndarray, size: int, *arrays: Array) -> Iterator[tuple[Array, ...]]:
@@ -81,28 +97,13 @@ class Totals:
     def means(self) -> Evaluation:
         totals = self.backend.to_host(self.backend.xp.stack([self.loss, self.correct]))
         loss, accuracy = (totals / self.rows).tolist()
-        return Evaluation(loss, accuracy if self.classifies else math.nan)
+        return Evaluation(loss, accuracy if self.classifies else None)
 
 
-def prepare(network: Network, loss: Loss, x: Any, t: Any) -> tuple[Array, Array]:
-    """Rows and targets, checked, where the network lives."""
+def prepare(
+    network: Network, loss: Loss, x: Any, t: Any, class_weight: Any = None, sample_weight: Any = None
+) -> tuple[Loss, Array, Array]:
+    """The loss, weighted if weights are given, and rows and targets, checked, where the network lives."""
     rows = rows_in(network, x)
-    return rows, targets_in(network, loss, t, rows)
-
-
-def _ends_in_softmax(network: Network) -> bool:
-    return isinstance(network[-1], Softmax)
-
-
-def loss_for(network: Network, loss: Loss | None) -> Loss:
-    """The loss, or the usual one for this network, with the backend's functions. ValueError if the two do not fit."""
-    usual = CrossEntropy if _ends_in_softmax(network) else SoftmaxCrossEntropy
-    if isinstance(loss, SoftmaxCrossEntropy) and usual is CrossEntropy:
-        raise ValueError("SoftmaxCrossEntropy takes logits, but the network ends in Softmax: use CrossEntropy")
-    if isinstance(loss, CrossEntropy) and isinstance(network[-1], Dense):
-        raise ValueError("CrossEntropy takes probabilities, but the network ends in Dense: use SoftmaxCrossEntropy")
-    if not isinstance(loss, Loss | None):
-        raise TypeError(f"loss must be a Loss, as SoftmaxCrossEntropy() is; got {loss!r}")
-    loss = usual() if loss is None else loss
-    loss.ops = network.backend.ops
-    return loss
+    targets = targets_in(network, loss, t, rows)
+    return weights_in(network, loss, rows, targets, class_weight, sample_weight)

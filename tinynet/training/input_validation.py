@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
-from ..losses import Loss
+from ..layers import Dense, Sigmoid, Softmax
+from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy, Weighted
 from ..network import Network
 from ..optim import Optimizer
 
 
 def rows_in(network: Network, x: Any) -> Array:
-    """x (N, D) of the network's dtype, or uint8 pixels as they are, on the network's backend.
+    """x (N, ...) of the network's dtype, or uint8 pixels as they are, on the network's backend.
 
-    Raises TypeError for numbers that are neither floats nor uint8, ValueError for another shape, no row, or a
-    number that is not finite.
+    Raises TypeError for numbers that are neither floats nor uint8, ValueError for a shape that the network cannot
+    take, no row, or a number that is not finite. Warns of floats that look like pixels nobody has divided by 255.
     """
     x = _on_host(network, x)
-    if x.ndim != 2 or len(x) == 0:
-        cure = "x[None] makes one row of it" if x.ndim == 1 else "x.reshape(len(x), -1) makes rows"
-        raise ValueError(f"x must be (N, D) with at least one row, got {x.shape}; {cure}")
-    if network.inputs not in (None, x.shape[1]):
-        raise ValueError(f"the network takes x (N, {network.inputs}), got {x.shape}")
+    if x.ndim < 2 or len(x) == 0:
+        cure = "x[None] makes one row of it" if x.ndim == 1 else "each row is (D,), or a picture (C, H, W)"
+        raise ValueError(f"x must be (N, ...) with at least one row, got {x.shape}; {cure}")
+    _check_shape(network, x.shape)
     if x.dtype == np.uint8:
         return network.backend.to_device(x)
     if x.dtype.kind != "f":
@@ -33,6 +34,8 @@ def rows_in(network: Network, x: Any) -> Array:
             f"x must be floats, or uint8 pixels 0-255, which are divided by 255; got {x.dtype}: "
             "use x.astype('float32') for numbers to take as they are, x.astype('uint8') for pixels"
         )
+    if x.min() >= 0 and 254 < x.max() <= 255:
+        warnings.warn("x are floats that reach 255; did you mean x / 255?", UserWarning, stacklevel=4)
     return _moved(network, "x", x)
 
 
@@ -40,10 +43,12 @@ def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
     """Targets (N, K) of the network's dtype on its backend, one row for each row of `like`, whatever form t has.
 
     For a loss that classifies: labels (N,), whole numbers 0 .. K - 1, become one-hot rows, and rows (N, K) must be
-    at least 0 and sum to one. For another, t must have the shape of the network's output.
+    at least 0 and sum to one; with one output labels are 0 or 1, and rows (N, 1) lie between. For another, t must
+    have the shape of the network's output.
     """
     t = _on_host(network, t)
     N, K = len(like), network.forward(first_row(network, like)).shape[-1]
+    _check_outputs(loss, K)
     if loss.classifies and t.ndim == 1:
         return network.backend.to_device(_one_hot(t, N, K, network.dtype))
     if t.shape != (N, K):
@@ -52,12 +57,48 @@ def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
     if t.dtype.kind not in "biuf":
         raise TypeError(f"t must be real numbers, got {t.dtype}; t.astype(float) makes them so, if they are")
     if loss.classifies:
-        t = _distributions(t)
+        t = _distributions(t) if K > 1 else _chances(t)
     return _moved(network, "t", t)
 
 
+def weights_in(
+    network: Network, loss: Loss, rows: Array, targets: Array, class_weight: Any, sample_weight: Any
+) -> tuple[Loss, Array, Array]:
+    """The loss, weighted if there are weights, the rows, and the targets with their weights as one column more."""
+    if class_weight is None and sample_weight is None:
+        return loss, rows, targets
+    t = network.backend.to_host(targets)
+    weights = np.ones(len(t)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+    if weights.shape != (len(t),):
+        raise ValueError(f"sample_weight must be ({len(t)},), one number for each row of x, got {weights.shape}")
+    if class_weight is not None:
+        weights = weights * _class_weights(loss, t, class_weight)
+    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+        raise ValueError(f"weights must be finite, at least 0 and not all 0, got {weights.min()} to {weights.max()}")
+    return Weighted(loss), rows, _moved(network, "t", np.column_stack([t, weights]))
+
+
+def loss_for(network: Network, loss: Loss | None = None) -> Loss:
+    """The loss, or the one that the network knows, or the usual one, with the backend's functions.
+
+    TypeError for what is no loss, ValueError for a loss that does not fit the network's last layer.
+    """
+    if not isinstance(loss, Loss | None):
+        raise TypeError(f"loss must be a Loss, as SoftmaxCrossEntropy() is; got {loss!r}")
+    last = network[-1]
+    loss = loss or network.loss or (CrossEntropy() if isinstance(last, Softmax) else SoftmaxCrossEntropy())
+    if isinstance(loss, SoftmaxCrossEntropy) and isinstance(last, Softmax):
+        raise ValueError("SoftmaxCrossEntropy takes logits, but the network ends in Softmax: use CrossEntropy")
+    if isinstance(loss, BinaryCrossEntropy) and isinstance(last, Sigmoid):
+        raise ValueError("BinaryCrossEntropy takes logits, but the network ends in Sigmoid: leave it out")
+    if isinstance(loss, CrossEntropy) and isinstance(last, Dense):
+        raise ValueError("CrossEntropy takes probabilities, but the network ends in Dense: use SoftmaxCrossEntropy")
+    loss.ops = network.backend.ops
+    return loss
+
+
 def first_row(network: Network, x: Array) -> Array:
-    """The first row of what `rows_in` gives, as the network takes it: (1, D)."""
+    """The first row of what `rows_in` gives, as the network takes it: (1, ...)."""
     return network.backend.ops.gather(x, network.backend.to_device(np.arange(1)), network.dtype)
 
 
@@ -80,6 +121,8 @@ def check_fit(
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"fit takes an optimizer, as Adam(network) is; got {optimizer!r}")
     network.check_windows()
+    if network.theta.size and sum(theta.size for theta, _ in network.frozen()) == network.theta.size:
+        raise ValueError("fit has nothing to train: every layer is frozen; layer.trainable = True frees one")
     if optimizer.network is not network:
         raise ValueError("fit takes an optimizer of the network that it trains; this one moves another's theta")
     if patience is not None and (patience < 1 or validation is None):
@@ -97,8 +140,9 @@ def _moved(network: Network, name: str, array: np.ndarray) -> Array:
         array = array.astype(network.dtype, copy=False)
     wrong = np.argwhere(~np.isfinite(array))
     if len(wrong):
-        row, column = wrong[0]
-        raise ValueError(f"{name} must be finite, got {array[row, column]} in row {row}, column {column}")
+        row, *place = wrong[0].tolist()
+        where = f"column {place[0]}" if len(place) == 1 else f"at {tuple(place)}"
+        raise ValueError(f"{name} must be finite, got {array[row, *place]} in row {row}, {where}")
     return network.backend.to_device(array)
 
 
@@ -107,10 +151,11 @@ def _one_hot(labels: np.ndarray, N: int, K: int, dtype: np.dtype) -> np.ndarray:
         raise ValueError(f"x has {N} rows, but t has {len(labels)} labels")
     if labels.dtype.kind not in "iu":
         raise TypeError(f"labels must be whole numbers, got {labels.dtype}; t.astype(int) makes them so")
-    wrong = np.flatnonzero((labels < 0) | (labels >= K))
+    top = max(K - 1, 1)
+    wrong = np.flatnonzero((labels < 0) | (labels > top))
     if wrong.size:
-        raise ValueError(f"labels must lie in 0 .. {K - 1}, got {labels[wrong[0]]} in row {wrong[0]}")
-    return np.eye(K, dtype=dtype)[labels]
+        raise ValueError(f"labels must lie in 0 .. {top}, got {labels[wrong[0]]} in row {wrong[0]}")
+    return np.eye(K, dtype=dtype)[labels] if K > 1 else labels.astype(dtype)[:, None]
 
 
 def _distributions(t: np.ndarray) -> np.ndarray:
@@ -121,3 +166,41 @@ def _distributions(t: np.ndarray) -> np.ndarray:
             "MeanSquaredError takes any numbers"
         )
     return t / t.sum(axis=1, keepdims=True)
+
+
+def _chances(t: np.ndarray) -> np.ndarray:
+    wrong = np.flatnonzero(~((t >= 0) & (t <= 1)))
+    if wrong.size:
+        raise ValueError(f"t must lie between 0 and 1 for BinaryCrossEntropy, got {t[wrong[0], 0]} in row {wrong[0]}")
+    return t
+
+
+def _check_shape(network: Network, shape: tuple[int, ...]) -> None:
+    if len(shape) == 2 and network.inputs not in (None, shape[1]):
+        raise ValueError(f"the network takes x (N, {network.inputs}), got {shape}")
+    try:
+        network.outputs(shape[1:])
+    except ValueError as error:
+        raise ValueError(f"the network cannot take x {shape}: {error}") from None
+
+
+def _check_outputs(loss: Loss, K: int) -> None:
+    if isinstance(loss, BinaryCrossEntropy) and K != 1:
+        raise ValueError(f"BinaryCrossEntropy takes a network of one output, got {K}: use SoftmaxCrossEntropy")
+    if isinstance(loss, SoftmaxCrossEntropy | CrossEntropy) and K == 1:
+        raise ValueError(
+            f"{type(loss).__name__} takes a network of two outputs or more, got one: use loss=BinaryCrossEntropy() for "
+            "two classes, MeanSquaredError() for values"
+        )
+
+
+def _class_weights(loss: Loss, t: np.ndarray, given: Any) -> np.ndarray:
+    """The weight of each row's class; of a row that is divided between classes, the mean."""
+    if not loss.classifies:
+        raise ValueError(f"class_weight takes a loss that knows classes, got {loss}: use sample_weight")
+    rows = t if t.shape[1] > 1 else np.hstack([1 - t, t])
+    K = rows.shape[1]
+    named = dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
+    if not set(named) <= set(range(K)) or not (isinstance(given, Mapping) or len(named) == K):
+        raise ValueError(f"class_weight takes weights of the classes 0 .. {K - 1}, got {given!r}")
+    return rows @ np.array([named.get(k, 1.0) for k in range(K)], dtype=float)

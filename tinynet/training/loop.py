@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +15,9 @@ from ..arrays import Array, rng
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
-from .evaluation import Totals, batches, evaluate_prepared, loss_for, prepare
+from .evaluation import Totals, batches, evaluate_prepared, prepare
 from .history import History, Record
-from .input_validation import check_fit
+from .input_validation import check_fit, loss_for
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -36,16 +36,21 @@ def fit(
     validation: tuple[Any, Any] | None = None,
     callbacks: Iterable[Callable[[Record], None]] = (),
     patience: int | None = None,
+    class_weight: Mapping[int, float] | Sequence[float] | None = None,
+    sample_weight: Any = None,
     progress: tqdm[Any] | bool | None = None,
 ) -> History:
     """Trains for a number of epochs, each over all rows of x in a new order; returns a History.
 
-    x           (N, D) floats, or uint8 pixels, which are divided by 255 batch by batch
-    t           labels (N,), or one-hot or soft rows (N, K); for MeanSquaredError floats (N, M)
-    loss        if none is given, SoftmaxCrossEntropy, or CrossEntropy where the network ends in Softmax
+    x           (N, ...) floats, or uint8 pixels, which are divided by 255 batch by batch
+    t           labels (N,), or one-hot or soft rows (N, K); for losses without classes floats (N, M)
+    loss        if none is given, that of the last training, else SoftmaxCrossEntropy, or CrossEntropy where the
+                network ends in Softmax; network.loss remembers it
     validation  (x, t) to evaluate after each epoch
     callbacks   each is called with the Record of every epoch
     patience    stop after so many epochs without a lower validation loss, and put the best theta back
+    class_weight, sample_weight  what the loss of each row is multiplied by: {class: weight}, 1 where a class is left
+                out, or a row of all; and (N,). Accuracy and validation are not weighted
     progress    True, False, a tqdm bar of your own, which fit closes, or None: a bar if stderr is a terminal
 
     Training goes on where the network stands: two calls of 2 epochs are one of 4, bit for bit. It ends, with a
@@ -53,15 +58,16 @@ def fit(
     """
     check_fit(network, optimizer, epochs, batch_size, validation, callbacks, patience)
     loss = loss_for(network, loss)
-    x, t = prepare(network, loss, x, t)
+    data = prepare(network, loss, x, t, class_weight, sample_weight)
     held_out = prepare(network, loss, *validation) if validation else None
+    network.loss = loss
     callbacks = list(callbacks)
     history, stopping = History(), _EarlyStopping(network, patience)
-    with Progress(progress, epochs * len(x)) as bar, stopping:
+    with Progress(progress, epochs * len(data[1])) as bar, stopping:
         for _ in range(epochs):
-            record = _train_epoch(network, optimizer, loss, x, t, batch_size, bar)
+            record = _train_epoch(network, optimizer, *data, batch_size, bar)
             if held_out:
-                val_loss, val_accuracy = evaluate_prepared(network, loss, *held_out)
+                val_loss, val_accuracy = evaluate_prepared(network, *held_out)
                 record = replace(record, val_loss=val_loss, val_accuracy=val_accuracy)
             history.append(record)
             bar.show(record)
@@ -84,6 +90,7 @@ def _train_epoch(
         totals.add(rows, summed_loss, correct)
         if bar.is_due(rows):
             bar.show(Record(network.epoch, *totals.means()))
+    network.check_windows()
     return Record(network.epoch, *totals.means(), seconds=time.perf_counter() - start, rows=len(x), lr=lr)
 
 
@@ -99,25 +106,27 @@ def train_steps(
         batch_loss = loss.forward(z, t_batch)
         network.backward(loss.backward())
         optimizer.step()
-        yield len(z), batch_loss * len(z), network.backend.ops.count_correct(z, t_batch)
+        yield len(z), batch_loss * len(z), loss.count_correct(z, t_batch)
 
 
 class _EarlyStopping:
-    """Keeps the theta of the epoch with the lowest validation loss; with patience None it does nothing."""
+    """Keeps theta and buffers of the epoch with the lowest validation loss; with patience None it does nothing."""
 
     def __init__(self, network: Network, patience: int | None) -> None:
         self.network, self.patience = network, patience
-        self.epoch, self.loss, self.theta = network.epoch, math.inf, None
+        self.epoch, self.loss = network.epoch, math.inf
+        self.best: tuple[Array, Array] | None = None
 
     def reason(self, record: Record) -> str:
         """Why training should stop after this record; empty to go on."""
         if self.patience is None or record.val_loss is None:
             return ""
         if record.val_loss < self.loss:
-            self.epoch, self.loss, self.theta = record.epoch, record.val_loss, self.network.theta.copy()
+            self.epoch, self.loss = record.epoch, record.val_loss
+            self.best = self.network.theta.copy(), self.network.buffers.copy()
         if record.epoch - self.epoch < self.patience:
             return ""
-        back = "" if self.theta is None else ", whose weights are back"
+        back = ", whose weights are back" if self.best else ""
         return f"no lower validation loss since epoch {self.epoch}{back}"
 
     def __enter__(self) -> None:
@@ -125,8 +134,8 @@ class _EarlyStopping:
 
     def __exit__(self, *exception: object) -> None:
         """However training ended, Ctrl-C too: the best weights are back."""
-        if self.theta is not None:
-            self.network.theta[...] = self.theta
+        if self.best:
+            self.network.theta[...], self.network.buffers[...] = self.best
 
 
 def _not_finite(record: Record) -> str:

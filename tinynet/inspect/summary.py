@@ -1,0 +1,50 @@
+"""A network as a table: its layers, what they give, hold and cost."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from ..layers import Layer
+from ..layers.base import size_of, walk
+from .recording import recorded
+
+if TYPE_CHECKING:
+    from ..network import Network
+
+COLUMNS = ("layer", "output shape", "parameters", "bytes", "multiply-adds", "buffers")
+
+
+def summary(network: Network) -> str:
+    """A row a layer, those inside a block below it, indented; totals; where and how far it is trained."""
+    with recorded(network.layers, "outputs") as shapes, contextlib.suppress(ValueError):
+        network.outputs((network.inputs,) if network.inputs else None)
+    rows = [_row(network, place, layer, shapes.get(name)) for place, name, layer in walk(network.layers)]
+    adds = sum(layer.multiply_adds for layer in network)
+    total = _cells(network, "total", "", network.theta.size, adds, network.buffers.size)
+    table = [COLUMNS, *rows, total]
+    if not network.buffers.size:
+        table = [cells[:-1] for cells in table]
+    first, *others = (max(map(len, column)) for column in zip(*table, strict=True))
+    lines = [
+        "  ".join([cells[0].ljust(first), *(cell.rjust(w) for cell, w in zip(cells[1:], others, strict=True))])
+        for cells in table
+    ]
+    rule = "-" * len(lines[0])
+    where = f"{network.dtype}, backend {network.backend.name}, seed {network.seed}, {network.epoch} epochs trained"
+    notes = [network.backend.note] if network.backend.note else []
+    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where, *notes])
+
+
+def _row(network: Network, place: str, layer: Layer, shape: tuple[int, ...] | None) -> tuple[str, ...]:
+    """A layer's own numbers: those of the layers inside stand in rows of their own."""
+    inside = layer.children()
+    name = "  " * place.count(".") + (type(layer).__name__ if inside else f"{layer}")
+    frozen = "" if layer.trainable or not layer.size else " (frozen)"
+    row = ", ".join(["N", *(map(str, shape) if shape else "?")])
+    adds = layer.multiply_adds - sum(other.multiply_adds for other in inside)
+    return _cells(network, name + frozen, f"({row})", size_of(layer.shapes()), adds, size_of(layer.buffers()))
+
+
+def _cells(network: Network, name: str, shape: str, size: int, adds: int, buffers: int) -> tuple[str, ...]:
+    return name, shape, f"{size:,}", f"{size * network.dtype.itemsize:,}", f"{adds:,}", f"{buffers:,}"

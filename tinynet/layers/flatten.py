@@ -1,0 +1,22 @@
+"""A layer between pictures and rows."""
+
+from __future__ import annotations
+
+import math
+
+from ..arrays import Array
+from .base import Layer, Shape
+
+
+class Flatten(Layer):
+    """y (N, D) from x (N, ...): the same numbers, D of them in a row."""
+
+    def forward(self, x: Array, train: bool = False) -> Array:
+        self.memory = x.shape if train else None
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+    def backward(self, dy: Array) -> Array:
+        return dy.reshape(self.recall())
+
+    def outputs(self, shape: Shape) -> Shape:
+        return None if shape is None else (math.prod(shape),)

@@ -1,0 +1,64 @@
+"""Layers with a way around them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..arrays import Array
+from .base import Layer, Shape
+
+
+class Residual(Layer):
+    """y = x + layers(x), or shortcut(x) + layers(x) where they change the shape        He et al. 2016, equations 1, 2
+
+    Residual(Dense(8, 8), ReLU()), Residual(Dense(8, 16), ReLU(), shortcut=Dense(8, 16)). Raises TypeError for what
+    is no layer, and ValueError where the two sums' shapes differ.
+    """
+
+    def __init__(self, *layers: Layer, shortcut: Layer | None = None) -> None:
+        if not layers or not all(isinstance(layer, Layer) for layer in (*layers, shortcut or layers[0])):
+            raise TypeError(f"Residual takes layers, one or more, and a layer as shortcut; got {layers}, {shortcut!r}")
+        self.layers, self.shortcut = layers, shortcut
+        self.D = next((layer.D for layer in layers if layer.D), None)
+
+    def forward(self, x: Array, train: bool = False) -> Array:
+        y = x
+        for layer in self.layers:
+            y = layer.forward(y, train)
+        around = self.shortcut.forward(x, train) if self.shortcut else x
+        self._check_sum(y.shape, around.shape)
+        return y + around
+
+    def backward(self, dy: Array) -> Array:
+        dx = dy
+        for layer in reversed(self.layers):
+            dx = layer.backward(dx)
+        return dx + (self.shortcut.backward(dy) if self.shortcut else dy)
+
+    def config(self) -> dict[str, Any]:
+        return {"layers": list(self.layers)} | ({"shortcut": self.shortcut} if self.shortcut else {})
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Residual:
+        return cls(*config["layers"], shortcut=config.get("shortcut"))
+
+    def outputs(self, shape: Shape) -> Shape:
+        y = shape
+        try:
+            for layer in self.layers:
+                y = layer.outputs(y)
+            around = self.shortcut.outputs(shape) if self.shortcut else shape or (self.D and (self.D,))
+        except ValueError as error:
+            raise ValueError(f"inside {self}: {error}") from None
+        if y and around:
+            self._check_sum(("N", *y), ("N", *around))
+        return y or around
+
+    def _check_sum(self, y: tuple[Any, ...], around: tuple[Any, ...]) -> None:
+        if y != around:
+            way_out = "another shortcut" if self.shortcut else "a shortcut, as shortcut=Dense(D, M),"
+            raise ValueError(f"{self} adds {y} to {around}; it takes {way_out} that gives the shape of its layers")
+
+    def __repr__(self) -> str:
+        parts = [*map(repr, self.layers), *([f"shortcut={self.shortcut!r}"] if self.shortcut else [])]
+        return f"Residual({', '.join(parts)})"
