@@ -8,8 +8,6 @@ from functools import partial
 from numbers import Real
 from typing import Any
 
-import numpy as np
-
 from .arrays import Array
 from .network import Network
 
@@ -38,7 +36,9 @@ class Optimizer:
         self._require(rate, "lr above 0 and finite, or a schedule", lr)
         self._require(weight_decay >= 0, "weight_decay of at least 0", weight_decay)
         self._require(clip_norm is None or clip_norm > 0, "clip_norm above 0, or None", clip_norm)
-        self._attach({name: np.zeros(network.theta.size, network.dtype) for name in self.slots})
+        self._attach()
+        for name in self.slots:
+            setattr(self, name, network.backend.xp.zeros_like(self.theta))
 
     @property
     def rate(self) -> float:
@@ -73,11 +73,8 @@ class Optimizer:
         settings = {"lr": self.lr, "weight_decay": self.weight_decay}
         return settings if self.clip_norm is None else settings | {"clip_norm": self.clip_norm}
 
-    def _attach(self, slots: dict[str, np.ndarray]) -> None:
-        """The network's vectors and functions, and these slots beside them."""
+    def _attach(self) -> None:
         self.theta, self.grad, self.ops = self.network.theta, self.network.grad, self.network.backend.ops
-        for name, values in slots.items():
-            setattr(self, name, self.network.backend.to_device(values))
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickles and copies: the slots on the host; the network's vectors come with the network."""
@@ -86,7 +83,9 @@ class Optimizer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._attach({name: state[name] for name in self.slots})
+        self._attach()
+        for name in self.slots:
+            setattr(self, name, self.network.backend.to_device(state[name]))
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value}" for name, value in self.config().items())
