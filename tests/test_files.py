@@ -173,7 +173,7 @@ class Scale(tn.Layer):
 def test_a_layer_of_ones_own_is_named_to_load(tmp_path):
     net = tn.Network(tn.Dense(2, 2), Scale(3.0))
     tn.save(net, tmp_path / "net.npz")
-    refused(tmp_path / "net.npz", r"unknown layer 'Scale'; known are Dense, .* others go into layers=\[\.\.\.\]")
+    refused(tmp_path / "net.npz", r"unknown layer 'Scale'; known are GELU, .* others go into layers=\[\.\.\.\]")
     back = tn.load(tmp_path / "net.npz", layers=[Scale])
     assert isinstance(back[1], Scale)
     assert back[1].a == 3.0
@@ -190,7 +190,7 @@ def test_the_file_is_where_it_was_asked_for(tmp_path, place):
 
 def test_numpy_reads_the_file_without_tinynet(path):
     arrays = np.load(path, allow_pickle=False)
-    assert sorted(arrays) == ["header", "m", "theta", "v"]
+    assert sorted(arrays) == ["buffers", "header", "m", "theta", "v"]
     np.testing.assert_array_equal(arrays["theta"], tn.load(path).theta)
 
 
@@ -215,16 +215,6 @@ def test_a_file_of_the_first_format_is_read_as_it_was_meant():
 
 
 # ------------------------------------------------------------------------------------------- all or nothing
-
-
-def test_save_refuses_an_optimizer_that_resume_does_not_know(path):
-    class Lion(tn.SGD):
-        pass
-
-    before, net = path.read_bytes(), network()
-    with pytest.raises(tn.ModelFileError, match="Lion"):
-        tn.save(net, path, Lion(net))
-    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize("vector", ["theta", "m", "v"])
@@ -425,32 +415,40 @@ def test_resume_needs_every_vector_of_the_optimizer(path, slot):
     refused(path, f"{slot[0]} is missing", tn.resume)
 
 
-DENSE = {"layer": "Dense", "inputs": 2, "outputs": 3}
+def layer(name, counter=0, trainable=True, **config):
+    """A layer as a header describes it."""
+    return {"layer": name, "config": config, "counter": counter, "trainable": trainable}
+
+
+DENSE = {"inputs": 2, "outputs": 3}
 WRONG_HEADERS = {
-    "later version": ({"version": 2}, "its format is version 2; this tinynet reads 1"),
+    "later version": ({"version": 3}, "its format is version 3; this tinynet reads 1 and 2"),
     "no version": ({"version": None}, "its format is version None"),
     "other format": ({"format": "other"}, "not a tinynet network"),
     "no layer": ({"layers": []}, r"must have the shape \(0,\) for these layers"),
     "layers no list": ({"layers": "Dense"}, "layers must be list, is 'Dense'"),
-    "layer no object": ({"layers": ["Dense"]}, "a layer must be a JSON object, is 'Dense'"),
-    "layer without a name": ({"layers": [{}]}, "unknown layer None"),
-    "layer named by a list": ({"layers": [{"layer": ["Dense"]}]}, "unknown layer"),
-    "layer unknown": ({"layers": [{"layer": "Conv"}]}, "unknown layer 'Conv'; known are Dense, ReLU, Softmax, Dropout"),
-    "argument unknown": ({"layers": [DENSE | {"units": 3}]}, "Dense with .*units"),
-    "argument missing": ({"layers": [{"layer": "Dense", "inputs": 2}]}, "Dense with .*outputs"),
-    "width zero": ({"layers": [DENSE | {"outputs": 0}]}, "takes two whole numbers of at least 1; got 2 and 0"),
-    "width a word": ({"layers": [DENSE | {"outputs": "3"}]}, "got 2 and '3'"),
-    "rate two": ({"layers": [{"layer": "Dropout", "rate": 2}]}, "a rate of at least 0 and below 1; got 2"),
-    "rate a word": ({"layers": [{"layer": "Dropout", "rate": "0.5"}]}, "Dropout with"),
-    "counter below zero": (
-        {"layers": [{"layer": "Dropout", "rate": 0.5, "counter": -1}]},
-        "a counter must be at least 0, is -1",
+    "layer no object": ({"layers": ["Dense"]}, r"a layer must be an object of layer, config, .*, is \['Dense'\]"),
+    "layer without a name": ({"layers": [{}]}, r"a layer must be an object of layer, config, .*, is \[{}\]"),
+    "layer named by a list": ({"layers": [layer(["Dense"])]}, "unknown layer"),
+    "layer unknown": ({"layers": [layer("Conv")]}, "unknown layer 'Conv'; known are GELU, LeakyReLU, .*Dense, Dropout"),
+    "argument unknown": ({"layers": [layer("Dense", **DENSE, units=3)]}, "Dense cannot be made from .*units"),
+    "argument missing": ({"layers": [layer("Dense", inputs=2)]}, "Dense cannot be made from .*outputs"),
+    "width zero": (
+        {"layers": [layer("Dense", inputs=2, outputs=0)]},
+        "takes two whole numbers of at least 1; got 2 and 0",
     ),
-    "init unknown": ({"layers": [DENSE | {"init": "wild"}]}, "got 'wild'"),
-    "init a list": ({"layers": [DENSE | {"init": []}]}, "Dense with"),
-    "other widths": ({"layers": [DENSE]}, r"must have the shape \(9,\) for these layers"),
+    "width a word": ({"layers": [layer("Dense", inputs=2, outputs="3")]}, "got 2 and '3'"),
+    "rate two": ({"layers": [layer("Dropout", rate=2)]}, "a rate of at least 0 and below 1; got 2"),
+    "rate a word": ({"layers": [layer("Dropout", rate="0.5")]}, "Dropout cannot be made from"),
+    "counter below zero": (
+        {"layers": [layer("Dropout", -1, rate=0.5)]},
+        "a layer's counter must be at least 0, is -1",
+    ),
+    "init unknown": ({"layers": [layer("Dense", **DENSE, init="wild")]}, "got 'wild'"),
+    "init a list": ({"layers": [layer("Dense", **DENSE, init=[])]}, "Dense cannot be made from"),
+    "other widths": ({"layers": [layer("Dense", **DENSE)]}, r"must have the shape \(9,\) for these layers"),
     "widths that do not meet": (
-        {"layers": [DENSE, {"layer": "Dense", "inputs": 1, "outputs": 4}]},
+        {"layers": [layer("Dense", **DENSE), layer("Dense", inputs=1, outputs=4)]},
         r"takes x \(N, 1\), but gets \(N, 3\)",
     ),
     "dtype float16": ({"dtype": "float16"}, "dtype must be a float, is 'float16'"),
@@ -475,14 +473,20 @@ def test_a_wrong_header_is_refused(path, name):
 WRONG_OPTIMIZERS = {
     "a number": (5, "optimizer"),
     "a list": (["Adam"], "optimizer"),
-    "unknown": ({"optimizer": "LBFGS", "config": {}, "t": 0}, "unknown optimizer 'LBFGS'"),
-    "named by a list": ({"optimizer": ["Adam"], "config": {"lr": 1}, "t": 0}, "unknown optimizer"),
-    "no name": ({"config": {"lr": 1}, "t": 0}, "unknown optimizer None"),
+    "unknown": ({"optimizer": "LBFGS", "config": {"lr": 1}, "t": 0}, "unknown optimizer 'LBFGS'"),
+    "named by a list": (
+        {"optimizer": ["Adam"], "config": {"lr": 1}, "t": 0},
+        "its optimizer's optimizer must be str, is",
+    ),
+    "no name": ({"config": {"lr": 1}, "t": 0}, "its optimizer's optimizer must be str, is None"),
     "config a list": ({"optimizer": "Adam", "config": [1], "t": 0}, "optimizer"),
-    "argument unknown": ({"optimizer": "Adam", "config": {"lr": 1, "rho": 2}, "t": 0}, "its optimizer is wrong: .*rho"),
-    "beta one": ({"optimizer": "Adam", "config": {"lr": 1, "beta1": 1}, "t": 0}, "its optimizer is wrong: .*beta1"),
+    "argument unknown": (
+        {"optimizer": "Adam", "config": {"lr": 1, "rho": 2}, "t": 0},
+        "Adam cannot be made from .*rho",
+    ),
+    "beta one": ({"optimizer": "Adam", "config": {"lr": 1, "beta1": 1}, "t": 0}, "Adam cannot be made from .*beta1"),
     "rate below zero": ({"optimizer": "Adam", "config": {"lr": -1}, "t": 0}, "lr above 0"),
-    "rate a word": ({"optimizer": "Adam", "config": {"lr": "fast"}, "t": 0}, "its optimizer is wrong"),
+    "rate a word": ({"optimizer": "Adam", "config": {"lr": "fast"}, "t": 0}, "Adam cannot be made from .*lr above 0"),
     "no steps": ({"optimizer": "Adam", "config": {"lr": 1}}, "t must be int, is None"),
     "steps below zero": ({"optimizer": "Adam", "config": {"lr": 1}, "t": -1}, "optimizer"),
     "more steps than can be": ({"optimizer": "Adam", "config": {"lr": 1}, "t": 10**400}, "t must be"),
@@ -494,7 +498,7 @@ WRONG_OPTIMIZERS = {
 @pytest.mark.parametrize("name", WRONG_OPTIMIZERS)
 def test_a_wrong_optimizer_is_refused(path, name):
     saved, cause = WRONG_OPTIMIZERS[name]
-    changed(path, optimizer=saved)
+    changed(path, optimizer=saved | {"slots": ["m", "v"]} if isinstance(saved, dict) else saved)
     refused(path, cause, tn.resume)
 
 
@@ -533,11 +537,9 @@ def claim(shape):
 
 
 BOMBS = {
-    "a layer of 10^18 numbers": lambda path: changed(
-        path, layers=[{"layer": "Dense", "inputs": 10**9, "outputs": 10**9}]
-    ),
+    "a layer of 10^18 numbers": lambda path: changed(path, layers=[layer("Dense", inputs=10**9, outputs=10**9)]),
     "a layer of 10^8000 numbers": lambda path: changed(
-        path, layers=[{"layer": "Dense", "inputs": 10**4000, "outputs": 10**4000}]
+        path, layers=[layer("Dense", inputs=10**4000, outputs=10**4000)]
     ),
     "an array of 10^12 numbers": lambda path: pack(path, members(path) | {"theta.npy": claim((10**12,))}),
     "a header of 10^12 bytes": lambda path: pack(
@@ -655,7 +657,7 @@ def test_save_refuses_a_layer_whose_config_would_not_make_it_again(tmp_path):
         def config(self):
             return {}
 
-    with pytest.raises(tn.ModelFileError, match=r"Silent\(\) could not be read back; its config\(\) must give .*start"):
+    with pytest.raises(tn.ModelFileError, match=r"Silent cannot be made from its config {}: .*start"):
         tn.save(tn.Network(Silent(2.0)), tmp_path / "net.npz")
     assert not list(tmp_path.iterdir())
 

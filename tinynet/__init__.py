@@ -6,7 +6,8 @@ gradcheck. Beside the course: arrays, data, files, inspect and report; kernels l
 
 from . import data, functions
 from .arrays.backend import Backend, backend, backends
-from .files.model import ModelFileError, load, resume, save
+from .files.archive import ModelFileError
+from .files.network_file import load, resume, save
 from .gradcheck import gradient_check, gradient_check_function, gradient_check_layer, gradient_check_loss
 from .inspect.compare_backends import Difference, TwinReport, compare_backends
 from .inspect.gradient_report import Comparison, GradientReport

@@ -66,11 +66,12 @@ class GradientReport(list[Comparison]):
         )
         lines = [f"gradient check {outcome}: {counts}"]
         arrays = list(dict.fromkeys(entry.name for entry in self))
+        width = max([24, *map(len, arrays)])
         for name in arrays:
             entries = [entry for entry in self if entry.name == name]
             verdicts = ", ".join(dict.fromkeys(entry.verdict for entry in entries))
             error = max(entry.error for entry in entries)
-            lines.append(f"  {name:<24} {len(entries):>6} x   largest relative error {error:.1e}   {verdicts}")
+            lines.append(f"  {name:<{width}} {len(entries):>6} x   largest relative error {error:.1e}   {verdicts}")
         lines += [f"worst: {self.worst} (relative error {self.worst.error:.1e})"] if self.worst else []
         for hint, names in self.hints.items():
             lines.append(f"hint: {hint} ({'everywhere' if names == arrays else ', '.join(names)})")

@@ -43,11 +43,13 @@ class Residual(Layer):
         return cls(*config["layers"], shortcut=config.get("shortcut"))
 
     def outputs(self, shape: Shape) -> Shape:
+        if shape is None and self.D:
+            shape = (self.D,)
         y = shape
         try:
             for layer in self.layers:
                 y = layer.outputs(y)
-            around = self.shortcut.outputs(shape) if self.shortcut else shape or (self.D and (self.D,))
+            around = self.shortcut.outputs(shape) if self.shortcut else shape
         except ValueError as error:
             raise ValueError(f"inside {self}: {error}") from None
         if y and around:

@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Record:
     """One epoch. `loss` and `accuracy` are running means over its batches, with dropout and while theta moved;
-    `val_loss` and `val_accuracy` are measured after it, without dropout (None without validation data);
-    `seconds` is the training alone, `rows` the number of rows trained on, `lr` the rate of its first step.
+    `val_loss` and `val_accuracy` are measured after it, without dropout (None without validation data); accuracies
+    are None where the loss knows no classes. `seconds` is the training alone, `rows` the number of rows trained on,
+    `lr` the rate of its first step.
     """
 
     epoch: int
     loss: float
-    accuracy: float
+    accuracy: float | None
     val_loss: float | None = None
     val_accuracy: float | None = None
     seconds: float = 0.0
@@ -29,6 +30,17 @@ class Record:
     @property
     def rows_per_second(self) -> float:
         return self.rows / self.seconds
+
+
+SHOWN = {
+    "epoch": "{}",
+    "loss": "{:.4f}",
+    "accuracy": "{:.4f}",
+    "val_loss": "{:.4f}",
+    "val_accuracy": "{:.4f}",
+    "seconds": "{:.1f}",
+}
+"""The fields that a printed History shows, and how."""
 
 
 class History(list[Record]):
@@ -46,22 +58,36 @@ class History(list[Record]):
         """Loss and accuracy over the epochs, training and validation, as a matplotlib Figure (never shown here)."""
         from matplotlib.figure import Figure
 
-        figure = Figure(figsize=(10, 4), layout="constrained")
-        epochs = [record.epoch for record in self]
-        for axes, field in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
-            axes.plot(
-                epochs,
-                [getattr(record, field) for record in self],
-                "--",
-                color="tab:orange",
-                label="training, running mean",
-            )
+        epochs, fields = [record.epoch for record in self], ["loss", "accuracy"]
+        if self and self[0].accuracy is None:
+            fields.remove("accuracy")
+        figure = Figure(figsize=(5 * len(fields), 4), layout="constrained")
+        for axes, field in zip(figure.subplots(1, len(fields), squeeze=False)[0], fields, strict=True):
+            running = [getattr(record, field) for record in self]
+            axes.plot(epochs, running, "--", color="tab:orange", label="training, running mean")
             if self and self[0].val_loss is not None:
-                axes.plot(
-                    epochs, [getattr(record, f"val_{field}") for record in self], color="tab:blue", label="validation"
-                )
+                measured = [getattr(record, f"val_{field}") for record in self]
+                axes.plot(epochs, measured, color="tab:blue", label="validation")
             axes.set(xlabel="epoch", ylabel=field)
             axes.xaxis.get_major_locator().set_params(integer=True)
             axes.grid(alpha=0.3)
             axes.legend()
         return figure
+
+    def __repr__(self) -> str:
+        """A table with a row an epoch, and the columns that hold something."""
+        columns = [
+            [name, *(form.format(value) for value in values)]
+            for name, form in SHOWN.items()
+            if None not in (values := [getattr(record, name) for record in self])
+        ]
+        widths = [max(map(len, column)) for column in columns]
+        lines = ["  ".join(map(str.rjust, cells, widths)) for cells in zip(*columns, strict=True)]
+        return "\n".join([*lines, *([f"stopped: {self.stopped}"] if self.stopped else [])])
+
+    def _repr_html_(self) -> str | None:
+        """The same in a notebook, where pandas is installed."""
+        try:
+            return self.to_frame().dropna(axis="columns", how="all").to_html(index=False)
+        except ImportError:
+            return None

@@ -45,8 +45,8 @@ class Progress:
 
 def _bar(wanted: tqdm[Any] | bool | None) -> tqdm[Any]:
     """A bar, or a silent one where it is not wanted, or stderr is no terminal and nobody has said."""
-    from tqdm import tqdm  # a quarter of the time that importing tinynet took, and only training needs it
+    from tqdm import auto, std  # a quarter of the time that importing tinynet took, and only training needs it
 
-    if isinstance(wanted, tqdm):
+    if isinstance(wanted, std.tqdm):
         return wanted
-    return tqdm(disable=None if wanted is None else not wanted, unit=" rows", unit_scale=True)
+    return auto.tqdm(disable=None if wanted is None else not wanted, unit=" rows", unit_scale=True)

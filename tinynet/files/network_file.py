@@ -1,0 +1,225 @@
+"""Networks to and from disk: save, load, resume. A file holds no code, and none is run; format 2 also reads 1.
+
+header         JSON: format, version, layers with their arguments, dtype, seed, epoch, notes, loss, optimizer
+theta, buffers all parameters and all buffers, in the order of the layers
+...            and with an optimizer its vectors, each as long as theta
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from .. import layers as layer_module
+from .. import losses as loss_module
+from .. import optim
+from ..arrays.backend import Backend
+from ..arrays.backend import backend as get_backend
+from ..layers import Layer
+from ..layers.base import size_of, walk
+from ..losses import Loss
+from ..network import Network
+from ..optim import Optimizer
+from .archive import ModelFileError, opened, read_header, read_vector, require, write
+
+FORMAT, VERSION = "tinynet network", 2
+KINDS = {"layers": list, "dtype": str, "seed": int, "epoch": int, "notes": dict, "loss": dict, "optimizer": dict}
+LAYER_KINDS = {"config": dict, "counter": int, "trainable": bool}
+Known = dict[str, dict[str, type[Any]]]
+"""Classes by name, of each of the three kinds that a file can name: "layer", "loss", "optimizer"."""
+
+
+def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | None = None) -> None:
+    """Writes the network, and with an optimizer all that `resume` needs to go on training bit for bit.
+
+    The file appears whole or not at all: it is written under another name and renamed. Raises ModelFileError, with
+    the file on disk as it was, for parameters that are not finite, for what JSON cannot hold and for layers or losses
+    whose config() would not make them again.
+    """
+    path, to_host = Path(path), network.backend.to_host
+    require(optimizer is None or optimizer.network is network, path, "the optimizer is another network's")
+    network.check_windows()
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "layers": _encoded(network.layers),
+        "dtype": network.dtype.name,
+        "seed": network.seed,
+        "epoch": network.epoch,
+        "notes": network.notes,
+        "loss": {"loss": type(network.loss).__name__, "config": network.loss.config()} if network.loss else {},
+        "optimizer": {},
+    }
+    vectors = {"theta": to_host(network.theta), "buffers": to_host(network.buffers)}
+    if optimizer:
+        config = optimizer.config() | ({"lr": None} if callable(optimizer.lr) else {})
+        saved = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.t}
+        header["optimizer"] = saved | {"slots": list(optimizer.slots)}
+        vectors |= {name: to_host(getattr(optimizer, name)) for name in optimizer.slots}
+    _parts(path, header, _known([type(layer) for _, _, layer in walk(network.layers)], [type(network.loss)]))
+    write(path, header, vectors)
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    backend: str | Backend = "numpy",
+    layers: Sequence[type[Layer]] = (),
+    losses: Sequence[type[Loss]] = (),
+) -> Network:
+    """The network in a file, on a backend. Layers and losses of your own must be named: `layers=[MyLayer]`.
+
+    Raises ModelFileError for a file that is missing, damaged, not ours, of a later version, or that does not add up.
+    """
+    return _read(Path(path), backend, _known(layers, losses))[0]
+
+
+def resume(
+    path: str | os.PathLike[str],
+    *,
+    backend: str | Backend = "numpy",
+    layers: Sequence[type[Layer]] = (),
+    losses: Sequence[type[Loss]] = (),
+    optimizers: Sequence[type[Optimizer]] = (),
+    lr: Any = None,
+) -> tuple[Network, Optimizer]:
+    """The network and the optimizer of a file that was saved with one: `fit` goes on as if never interrupted.
+
+    `lr` replaces the learning rate, and must be given where it was a schedule, which no file holds. What is your own
+    must be named, as for `load`.
+    """
+    path, known = Path(path), _known(layers, losses, optimizers)
+    network, saved, vectors = _read(path, backend, known)
+    require(saved, path, "it was saved without an optimizer; load reads its network")
+    config = saved["config"] | ({} if lr is None else {"lr": lr})
+    require(config.get("lr") is not None, path, "its learning rate was a schedule; give resume the schedule: lr=")
+    optimizer = _made(path, "optimizer", saved | {"config": config}, known, network)
+    optimizer.t = saved["t"]
+    for name in optimizer.slots:
+        require(name in vectors, path, f"{name} is missing")
+        getattr(optimizer, name)[...] = network.backend.to_device(vectors[name])
+    return network, optimizer
+
+
+def _encoded(value: Any) -> Any:
+    """Layers as JSON can hold them, wherever they stand: alone, in lists or in dictionaries."""
+    if isinstance(value, Layer):
+        state = {"counter": value.counter, "trainable": value.trainable}
+        return {"layer": type(value).__name__, "config": _encoded(value.config())} | state
+    if isinstance(value, dict):
+        return {name: _encoded(part) for name, part in value.items()}
+    return [_encoded(part) for part in value] if isinstance(value, list | tuple) else value
+
+
+def _decoded(path: Path, value: Any, known: Known) -> Any:
+    """The opposite of `_encoded`."""
+    if isinstance(value, dict) and value.keys() == {"layer", *LAYER_KINDS}:
+        _check_kinds(path, value, LAYER_KINDS, "a layer's ")
+        require(value["counter"] >= 0, path, f"a layer's counter must be at least 0, is {value['counter']}")
+        layer = _made(path, "layer", value | {"config": _decoded(path, value["config"], known)}, known)
+        layer.counter, layer._trainable = value["counter"], value["trainable"]
+        return layer
+    if isinstance(value, dict):
+        return {name: _decoded(path, part, known) for name, part in value.items()}
+    return [_decoded(path, part, known) for part in value] if isinstance(value, list) else value
+
+
+def _read(path: Path, backend: str | Backend, known: Known) -> tuple[Network, dict[str, Any], dict[str, np.ndarray]]:
+    """The network, what the file says of its optimizer, and all vectors."""
+    place = get_backend(backend)
+    with opened(path) as archive:
+        header = _checked(path, read_header(path, archive))
+        stack, loss = _parts(path, header, known)
+        sizes = {
+            "theta": sum(layer.size for layer in stack),
+            "buffers": sum(size_of(layer.buffers()) for _, _, layer in walk(stack)),
+        }
+        dtype, names = np.dtype(header["dtype"]), {name.removesuffix(".npy") for name in archive.namelist()}
+        strangers = names - {"header", *sizes, *header["optimizer"].get("slots", ())}
+        require(not strangers, path, f"{', '.join(strangers)} does not belong here")
+        names |= {"theta", *(["buffers"] if header["version"] > 1 else [])}
+        vectors = {
+            name: read_vector(path, archive, name, dtype, sizes.get(name, sizes["theta"]))
+            for name in names - {"header"}
+        }
+        network = Network(*stack, seed=header["seed"], dtype=dtype.name, backend=place)
+    for name in sizes.keys() & vectors.keys():
+        getattr(network, name)[...] = place.to_device(vectors[name])
+    network.epoch, network.notes, network.loss = header["epoch"], header["notes"], loss
+    return network, header["optimizer"], vectors
+
+
+def _checked(path: Path, header: Any) -> dict[str, Any]:
+    """The header as format 2 has it, if it can be one."""
+    require(isinstance(header, dict) and header.get("format") == FORMAT, path, f"not a {FORMAT}")
+    version = header.get("version")
+    require(version in (1, VERSION), path, f"its format is version {version!r}; this tinynet reads 1 and {VERSION}")
+    _check_kinds(path, {"loss": {}} | header if version == 1 else header, KINDS)
+    require(header["dtype"] in ("float32", "float64"), path, f"dtype must be a float, is {header['dtype']!r}")
+    require(header["epoch"] >= 0, path, f"epoch must be at least 0, is {header['epoch']}")
+    if version == 1:
+        header = _from_format_1(header)
+    if saved := header["optimizer"]:
+        _check_kinds(path, saved, {"optimizer": str, "config": dict, "t": int, "slots": list}, "its optimizer's ")
+        require(0 <= saved["t"] < 2**53, path, f"its optimizer's t must be from 0 to 2^53, is {saved['t']}")
+    return header
+
+
+def _from_format_1(header: dict[str, Any]) -> dict[str, Any]:
+    """There a layer's arguments stood beside its name, and nothing was said of loss and slots."""
+    layers = [
+        {
+            "layer": entry.pop("layer", None),
+            "counter": entry.pop("counter", 0),
+            "trainable": True,
+            "config": entry,
+        }
+        for entry in header["layers"]
+    ]
+    optimizer = header["optimizer"] and header["optimizer"] | {"slots": ["velocity", "m", "v"]}
+    return header | {"layers": layers, "loss": {}, "optimizer": optimizer}
+
+
+def _check_kinds(path: Path, header: dict[str, Any], kinds: dict[str, type], where: str = "") -> None:
+    for name, kind in kinds.items():
+        found = header.get(name)
+        require(type(found) is kind, path, f"{where}{name} must be {kind.__name__}, is {found!r}")
+
+
+def _known(layers: Sequence[type], losses: Sequence[type], optimizers: Sequence[type] = ()) -> Known:
+    return {
+        "layer": _classes(layer_module, Layer, layers),
+        "loss": _classes(loss_module, Loss, losses),
+        "optimizer": _classes(optim, Optimizer, optimizers),
+    }
+
+
+def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, type]:
+    """The module's classes of a kind, and those of the user's own, by name."""
+    ours = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, base)]
+    return {kind.__name__: kind for kind in (*ours, *own) if kind is not base}
+
+
+def _parts(path: Path, header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:
+    """The layers and the loss that a header describes."""
+    stack = [_decoded(path, entry, known) for entry in header["layers"]]
+    strangers = [entry for entry in stack if not isinstance(entry, Layer)]
+    require(not strangers, path, f"a layer must be an object of layer, {', '.join(LAYER_KINDS)}, is {strangers[:1]}")
+    return stack, _made(path, "loss", header["loss"], known) if header["loss"] else None
+
+
+def _made(path: Path, what: str, saved: dict[str, Any], known: Known, *arguments: Any) -> Any:
+    """The layer, loss or optimizer of that name, made from its config."""
+    name, config, kinds = f"{saved.get(what)}", saved.get("config", {}), known[what]
+    others = f"others go into {'losses' if what == 'loss' else f'{what}s'}=[...]"
+    require(name in kinds, path, f"unknown {what} {name!r}; known are {', '.join(kinds)}, {others}")
+    kind = kinds[name]
+    try:
+        return kind.from_config(config) if what == "layer" else kind(*arguments, **config)
+    except (TypeError, ValueError, KeyError) as error:
+        raise ModelFileError(f"{path}: {name} cannot be made from its config {config}: {error}") from None
