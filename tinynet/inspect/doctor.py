@@ -1,4 +1,4 @@
-"""python -m tinynet.doctor: what is installed, which backends work and why not, and how fast they are here."""
+"""python -m tinynet.inspect.doctor: what is installed, which backends work and why not, and how fast they are here."""
 
 from __future__ import annotations
 
