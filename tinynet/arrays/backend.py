@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import ModuleType, SimpleNamespace
@@ -85,6 +84,8 @@ def backend(name: str | Backend) -> Backend:
 
 def backends() -> list[str]:
     """The names that `backend` takes here."""
+    import pkgutil  # here, so that `import tinynet` stays quick
+
     modules = [module.name for module in pkgutil.iter_modules(kernels.__path__)]
     return ["numpy", *(name for name in modules if not name.startswith("_"))]
 
