@@ -199,6 +199,7 @@ def test_readme_snippets_run_and_the_first_prints_what_it_shows(tmp_path: Path) 
     assert shown
     assert without_rounding(snippet(check, tmp_path)) == without_rounding(shown[1])
     assert "gradient check passed" in snippet(others[0], tmp_path)
+    assert "Dense(784, 32) (frozen)" in snippet(others[1], tmp_path)
 
 
 def without_rounding(text: str) -> str:
