@@ -115,7 +115,7 @@ class Layer:
     def first_values(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
         """Values of all parameters and buffers to start from: those that a copy brought along, or new ones."""
         shapes = self.shapes() | self.buffers()
-        drawn = vars(self).pop("_values", None) or self.initial(draw)
+        drawn = vars(self).get("_values") or self.initial(draw)
         for name, values in drawn.items():
             if np.shape(values) != shapes.get(name):
                 raise ValueError(f"{self} draws {name} {np.shape(values)}, but its shapes are {shapes}")
@@ -127,6 +127,7 @@ class Layer:
         self.windows = windows_into(theta, self.shapes()) | windows_into(buffers, self.buffers())
         self.windows |= {f"d{name}": window for name, window in windows_into(grad, self.shapes()).items()}
         vars(self).update(self.windows)
+        vars(self).pop("_values", None)
 
     def check_windows(self) -> None:
         """ValueError if a parameter, its gradient or a buffer is no longer the window that it was."""
