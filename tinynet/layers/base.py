@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -101,9 +101,12 @@ class Layer:
         """The layers inside this one, in the order in which they became attributes."""
         return list(_layers_in(vars(self)))
 
-    def copy(self) -> Layer:
+    def copy(self) -> Self:
         """A copy that is part of no network yet, and brings its parameters and buffers into the next one."""
         return copy.deepcopy(self)
+
+    __copy__ = copy
+    """A shallow copy of a block would hold layers that are part of the other's network."""
 
     @property
     def is_bound(self) -> bool:
