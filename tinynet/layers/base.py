@@ -16,6 +16,9 @@ from ..arrays.backend import Backend
 Shape = tuple[int, ...] | None
 """What one row looks like, without the batch: (784,), (1, 28, 28); None where nobody has said."""
 
+PLACE = ("backend", "ops", "stream", "windows", "_stretch")
+"""What a layer has from its network, beside its parameters, their gradients and its buffers."""
+
 
 class Layer:
     """One map of a network. A layer of your own overrides `forward` and `backward`, and with parameters `shapes`.
@@ -142,12 +145,12 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickles and copies, which are part of no network: the parameters' and buffers' values, on the host."""
-        state = dict(vars(self))
-        for name in ("backend", "ops", "stream", "_stretch", "windows", "memory", *vars(self).get("windows", ())):
-            state.pop(name, None)
+        state = vars(self) | {"memory": None}
         if self.is_bound:
+            self.check_windows()
+            state = {name: value for name, value in state.items() if name not in (*PLACE, *self.windows)}
             names = [*self.shapes(), *self.buffers()]
-            state["_values"] = {name: self.backend.to_host(getattr(self, name)).copy() for name in names}
+            state["_values"] = {name: self.backend.to_host(self.windows[name]).copy() for name in names}
         return state
 
     def __getattr__(self, name: str) -> Any:
