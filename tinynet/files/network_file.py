@@ -72,7 +72,8 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
         saved = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.t}
         header["optimizer"] = saved | {"slots": list(optimizer.slots)}
         vectors |= {name: to_host(getattr(optimizer, name)) for name in optimizer.slots}
-    known = _known([type(layer) for layer in everywhere], [type(network.loss)], [type(optimizer)])
+    own = [type(part) for part in (*everywhere, network.loss, optimizer)]
+    known = _known(own, own, own)
     sizes = {name: vectors[name].size for name in ("theta", "buffers")}
     require(_sizes(_parts(path, header, known)[0]) == sizes, path, "the layers that config() makes have other shapes")
     if optimizer:
@@ -201,9 +202,12 @@ def _known(layers: Sequence[type], losses: Sequence[type], optimizers: Sequence[
 
 
 def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, type]:
-    """The module's classes of a kind, and those of the user's own, by name."""
-    ours = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, base)]
-    return {kind.__name__: kind for kind in (*ours, *own) if kind is not base}
+    """The module's classes of a kind, and those of the user's own, by name. ValueError if two share a name."""
+    kinds = [kind for kind in (*vars(module).values(), *own) if isinstance(kind, type) and issubclass(kind, base)]
+    named = {kind.__name__: kind for kind in kinds if kind is not base}
+    if twice := [kind for kind in kinds if named.get(kind.__name__, kind) is not kind]:
+        raise ValueError(f"two classes are named {twice[0].__name__}, and a file says no more than the name; rename one")
+    return named
 
 
 def _parts(path: Path, header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:
