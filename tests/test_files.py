@@ -63,6 +63,9 @@ def with_header(path, text):
 
 
 def changed(path, **changes):
+    """Puts a header with other entries into the file; other layers are in the state of new ones."""
+    states = [{"counter": 0, "trainable": True}] * len(changes.get("layers", ()))
+    changes = ({"states": states} if states else {}) | changes
     with_header(path, json.dumps(header_of(path) | changes))
 
 
@@ -415,9 +418,9 @@ def test_resume_needs_every_vector_of_the_optimizer(path, slot):
     refused(path, f"{slot[0]} is missing", tn.resume)
 
 
-def layer(name, counter=0, trainable=True, **config):
+def layer(name, **config):
     """A layer as a header describes it."""
-    return {"layer": name, "config": config, "counter": counter, "trainable": trainable}
+    return {"layer": name, "config": config}
 
 
 DENSE = {"inputs": 2, "outputs": 3}
@@ -425,10 +428,11 @@ WRONG_HEADERS = {
     "later version": ({"version": 3}, "its format is version 3; this tinynet reads 1 and 2"),
     "no version": ({"version": None}, "its format is version None"),
     "other format": ({"format": "other"}, "not a tinynet network"),
-    "no layer": ({"layers": []}, r"must have the shape \(0,\) for these layers"),
+    "no layer": ({"layers": [], "states": []}, r"must have the shape \(0,\) for these layers"),
     "layers no list": ({"layers": "Dense"}, "layers must be list, is 'Dense'"),
-    "layer no object": ({"layers": ["Dense"]}, r"a layer must be an object of layer, config, .*, is \['Dense'\]"),
-    "layer without a name": ({"layers": [{}]}, r"a layer must be an object of layer, config, .*, is \[{}\]"),
+    "layer no object": ({"layers": ["Dense"]}, r"a layer must be an object of layer and config, is \['Dense'\]"),
+    "layer without a name": ({"layers": [{}]}, r"a layer must be an object of layer and config, is \[{}\]"),
+    "config a list": ({"layers": [{"layer": "ReLU", "config": []}]}, r"a layer's config must be dict, is \[\]"),
     "layer named by a list": ({"layers": [layer(["Dense"])]}, "unknown layer"),
     "layer unknown": ({"layers": [layer("Conv")]}, "unknown layer 'Conv'; known are GELU, LeakyReLU, .*Dense, Dropout"),
     "argument unknown": ({"layers": [layer("Dense", **DENSE, units=3)]}, "Dense cannot be made from .*units"),
@@ -441,9 +445,14 @@ WRONG_HEADERS = {
     "rate two": ({"layers": [layer("Dropout", rate=2)]}, "a rate of at least 0 and below 1; got 2"),
     "rate a word": ({"layers": [layer("Dropout", rate="0.5")]}, "Dropout cannot be made from"),
     "counter below zero": (
-        {"layers": [layer("Dropout", -1, rate=0.5)]},
-        "a layer's counter must be at least 0, is -1",
+        {"layers": [layer("Dropout", rate=0.5)], "states": [{"counter": -1, "trainable": True}]},
+        r"Dropout\(0.5\)'s counter must be at least 0, is -1",
     ),
+    "trainable a number": (
+        {"layers": [layer("ReLU")], "states": [{"counter": 0, "trainable": 1}]},
+        r"ReLU\(\)'s trainable must be bool, is 1",
+    ),
+    "a state too few": ({"layers": [layer("ReLU")], "states": []}, "it has 0 states for 1 layers"),
     "init unknown": ({"layers": [layer("Dense", **DENSE, init="wild")]}, "got 'wild'"),
     "init a list": ({"layers": [layer("Dense", **DENSE, init=[])]}, "Dense cannot be made from"),
     "other widths": ({"layers": [layer("Dense", **DENSE)]}, r"must have the shape \(9,\) for these layers"),

@@ -16,7 +16,7 @@ from .arrays.backend import backend as get_backend
 from .inspect.recording import recorded
 from .inspect.summary import summary
 from .layers import Dense, Dropout, Layer, ReLU
-from .layers.base import Shape, size_of, walk
+from .layers.base import PLACE, Shape, size_of, walk
 from .losses import Loss
 
 
@@ -225,16 +225,24 @@ def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
     if strangers or not layers:
         got = f"{strangers[0]!r}" if strangers else "none"
         raise TypeError(f"Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got {got}")
-    everywhere = [layer for _, _, layer in walk(layers)]
-    if twice := [layer for k, layer in enumerate(everywhere) if any(layer is other for other in everywhere[:k])]:
-        raise ValueError(f"Network takes each layer once; {twice[0]} is there twice, and has one memory")
-    for layer in everywhere:
-        _check_layer(layer)
+    everywhere: list[Layer] = []
+    for layer in _checked(layers):
+        if any(layer is other for other in everywhere):
+            raise ValueError(f"Network takes each layer once; {layer} is there twice, and has one memory")
+        everywhere.append(layer)
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"Network takes a whole number of at least 0 as seed; got {seed!r}")
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise ValueError(f"Network takes dtype 'float32' or 'float64'; got {dtype!r}")
     _check_shapes(layers)
+
+
+def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """All layers, those inside too, each only after a look at the names that it uses."""
+    for layer in layers:
+        _check_layer(layer)
+        yield layer
+        yield from _checked(layer.children())
 
 
 def _check_layer(layer: Layer) -> None:
@@ -243,15 +251,21 @@ def _check_layer(layer: Layer) -> None:
             f"{layer} is part of a network already and has its windows there; make a new layer, "
             "or a copy of it with what it has learned: layer.copy(), or tn.Network(net[:3], ...) for several"
         )
+    if taken := [name for name, value in vars(layer).items() if name in PLACE or _hides_a_method(name, value)]:
+        raise ValueError(f"{type(layer).__name__} has attributes {taken}, names that a layer needs for something else")
     parameters, buffers = layer.shapes(), layer.buffers()
-    if taken := [name for name in (*parameters, *buffers) if hasattr(Layer, name) or name in ("ops", "backend")]:
-        raise ValueError(f"{layer} has parameters {taken}, names that every layer uses for something else")
+    if taken := [name for name in (*parameters, *buffers) if hasattr(type(layer), name) or name in PLACE]:
+        raise ValueError(f"{layer} has parameters {taken}, names that a layer needs for something else")
     names = [*parameters, *(f"d{name}" for name in parameters), *buffers, *vars(layer)]
     if shared := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(
             f"{layer} uses {shared} twice: parameters, their gradients, buffers and its other attributes, "
             "layers too, need a name each"
         )
+
+
+def _hides_a_method(name: str, value: Any) -> bool:
+    return callable(getattr(Layer, name, None)) and not callable(value)
 
 
 def _check_shapes(layers: Sequence[Layer]) -> None:

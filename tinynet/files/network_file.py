@@ -1,6 +1,7 @@
 """Networks to and from disk: save, load, resume. A file holds no code, and none is run; format 2 also reads 1.
 
-header         JSON: format, version, layers with their arguments, dtype, seed, epoch, notes, loss, optimizer
+header         JSON: format, version, layers with their arguments, dtype, seed, epoch, notes, loss, optimizer; and
+               states: counter and trainable of every layer, those inside right behind their block
 theta, buffers all parameters and all buffers, in the order of the layers
 ...            and with an optimizer its vectors, each as long as theta
 """
@@ -28,8 +29,16 @@ from ..optim import Optimizer
 from .archive import ModelFileError, opened, read_header, read_vector, require, write
 
 FORMAT, VERSION = "tinynet network", 2
-KINDS = {"layers": list, "dtype": str, "seed": int, "epoch": int, "notes": dict, "loss": dict, "optimizer": dict}
-LAYER_KINDS = {"config": dict, "counter": int, "trainable": bool}
+KINDS = {
+    "layers": list,
+    "states": list,
+    "dtype": str,
+    "seed": int,
+    "epoch": int,
+    "notes": dict,
+    "loss": dict,
+    "optimizer": dict,
+}
 Known = dict[str, dict[str, type[Any]]]
 """Classes by name, of each of the three kinds that a file can name: "layer", "loss", "optimizer"."""
 
@@ -44,10 +53,12 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
     path, to_host = Path(path), network.backend.to_host
     require(optimizer is None or optimizer.network is network, path, "the optimizer is another network's")
     network.check_windows()
+    everywhere = [layer for _, _, layer in walk(network.layers)]
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "layers": _encoded(network.layers),
+        "states": [{"counter": layer.counter, "trainable": layer.trainable} for layer in everywhere],
         "dtype": network.dtype.name,
         "seed": network.seed,
         "epoch": network.epoch,
@@ -61,7 +72,12 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
         saved = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.t}
         header["optimizer"] = saved | {"slots": list(optimizer.slots)}
         vectors |= {name: to_host(getattr(optimizer, name)) for name in optimizer.slots}
-    _parts(path, header, _known([type(layer) for _, _, layer in walk(network.layers)], [type(network.loss)]))
+    own = [type(part) for part in (*everywhere, network.loss, optimizer)]
+    known = _known(own, own, own)
+    sizes = {name: vectors[name].size for name in ("theta", "buffers")}
+    require(_sizes(_parts(path, header, known)[0]) == sizes, path, "the layers that config() makes have other shapes")
+    if optimizer:
+        _made(path, "optimizer", saved | {"config": optimizer.config()}, known, network)
     write(path, header, vectors)
 
 
@@ -109,8 +125,7 @@ def resume(
 def _encoded(value: Any) -> Any:
     """Layers as JSON can hold them, wherever they stand: alone, in lists or in dictionaries."""
     if isinstance(value, Layer):
-        state = {"counter": value.counter, "trainable": value.trainable}
-        return {"layer": type(value).__name__, "config": _encoded(value.config())} | state
+        return {"layer": type(value).__name__, "config": _encoded(value.config())}
     if isinstance(value, dict):
         return {name: _encoded(part) for name, part in value.items()}
     return [_encoded(part) for part in value] if isinstance(value, list | tuple) else value
@@ -118,12 +133,9 @@ def _encoded(value: Any) -> Any:
 
 def _decoded(path: Path, value: Any, known: Known) -> Any:
     """The opposite of `_encoded`."""
-    if isinstance(value, dict) and value.keys() == {"layer", *LAYER_KINDS}:
-        _check_kinds(path, value, LAYER_KINDS, "a layer's ")
-        require(value["counter"] >= 0, path, f"a layer's counter must be at least 0, is {value['counter']}")
-        layer = _made(path, "layer", value | {"config": _decoded(path, value["config"], known)}, known)
-        layer.counter, layer._trainable = value["counter"], value["trainable"]
-        return layer
+    if isinstance(value, dict) and value.keys() == {"layer", "config"}:
+        _check_kinds(path, value, {"config": dict}, "a layer's ")
+        return _made(path, "layer", value | {"config": _decoded(path, value["config"], known)}, known)
     if isinstance(value, dict):
         return {name: _decoded(path, part, known) for name, part in value.items()}
     return [_decoded(path, part, known) for part in value] if isinstance(value, list) else value
@@ -135,10 +147,7 @@ def _read(path: Path, backend: str | Backend, known: Known) -> tuple[Network, di
     with opened(path) as archive:
         header = _checked(path, read_header(path, archive))
         stack, loss = _parts(path, header, known)
-        sizes = {
-            "theta": sum(layer.size for layer in stack),
-            "buffers": sum(size_of(layer.buffers()) for _, _, layer in walk(stack)),
-        }
+        sizes = _sizes(stack)
         dtype, names = np.dtype(header["dtype"]), {name.removesuffix(".npy") for name in archive.namelist()}
         strangers = names - {"header", *sizes, *header["optimizer"].get("slots", ())}
         require(not strangers, path, f"{', '.join(strangers)} does not belong here")
@@ -159,30 +168,23 @@ def _checked(path: Path, header: Any) -> dict[str, Any]:
     require(isinstance(header, dict) and header.get("format") == FORMAT, path, f"not a {FORMAT}")
     version = header.get("version")
     require(version in (1, VERSION), path, f"its format is version {version!r}; this tinynet reads 1 and {VERSION}")
-    _check_kinds(path, {"loss": {}} | header if version == 1 else header, KINDS)
+    header = _from_format_1(path, header) if version == 1 else header
+    _check_kinds(path, header, KINDS)
     require(header["dtype"] in ("float32", "float64"), path, f"dtype must be a float, is {header['dtype']!r}")
     require(header["epoch"] >= 0, path, f"epoch must be at least 0, is {header['epoch']}")
-    if version == 1:
-        header = _from_format_1(header)
     if saved := header["optimizer"]:
         _check_kinds(path, saved, {"optimizer": str, "config": dict, "t": int, "slots": list}, "its optimizer's ")
         require(0 <= saved["t"] < 2**53, path, f"its optimizer's t must be from 0 to 2^53, is {saved['t']}")
     return header
 
 
-def _from_format_1(header: dict[str, Any]) -> dict[str, Any]:
-    """There a layer's arguments stood beside its name, and nothing was said of loss and slots."""
-    layers = [
-        {
-            "layer": entry.pop("layer", None),
-            "counter": entry.pop("counter", 0),
-            "trainable": True,
-            "config": entry,
-        }
-        for entry in header["layers"]
-    ]
+def _from_format_1(path: Path, header: dict[str, Any]) -> dict[str, Any]:
+    """There a layer's arguments and counter stood beside its name, and nothing was said of loss and slots."""
+    _check_kinds(path, header, {"layers": list, "optimizer": dict})
+    states = [{"counter": entry.pop("counter", 0), "trainable": True} for entry in header["layers"]]
+    layers = [{"layer": entry.pop("layer", None), "config": entry} for entry in header["layers"]]
     optimizer = header["optimizer"] and header["optimizer"] | {"slots": ["velocity", "m", "v"]}
-    return header | {"layers": layers, "loss": {}, "optimizer": optimizer}
+    return header | {"layers": layers, "states": states, "loss": {}, "optimizer": optimizer}
 
 
 def _check_kinds(path: Path, header: dict[str, Any], kinds: dict[str, type], where: str = "") -> None:
@@ -200,17 +202,32 @@ def _known(layers: Sequence[type], losses: Sequence[type], optimizers: Sequence[
 
 
 def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, type]:
-    """The module's classes of a kind, and those of the user's own, by name."""
-    ours = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, base)]
-    return {kind.__name__: kind for kind in (*ours, *own) if kind is not base}
+    """The module's classes of a kind, and those of the user's own, by name. ValueError if two share a name."""
+    kinds = [kind for kind in (*vars(module).values(), *own) if isinstance(kind, type) and issubclass(kind, base)]
+    named = {kind.__name__: kind for kind in kinds if kind is not base}
+    if twice := [kind for kind in kinds if named.get(kind.__name__, kind) is not kind]:
+        raise ValueError(f"two classes are named {twice[0].__name__}, and a file says no more than the name; rename one")
+    return named
 
 
 def _parts(path: Path, header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:
     """The layers and the loss that a header describes."""
     stack = [_decoded(path, entry, known) for entry in header["layers"]]
     strangers = [entry for entry in stack if not isinstance(entry, Layer)]
-    require(not strangers, path, f"a layer must be an object of layer, {', '.join(LAYER_KINDS)}, is {strangers[:1]}")
+    require(not strangers, path, f"a layer must be an object of layer and config, is {strangers[:1]}")
+    everywhere, states = [layer for _, _, layer in walk(stack)], header["states"]
+    require(len(states) == len(everywhere), path, f"it has {len(states)} states for {len(everywhere)} layers")
+    for layer, state in zip(everywhere, states, strict=True):
+        _check_kinds(path, state, {"counter": int, "trainable": bool}, f"{layer}'s ")
+        require(state["counter"] >= 0, path, f"{layer}'s counter must be at least 0, is {state['counter']}")
+        layer.counter, layer.trainable = state["counter"], state["trainable"]
     return stack, _made(path, "loss", header["loss"], known) if header["loss"] else None
+
+
+def _sizes(stack: Sequence[Layer]) -> dict[str, int]:
+    """How many numbers the vectors of these layers hold."""
+    buffers = sum(size_of(layer.buffers()) for _, _, layer in walk(stack))
+    return {"theta": sum(layer.size for layer in stack), "buffers": buffers}
 
 
 def _made(path: Path, what: str, saved: dict[str, Any], known: Known, *arguments: Any) -> Any:

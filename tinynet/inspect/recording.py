@@ -27,8 +27,8 @@ def recorded(layers: Sequence[Layer], method: str) -> Iterator[dict[str, Any]]:
 
 
 def _recording(call: Callable[..., Any], found: dict[str, Any], name: str) -> Callable[..., Any]:
-    def recording(*arguments: Any) -> Any:
-        found[name] = call(*arguments)
+    def recording(*arguments: Any, **options: Any) -> Any:
+        found[name] = call(*arguments, **options)
         return found[name]
 
     return recording

@@ -6,7 +6,7 @@ import copy
 import math
 from collections.abc import Iterator, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from ..arrays.backend import Backend
 
 Shape = tuple[int, ...] | None
 """What one row looks like, without the batch: (784,), (1, 28, 28); None where nobody has said."""
+
+PLACE = ("backend", "ops", "stream", "windows", "_stretch")
+"""What a layer has from its network, beside its parameters, their gradients and its buffers."""
 
 
 class Layer:
@@ -101,9 +104,12 @@ class Layer:
         """The layers inside this one, in the order in which they became attributes."""
         return list(_layers_in(vars(self)))
 
-    def copy(self) -> Layer:
+    def copy(self) -> Self:
         """A copy that is part of no network yet, and brings its parameters and buffers into the next one."""
         return copy.deepcopy(self)
+
+    __copy__ = copy
+    """A shallow copy of a block would hold layers that are part of the other's network."""
 
     @property
     def is_bound(self) -> bool:
@@ -115,7 +121,7 @@ class Layer:
     def first_values(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
         """Values of all parameters and buffers to start from: those that a copy brought along, or new ones."""
         shapes = self.shapes() | self.buffers()
-        drawn = vars(self).pop("_values", None) or self.initial(draw)
+        drawn = vars(self).get("_values") or self.initial(draw)
         for name, values in drawn.items():
             if np.shape(values) != shapes.get(name):
                 raise ValueError(f"{self} draws {name} {np.shape(values)}, but its shapes are {shapes}")
@@ -127,6 +133,7 @@ class Layer:
         self.windows = windows_into(theta, self.shapes()) | windows_into(buffers, self.buffers())
         self.windows |= {f"d{name}": window for name, window in windows_into(grad, self.shapes()).items()}
         vars(self).update(self.windows)
+        vars(self).pop("_values", None)
 
     def check_windows(self) -> None:
         """ValueError if a parameter, its gradient or a buffer is no longer the window that it was."""
@@ -138,12 +145,12 @@ class Layer:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickles and copies, which are part of no network: the parameters' and buffers' values, on the host."""
-        state = dict(vars(self))
-        for name in ("backend", "ops", "stream", "_stretch", "windows", "memory", *vars(self).get("windows", ())):
-            state.pop(name, None)
+        state = vars(self) | {"memory": None}
         if self.is_bound:
+            self.check_windows()
+            state = {name: value for name, value in state.items() if name not in (*PLACE, *self.windows)}
             names = [*self.shapes(), *self.buffers()]
-            state["_values"] = {name: self.backend.to_host(getattr(self, name)).copy() for name in names}
+            state["_values"] = {name: self.backend.to_host(self.windows[name]).copy() for name in names}
         return state
 
     def __getattr__(self, name: str) -> Any:
