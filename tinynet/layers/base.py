@@ -71,6 +71,10 @@ class Layer:
 
     def outputs(self, shape: Shape) -> Shape:
         """Shape of a row that comes out when `shape` goes in. ValueError for a shape that the layer cannot take."""
+        if self.D and shape not in (None, (self.D,)):
+            row = ", ".join(map(str, ("N", *shape)))
+            cure = "; a Flatten() in front of it makes rows" if len(shape) > 1 else ""
+            raise ValueError(f"{self} takes x (N, {self.D}), but gets ({row}){cure}")
         return shape
 
     @property

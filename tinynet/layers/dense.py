@@ -52,10 +52,7 @@ class Dense(Layer):
         return {"W": INITIALISERS[self.init](draw, self.D, self.M)}
 
     def outputs(self, shape: Shape) -> Shape:
-        if shape not in (None, (self.D,)):
-            row = ", ".join(map(str, ("N", *shape)))
-            cure = "; a Flatten() in front of it makes rows" if len(shape) > 1 else ""
-            raise ValueError(f"{self} takes x (N, {self.D}), but gets ({row}){cure}")
+        super().outputs(shape)
         return (self.M,)
 
     @property

@@ -176,8 +176,6 @@ def _chances(t: np.ndarray) -> np.ndarray:
 
 
 def _check_shape(network: Network, shape: tuple[int, ...]) -> None:
-    if len(shape) == 2 and network.inputs not in (None, shape[1]):
-        raise ValueError(f"the network takes x (N, {network.inputs}), got {shape}")
     try:
         network.outputs(shape[1:])
     except ValueError as error:
