@@ -206,7 +206,9 @@ def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, t
     kinds = [kind for kind in (*vars(module).values(), *own) if isinstance(kind, type) and issubclass(kind, base)]
     named = {kind.__name__: kind for kind in kinds if kind is not base}
     if twice := [kind for kind in kinds if named.get(kind.__name__, kind) is not kind]:
-        raise ValueError(f"two classes are named {twice[0].__name__}, and a file says no more than the name; rename one")
+        raise ValueError(
+            f"two classes are named {twice[0].__name__}, and a file says no more than the name; rename one"
+        )
     return named
 
 
