@@ -666,6 +666,13 @@ def own(shapes=(), buffers=(), **attributes) -> tn.Layer:
     return layer
 
 
+@pytest.mark.parametrize("method", ["config", "shapes", "buffers"])
+def test_a_method_that_forgets_to_return_its_dictionary_is_named(method):
+    forgetful = type("Forgetful", (BatchNorm,), {method: lambda self: None})
+    with pytest.raises(TypeError, match=rf"^Forgetful.{method}\(\) must return a dictionary; got None$"):
+        tn.Network(tn.Residual(forgetful(4)))
+
+
 def holding_itself() -> tn.Layer:
     layer = own()
     layer.inside = [layer]

@@ -260,6 +260,9 @@ def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
 
 
 def _check_layer(layer: Layer) -> None:
+    for name in ("config", "shapes", "buffers"):
+        if not isinstance(found := getattr(layer, name)(), dict):
+            raise TypeError(f"{type(layer).__name__}.{name}() must return a dictionary; got {found!r}")
     if layer.is_bound:
         raise ValueError(
             f"{layer} is part of a network already and has its windows there; make a new layer, "
