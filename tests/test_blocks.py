@@ -48,7 +48,7 @@ after_any_life = pytest.mark.parametrize("live", LIVES.values(), ids=LIVES)
 
 def like(net, other):
     """The other network, with what copies of layers do not bring along."""
-    other.epoch, other.loss, other.notes = net.epoch, net.loss, net.notes
+    other.epoch, other.loss, other.notes = copy.deepcopy((net.epoch, net.loss, net.notes))
     return other
 
 
@@ -58,6 +58,25 @@ def like(net, other):
 def test_a_layer_with_buffers_passes_the_gradient_check():
     assert tn.gradient_check_layer(BatchNorm(4), ROWS)
     assert tn.gradient_check(tn.Network(tn.Dense(4, 5), tn.Tanh(), BatchNorm(5), tn.Dense(5, 3)), ROWS, LABELS)
+
+
+def test_a_gradient_check_sees_the_same_buffers_in_every_pass():
+    class Drifting(BatchNorm):
+        """What it gives in training depends on its buffers, which every training pass moves."""
+
+        def forward(self, x, train=False):
+            y = x * (1 + self.mean)
+            self.memory = x if train else None
+            self.mean[...] += 1 if train else 0
+            return y * self.gamma + self.beta
+
+        def backward(self, dy):
+            self.dgamma[...] = (dy * self.recall()).sum(axis=0)
+            self.dbeta[...] = dy.sum(axis=0)
+            return dy * self.gamma
+
+    assert tn.gradient_check_layer(Drifting(4), ROWS)
+    assert tn.gradient_check(tn.Network(tn.Residual(Drifting(4))), ROWS, LABELS)
 
 
 def test_buffers_start_at_what_initial_says_and_follow_the_batches():
@@ -132,6 +151,7 @@ def test_what_was_learned_lives_on(live, tmp_path):
 @after_any_life
 def test_a_twin_is_independent(live, tmp_path):
     net, _ = trained()
+    net.notes["deep"] = [1]
     before, outputs = state(net), tn.outputs(net, X)
     twin = live(net, tmp_path)
     for _, name, layer in walk(twin.layers):
@@ -139,6 +159,8 @@ def test_a_twin_is_independent(live, tmp_path):
         assert not any(np.shares_memory(window, ours.windows[which]) for which, window in layer.windows.items())
     train(tn.SGD(twin))
     twin[1].trainable = False
+    twin.notes["deep"].append(2)
+    assert twin.loss is not net.loss
     assert state(net) == before
     assert np.array_equal(tn.outputs(net, X), outputs)
 
