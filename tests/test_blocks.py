@@ -345,7 +345,10 @@ def test_what_memory_names_counts_once():
 
     net = tn.Network(Stack(), tn.Dense(4, 3))
     tn.fit(net, tn.SGD(net), ROWS, LABELS, epochs=1)
+    net[0].again = net[0].inside[0]
     assert (net[0].size, net[1:].theta.size) == (20, 15)
+    assert net.summary().count("Dense(4, 4)") == 1
+    assert state(net.copy()) == state(net)
 
 
 # ------------------------------------------------------------------------------------------------------ shapes
@@ -522,6 +525,16 @@ def test_backward_spares_the_work_for_frozen_layers(names, parameters, dx):
     assert (calls.count("dense_backward_parameters"), calls.count("dense_backward")) == (parameters, dx)
 
 
+@pytest.mark.parametrize("part", [slice(None), slice(2), slice(2, None)], ids=str)
+def test_a_network_or_a_part_is_frozen_as_a_whole(part):
+    net = network()
+    net[part].trainable = False
+    assert [layer.trainable for layer in net] == [layer not in net.layers[part] for layer in net]
+    assert (net.trainable, net[part].trainable) == (part != slice(None), False)
+    net.trainable = True
+    assert all(layer.trainable for _, _, layer in walk(net.layers))
+
+
 def test_freezing_a_block_freezes_what_is_inside_and_one_inside_can_be_freed():
     net = network()
     net[1].trainable = False
@@ -666,6 +679,33 @@ def test_a_vector_that_was_replaced_is_named(name, part, use, tmp_path):
     setattr(net, name, getattr(net, name) + 1)
     with pytest.raises(ValueError, match=rf"^network.{name} was replaced and is cut off .* write {name}\[...\] = ins"):
         use(net, tmp_path / "net.npz")
+    assert not list(tmp_path.iterdir())
+
+
+REPLACEMENTS = {
+    "by a layer of another network": lambda net: vars(net[2]).update(layers=network()[2].layers),
+    "by a new one": lambda net: vars(net[2]).update(shortcut=tn.Dense(6, 5)),
+    "one more": lambda net: vars(net[2]).update(late=tn.Dense(6, 5)),
+    "one less": lambda net: vars(net[2]).update(shortcut=None),
+    "at the top": lambda net: setattr(net, "layers", net.layers[::-1]),
+}
+
+
+@pytest.mark.parametrize("replace_in", REPLACEMENTS.values(), ids=REPLACEMENTS)
+@pytest.mark.parametrize("use", ["fit", "save", "copy", "pickle"])
+def test_layers_that_were_replaced_are_noticed(replace_in, use, tmp_path):
+    net = network()
+    replace_in(net)
+    uses = {
+        "fit": lambda: tn.fit(net, tn.SGD(net), X, LABELS, epochs=1),
+        "save": lambda: tn.save(net, tmp_path / "net.npz"),
+        "copy": net.copy,
+        "pickle": lambda: pickle.dumps(net),
+    }
+    with pytest.raises(
+        ValueError, match=r"^layers of this network were replaced and have no place in its vectors; make"
+    ):
+        uses[use]()
     assert not list(tmp_path.iterdir())
 
 

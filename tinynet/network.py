@@ -16,7 +16,7 @@ from .arrays.backend import backend as get_backend
 from .inspect.recording import recorded
 from .inspect.summary import summary
 from .layers import Dense, Dropout, Layer, ReLU
-from .layers.base import PLACE, Shape, size_of, walk
+from .layers.base import PLACE, Shape, layers_in, size_of, walk
 from .losses import Loss
 
 VECTORS = ("theta", "grad", "buffers")
@@ -81,13 +81,18 @@ class Network:
         return [layer._stretch for _, layer in self._with_parameters if not layer.trainable]
 
     def check_windows(self) -> None:
-        """ValueError if a vector, or any layer's parameter, gradient or buffer in it, is no longer what it was."""
+        """ValueError if a vector, a layer, or any layer's parameter, gradient or buffer is no longer what it was."""
         for name, vector in self._vectors.items():
             if getattr(self, name) is not vector:
                 raise ValueError(
                     f"network.{name} was replaced and is cut off from the layers; write {name}[...] = instead"
                 )
-        for _, _, layer in walk(self.layers):
+        everywhere = [layer for _, _, layer in walk(self.layers)]
+        if list(map(id, everywhere)) != list(map(id, self._everywhere)):
+            raise ValueError(
+                "layers of this network were replaced and have no place in its vectors; make a new Network"
+            )
+        for layer in everywhere:
             layer.check_windows()
 
     def summary(self) -> str:
@@ -101,6 +106,16 @@ class Network:
         place = self.backend if backend is None else get_backend(backend)
         twin.__setstate__(self.__getstate__() | {"dtype": np.dtype(dtype or self.dtype), "backend": place})
         return twin
+
+    @property
+    def trainable(self) -> bool:
+        """Whether optimizers move any layer's parameters. Setting it sets it for all: net[:3].trainable = False."""
+        return any(layer.trainable for layer in self)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self:
+            layer.trainable = value
 
     @property
     def inputs(self) -> int | None:
@@ -124,7 +139,7 @@ class Network:
     def __getstate__(self) -> dict[str, Any]:
         """For pickles and copies: the layers bring their parameters and buffers along, on the host."""
         self.check_windows()
-        bound = (*VECTORS, "_vectors", "_with_parameters")
+        bound = (*VECTORS, "_vectors", "_everywhere", "_with_parameters")
         state = {name: value for name, value in vars(self).items() if name not in bound}
         layers = tuple(layer.copy() for layer in self.layers)
         return state | {"layers": layers, "loss": deepcopy(self.loss), "notes": deepcopy(self.notes)}
@@ -170,8 +185,9 @@ class Network:
         return part
 
     def _remember(self) -> None:
-        """The vectors, and every layer with parameters of its own with the place of the outermost layer around it."""
+        """The vectors and all layers; and those with parameters, with the place of the outermost layer around each."""
         self._vectors = {name: getattr(self, name) for name in VECTORS}
+        self._everywhere = [layer for _, _, layer in walk(self.layers)]
         self._with_parameters = [
             (int(place.partition(".")[0]), layer) for place, _, layer in walk(self.layers) if layer.shapes()
         ]
@@ -256,7 +272,7 @@ def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
     for layer in layers:
         _check_layer(layer)
         yield layer
-        yield from _checked(layer.children())
+        yield from _checked(list(layers_in(vars(layer))))
 
 
 def _check_layer(layer: Layer) -> None:

@@ -105,8 +105,8 @@ class Layer:
         return self.memory
 
     def children(self) -> list[Layer]:
-        """The layers inside this one, in the order in which they became attributes; `memory` may name them again."""
-        return list(_layers_in([value for name, value in vars(self).items() if name != "memory"]))
+        """The layers inside this one, in the order in which they became attributes, each of them once."""
+        return list(dict.fromkeys(layers_in(vars(self))))
 
     def copy(self) -> Self:
         """A copy that is part of no network yet, and brings its parameters and buffers into the next one."""
@@ -192,12 +192,13 @@ def windows_into(vector: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str,
     return windows
 
 
-def _layers_in(value: Any) -> Iterator[Layer]:
+def layers_in(value: Any) -> Iterator[Layer]:
+    """The layers that an attribute holds, in lists and dictionaries too, as often as it names them."""
     if isinstance(value, Layer):
         yield value
     elif isinstance(value, dict):
         for part in value.values():
-            yield from _layers_in(part)
+            yield from layers_in(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from _layers_in(part)
+            yield from layers_in(part)
