@@ -183,6 +183,28 @@ def test_residual_by_hand():
     assert net.forward(np.array([[1], [-2]], "float32")).tolist() == [[2 * 4 + 10], [2 * -2 + 10]]
 
 
+@pytest.mark.parametrize("inside", [lambda: tn.Dropout(0.5), lambda: BatchNorm(4)], ids=["dropout", "buffers"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        lambda layer: tn.Residual(layer),
+        lambda layer: tn.Residual(tn.Tanh(), shortcut=layer),
+        lambda layer: tn.Residual(tn.Residual(layer), tn.Tanh()),
+    ],
+    ids=["inside", "shortcut", "deeper"],
+)
+def test_layers_inside_know_whether_it_is_training(block, inside):
+    layer = inside()
+    net = tn.Network(block(layer))
+    before = state(net)
+    y = net.forward(ROWS)
+    assert layer.memory is None
+    assert state(net) == before
+    assert not np.array_equal(net.forward(ROWS, train=True), y)
+    assert layer.memory is not None
+    assert state(net) != before
+
+
 BLOCKS = {
     "plain": lambda: tn.Residual(tn.Dense(4, 4), tn.Tanh()),
     "shortcut": lambda: tn.Residual(tn.Dense(4, 6), tn.Tanh(), tn.Dense(6, 3), shortcut=tn.Dense(4, 3)),
@@ -549,8 +571,9 @@ def test_freezing_a_block_freezes_what_is_inside_and_one_inside_can_be_freed():
 def test_a_gradient_check_tests_frozen_layers_too_and_leaves_them_frozen():
     net = network()
     net[1].trainable = False
-    names = {entry.name for entry in tn.gradient_check(net, X, LABELS)}
-    assert "1 Forked / 0 Dense(4, 8).W" in names
+    report = tn.gradient_check(net, X, LABELS)
+    assert report
+    assert "1 Forked / 0 Dense(4, 8).W" in {entry.name for entry in report}
     assert not net[1].stem.trainable
     layer = BatchNorm(4)
     layer.trainable = False
