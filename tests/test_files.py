@@ -892,6 +892,13 @@ def test_save_refuses_a_layer_that_would_come_back_as_another(path, name, inside
     assert list(path.parent.iterdir()) == [path]
 
 
+def test_save_refuses_a_counter_below_zero(path):
+    before, net = path.read_bytes(), network()
+    net[0].counter = -1
+    refused(path, r"Dropout\(0.1\)'s counter must be at least 0, is -1", lambda path: tn.save(net, path))
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("vector", ["theta", "buffers"])
 def test_save_refuses_a_vector_that_is_not_finite(blocks, vector):
     before, net = blocks.read_bytes(), tn.load(blocks, layers=OWN, losses=[Power])
