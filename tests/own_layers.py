@@ -184,4 +184,4 @@ def state(net: tn.Network) -> tuple:
     """All that a network is made of and has learned, as bytes and numbers."""
     vectors = [net.backend.to_host(vector).tobytes() for vector in (net.theta, net.buffers)]
     layers = [(name, layer.counter, layer.trainable) for _, name, layer in tn.layers.base.walk(net.layers)]
-    return *vectors, layers, net.seed, net.dtype.name, net.epoch, net.notes, repr(net), repr(net.loss)
+    return *vectors, layers, net.seed, net.dtype.name, net.epoch, repr((net.notes, net, net.loss))
