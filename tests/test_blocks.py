@@ -575,10 +575,10 @@ def test_a_gradient_check_tests_frozen_layers_too_and_leaves_them_frozen():
     assert report
     assert "1 Forked / 0 Dense(4, 8).W" in {entry.name for entry in report}
     assert not net[1].stem.trainable
-    layer = BatchNorm(4)
-    layer.trainable = False
-    assert tn.gradient_check_layer(layer, ROWS)
-    assert not layer.trainable
+    block = tn.Residual(tn.Dense(4, 4))
+    block.trainable = False
+    assert tn.gradient_check_layer(block, ROWS)
+    assert not block.layers[0].trainable
 
 
 # ----------------------------------------------------------------------------------------------- parts, reused
