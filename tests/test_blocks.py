@@ -598,6 +598,15 @@ def test_a_part_shares_what_its_layers_learn(part):
     assert counts == [half.theta.size, half.grad.size, half.buffers.size]
 
 
+def test_a_part_has_notes_of_its_own_and_knows_the_loss_only_of_its_last_layer():
+    net, _ = trained()
+    net.notes["deep"] = [1]
+    net[1:].notes["deep"] = 2
+    assert (net.notes, net[1:].notes) == ({"deep": [1]}, {})
+    assert (net[:3].loss, net[3:].loss) == (None, net.loss)
+    assert (net[1:].seed, net[1:].epoch, net[1:].dtype) == (net.seed, net.epoch, net.dtype)
+
+
 def test_parts_one_after_the_other_are_the_whole():
     net, _ = trained()
     assert np.array_equal(net[3:].forward(net[:3].forward(X)), net.forward(X))
