@@ -13,7 +13,7 @@ import standin
 
 import tinynet as tn
 
-TRAINING = ("layers", "losses", "network", "optim", "training", "gradcheck", "parity")
+TRAINING = ("layers", "blocks", "losses", "network", "optim", "training", "gradcheck", "parity")
 ON_EVERY_BACKEND = {f"test_{name}" for name in TRAINING}
 BACKENDS = ["numpy", "numba", "cupy on a stand-in", pytest.param("cupy", marks=pytest.mark.gpu)]
 

@@ -16,8 +16,10 @@ from .arrays.backend import backend as get_backend
 from .inspect.recording import recorded
 from .inspect.summary import summary
 from .layers import Dense, Dropout, Layer, ReLU
-from .layers.base import PLACE, Shape, size_of, walk
+from .layers.base import PLACE, Shape, layers_in, size_of, walk
 from .losses import Loss
+
+VECTORS = ("theta", "grad", "buffers")
 
 
 class Network:
@@ -79,8 +81,18 @@ class Network:
         return [layer._stretch for _, layer in self._with_parameters if not layer.trainable]
 
     def check_windows(self) -> None:
-        """ValueError if any layer's parameter, gradient or buffer is no longer a window into its vector."""
-        for _, _, layer in walk(self.layers):
+        """ValueError if a vector, a layer, or any layer's parameter, gradient or buffer is no longer what it was."""
+        for name, vector in self._vectors.items():
+            if getattr(self, name) is not vector:
+                raise ValueError(
+                    f"network.{name} was replaced and is cut off from the layers; write {name}[...] = instead"
+                )
+        everywhere = [layer for _, _, layer in walk(self.layers)]
+        if list(map(id, everywhere)) != list(map(id, self._everywhere)):
+            raise ValueError(
+                "layers of this network were replaced and have no place in its vectors; make a new Network"
+            )
+        for layer in everywhere:
             layer.check_windows()
 
     def summary(self) -> str:
@@ -89,10 +101,21 @@ class Network:
 
     def copy(self, dtype: str | None = None, backend: str | Backend | None = None) -> Network:
         """An independent network with the same parameters, seed and epoch; of another dtype or backend if named."""
+        _check_dtype(dtype or self.dtype)
         twin = object.__new__(type(self))
         place = self.backend if backend is None else get_backend(backend)
         twin.__setstate__(self.__getstate__() | {"dtype": np.dtype(dtype or self.dtype), "backend": place})
         return twin
+
+    @property
+    def trainable(self) -> bool:
+        """Whether optimizers move any layer's parameters. Setting it sets it for all: net[:3].trainable = False."""
+        return any(layer.trainable for layer in self)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self:
+            layer.trainable = value
 
     @property
     def inputs(self) -> int | None:
@@ -115,8 +138,9 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickles and copies: the layers bring their parameters and buffers along, on the host."""
-        vectors = ("theta", "grad", "buffers", "_with_parameters")
-        state = {name: value for name, value in vars(self).items() if name not in vectors}
+        self.check_windows()
+        bound = (*VECTORS, "_vectors", "_everywhere", "_with_parameters")
+        state = {name: value for name, value in vars(self).items() if name not in bound}
         layers = tuple(layer.copy() for layer in self.layers)
         return state | {"layers": layers, "loss": deepcopy(self.loss), "notes": deepcopy(self.notes)}
 
@@ -140,7 +164,7 @@ class Network:
         cut = zip(_cut(self.theta, shapes), _cut(self.grad, shapes), _cut(self.buffers, buffers), strict=True)
         for place, layer, stretches in zip(places, layers, cut, strict=True):
             layer.bind(self.backend, *stretches, rng.stream(self.seed, f"layer {place}"))
-        self._find_parameters()
+        self._remember()
 
     def _vector(self, values: list[dict[str, np.ndarray]], shapes: list[dict[str, tuple[int, ...]]]) -> Array:
         parts = [np.ravel(given[name]) for given, named in zip(values, shapes, strict=True) for name in named]
@@ -157,11 +181,13 @@ class Network:
             before, inside = (_count(kind, layers) for layers in (self.layers[:start], part.layers))
             for name in vectors:
                 setattr(part, name, getattr(self, name)[before : before + inside])
-        part._find_parameters()
+        part._remember()
         return part
 
-    def _find_parameters(self) -> None:
-        """Every layer with parameters of its own, and the place of the outermost layer around it."""
+    def _remember(self) -> None:
+        """The vectors and all layers; and those with parameters, with the place of the outermost layer around each."""
+        self._vectors = {name: getattr(self, name) for name in VECTORS}
+        self._everywhere = [layer for _, _, layer in walk(self.layers)]
         self._with_parameters = [
             (int(place.partition(".")[0]), layer) for place, _, layer in walk(self.layers) if layer.shapes()
         ]
@@ -232,9 +258,13 @@ def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
         everywhere.append(layer)
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"Network takes a whole number of at least 0 as seed; got {seed!r}")
+    _check_dtype(dtype)
+    _check_shapes(layers)
+
+
+def _check_dtype(dtype: str | np.dtype) -> None:
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise ValueError(f"Network takes dtype 'float32' or 'float64'; got {dtype!r}")
-    _check_shapes(layers)
 
 
 def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
@@ -242,10 +272,13 @@ def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
     for layer in layers:
         _check_layer(layer)
         yield layer
-        yield from _checked(layer.children())
+        yield from _checked(list(layers_in(vars(layer))))
 
 
 def _check_layer(layer: Layer) -> None:
+    for name in ("config", "shapes", "buffers"):
+        if not isinstance(found := getattr(layer, name)(), dict):
+            raise TypeError(f"{type(layer).__name__}.{name}() must return a dictionary; got {found!r}")
     if layer.is_bound:
         raise ValueError(
             f"{layer} is part of a network already and has its windows there; make a new layer, "
