@@ -7,6 +7,7 @@ from collections.abc import Iterator
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import chromium
 import numpy as np
 import pytest
 import standin
@@ -18,6 +19,10 @@ ON_EVERY_BACKEND = {f"test_{name}" for name in TRAINING}
 BACKENDS = ["numpy", "numba", "cupy on a stand-in", pytest.param("cupy", marks=pytest.mark.gpu)]
 
 
+LEFT_OUT = pytest.StashKey[int]()
+"""How many tests need a browser that is not there."""
+
+
 @pytest.fixture
 def draw() -> np.random.Generator:
     """The test's own random numbers, the same on every run."""
@@ -27,6 +32,21 @@ def draw() -> np.random.Generator:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.module.__name__ in ON_EVERY_BACKEND:
         metafunc.parametrize("default_backend", BACKENDS, indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests for a GPU are for those who ask, with `pytest -m gpu`; where there is no browser, a line stands for its."""
+    if "gpu" not in config.option.markexpr:
+        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+    if chromium.missing() and not chromium.NEEDED:
+        config.stash[LEFT_OUT] = sum("browser" in item.fixturenames for item in items)
+        items[:] = [item for item in items if "browser" not in item.fixturenames]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if count := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.line(f"{count} tests need a browser and are left out: {chromium.missing()}")
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,13 @@
 """The report, opened in a real Chromium: what it shows, how it answers, and that nothing leaves it.
 
 Screenshots of every state go to TINYNET_SCREENSHOTS if it names a folder, else to pytest's temporary one. Without
-Playwright or Chromium these tests are skipped, unless TINYNET_NEEDS_BROWSER is set.
+Playwright or Chromium these tests are left out, unless TINYNET_NEEDS_BROWSER is set.
 """
 
 import base64
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import chromium
 import numpy as np
 import pytest
 from draw_digits import STROKES
@@ -109,23 +109,10 @@ def facts_of(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("Playwright is missing: pip install playwright")
-    if not chromium:
-        absent("Chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def absent(reason: str) -> None:
-    if os.environ.get("TINYNET_NEEDS_BROWSER"):
+    if reason := chromium.missing():
         pytest.fail(reason)
-    pytest.skip(reason)
+    with chromium.opened() as browser:
+        yield browser
 
 
 class Tab:
