@@ -36,9 +36,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests for a GPU are for those who ask, with `pytest -m gpu`; where there is no browser, a line stands for its."""
-    if "gpu" not in config.option.markexpr:
-        items[:] = [item for item in items if not item.get_closest_marker("gpu")]
+    """What is slow, or for a GPU, is for those who ask: `pytest -m slow`. Without a browser, a line says what is out."""
+    for mark in ("slow", "gpu"):
+        if mark not in config.option.markexpr:
+            items[:] = [item for item in items if not item.get_closest_marker(mark)]
     if chromium.missing() and not chromium.NEEDED:
         config.stash[LEFT_OUT] = sum("browser" in item.fixturenames for item in items)
         items[:] = [item for item in items if "browser" not in item.fixturenames]

@@ -148,6 +148,7 @@ class Tab:
 
     def load(self, file: Path) -> None:
         self.page.set_input_files("#load", file)
+        self.page.wait_for_selector("#pad:not([aria-busy])")
         self.settle()
 
     def seen(self) -> np.ndarray:
@@ -291,6 +292,7 @@ def test_digit_drawn_with_the_mouse_is_read(tab: Tab) -> None:
         tab.shot(f"drawn_{digit}")
 
 
+@pytest.mark.slow
 def test_stroke_is_answered_in_under_50_ms(tab: Tab) -> None:
     milliseconds = []
     for digit in "02358":
