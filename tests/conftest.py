@@ -36,7 +36,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is slow, or for a GPU, is for those who ask: `pytest -m slow`. Without a browser, a line says what is out."""
+    """What is slow, or for a GPU, is for those who ask: `pytest -m slow`. Without a browser, a line counts the rest."""
     for mark in ("slow", "gpu"):
         if mark not in config.option.markexpr:
             items[:] = [item for item in items if not item.get_closest_marker(mark)]

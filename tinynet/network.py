@@ -16,7 +16,8 @@ from .arrays.backend import backend as get_backend
 from .inspect.recording import recorded
 from .inspect.summary import summary
 from .layers import Dense, Dropout, Layer, ReLU
-from .layers.base import PLACE, Shape, layers_in, size_of, walk
+from .layers.base import Shape, size_of, walk
+from .layers.validation import check_layers
 from .losses import Loss
 
 VECTORS = ("theta", "grad", "buffers")
@@ -38,7 +39,9 @@ class Network:
         self, *layers: Layer | Network, seed: int = 0, dtype: str = "float32", backend: str | Backend = "numpy"
     ) -> None:
         self.layers = tuple(itertools.chain.from_iterable(_copied(layer) for layer in layers))
-        _check_arguments(self.layers, seed, dtype)
+        check_layers(self.layers)
+        _check_seed(seed)
+        _check_dtype(dtype)
         self.seed = int(seed)
         self.dtype = np.dtype(dtype)
         self.backend = get_backend(backend)
@@ -87,12 +90,11 @@ class Network:
                 raise ValueError(
                     f"network.{name} was replaced and is cut off from the layers; write {name}[...] = instead"
                 )
-        everywhere = [layer for _, _, layer in walk(self.layers)]
-        if list(map(id, everywhere)) != list(map(id, self._everywhere)):
+        if [id(layer) for _, _, layer in walk(self.layers)] != [id(layer) for layer in self._everywhere]:
             raise ValueError(
                 "layers of this network were replaced and have no place in its vectors; make a new Network"
             )
-        for layer in everywhere:
+        for layer in self._everywhere:
             layer.check_windows()
 
     def summary(self) -> str:
@@ -187,10 +189,9 @@ class Network:
     def _remember(self) -> None:
         """The vectors and all layers; and those with parameters, with the place of the outermost layer around each."""
         self._vectors = {name: getattr(self, name) for name in VECTORS}
-        self._everywhere = [layer for _, _, layer in walk(self.layers)]
-        self._with_parameters = [
-            (int(place.partition(".")[0]), layer) for place, _, layer in walk(self.layers) if layer.shapes()
-        ]
+        places, _, self._everywhere = zip(*walk(self.layers), strict=True)
+        outermost = [int(place.partition(".")[0]) for place in places]
+        self._with_parameters = [pair for pair in zip(outermost, self._everywhere, strict=True) if pair[1].shapes()]
 
     def _first_that_learns(self) -> int:
         return next((k for k, layer in self._with_parameters if layer.trainable), 0)
@@ -246,63 +247,11 @@ def _count(kind: str, layers: Sequence[Layer]) -> int:
     return sum(size_of(getattr(layer, kind)()) for _, _, layer in walk(layers))
 
 
-def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
-    strangers = [layer for layer in layers if not isinstance(layer, Layer)]
-    if strangers or not layers:
-        got = f"{strangers[0]!r}" if strangers else "none"
-        raise TypeError(f"Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got {got}")
-    everywhere: list[Layer] = []
-    for layer in _checked(layers):
-        if any(layer is other for other in everywhere):
-            raise ValueError(f"Network takes each layer once; {layer} is there twice, and has one memory")
-        everywhere.append(layer)
+def _check_seed(seed: int) -> None:
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"Network takes a whole number of at least 0 as seed; got {seed!r}")
-    _check_dtype(dtype)
-    _check_shapes(layers)
 
 
 def _check_dtype(dtype: str | np.dtype) -> None:
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise ValueError(f"Network takes dtype 'float32' or 'float64'; got {dtype!r}")
-
-
-def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
-    """All layers, those inside too, each only after a look at the names that it uses."""
-    for layer in layers:
-        _check_layer(layer)
-        yield layer
-        yield from _checked(list(layers_in(vars(layer))))
-
-
-def _check_layer(layer: Layer) -> None:
-    for name in ("config", "shapes", "buffers"):
-        if not isinstance(found := getattr(layer, name)(), dict):
-            raise TypeError(f"{type(layer).__name__}.{name}() must return a dictionary; got {found!r}")
-    if layer.is_bound:
-        raise ValueError(
-            f"{layer} is part of a network already and has its windows there; make a new layer, "
-            "or a copy of it with what it has learned: layer.copy(), or tn.Network(net[:3], ...) for several"
-        )
-    if taken := [name for name, value in vars(layer).items() if name in PLACE or _hides_a_method(name, value)]:
-        raise ValueError(f"{type(layer).__name__} has attributes {taken}, names that a layer needs for something else")
-    parameters, buffers = layer.shapes(), layer.buffers()
-    if taken := [name for name in (*parameters, *buffers) if hasattr(type(layer), name) or name in PLACE]:
-        raise ValueError(f"{layer} has parameters {taken}, names that a layer needs for something else")
-    names = [*parameters, *(f"d{name}" for name in parameters), *buffers, *vars(layer)]
-    if shared := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(
-            f"{layer} uses {shared} twice: parameters, their gradients, buffers and its other attributes, "
-            "layers too, need a name each"
-        )
-
-
-def _hides_a_method(name: str, value: Any) -> bool:
-    return callable(getattr(Layer, name, None)) and not callable(value)
-
-
-def _check_shapes(layers: Sequence[Layer]) -> None:
-    """Every layer refuses, in `outputs`, a shape that it cannot take."""
-    shape: Shape = None
-    for layer in layers:
-        shape = layer.outputs(shape)

@@ -67,7 +67,6 @@ class Optimizer:
         self.update(lr)
         for (theta, _), kept in zip(frozen, before, strict=True):
             theta[...] = kept
-        self._check_vectors()
 
     def update(self, lr: float) -> None:
         """The rule itself: changes theta in place."""
@@ -81,7 +80,8 @@ class Optimizer:
     def _attach(self) -> None:
         self.theta, self.grad, self.ops = self.network.theta, self.network.grad, self.network.backend.ops
 
-    def _check_vectors(self) -> None:
+    def check_vectors(self) -> None:
+        """ValueError if theta or grad is no longer the network's."""
         for name in ("theta", "grad"):
             if getattr(self, name) is not getattr(self.network, name):
                 raise ValueError(
