@@ -20,24 +20,33 @@ class ModelFileError(ValueError):
     """A file that cannot be written or read as a network; the message names the file and the cause."""
 
 
-def require(holds: Any, path: Path, cause: str) -> None:
+def require(holds: Any, cause: str) -> None:
     if not holds:
-        raise ModelFileError(f"{path}: {cause}")
+        raise ModelFileError(cause)
+
+
+@contextlib.contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Puts the file's name in front of what a ModelFileError says."""
+    try:
+        yield
+    except ModelFileError as error:
+        raise ModelFileError(f"{path}: {error}") from None
 
 
 def write(path: Path, header: dict[str, Any], vectors: dict[str, Any]) -> None:
     """Under another name first, then renamed. ModelFileError, with the file on disk as it was, for what is unsound."""
     for name, vector in vectors.items():
-        require(np.isfinite(vector).all(), path, f"{name} holds numbers that are not finite, and is not saved")
+        require(np.isfinite(vector).all(), f"{name} holds numbers that are not finite, and is not saved")
     try:
         text = json.dumps(header, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: the header cannot be written as JSON: {error}") from None
+        raise ModelFileError(f"the header cannot be written as JSON: {error}") from None
     try:
         with replacing(path) as file:
             np.savez(file, header=np.frombuffer(text, np.uint8), **vectors)
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"{path}: cannot be written: {getattr(error, 'strerror', error)}") from None
+        raise ModelFileError(f"cannot be written: {getattr(error, 'strerror', error)}") from None
 
 
 @contextlib.contextmanager
@@ -64,43 +73,43 @@ def opened(path: Path) -> Iterator[ZipFile]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             for name in names:
-                require(names.count(name) == 1, path, f"{name} is there twice")
+                require(names.count(name) == 1, f"{name} is there twice")
             yield archive
     except ModelFileError:
         raise
     except OSError as error:
-        raise ModelFileError(f"{path}: cannot be read: {error.strerror or error}") from None
+        raise ModelFileError(f"cannot be read: {error.strerror or error}") from None
     except Exception as error:  # zipfile, json and NumPy answer a damaged file with errors of a dozen kinds
-        raise ModelFileError(f"{path}: not an .npz file, or damaged: {error}") from None
+        raise ModelFileError(f"not an .npz file, or damaged: {error}") from None
 
 
-def read_header(path: Path, archive: ZipFile) -> Any:
-    content = read_vector(path, archive, "header", np.dtype(np.uint8))
+def read_header(archive: ZipFile) -> Any:
+    content = read_vector(archive, "header", np.dtype(np.uint8))
     try:
         return json.loads(content.tobytes(), parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"{path}: its header is no JSON: {error}") from None
+        raise ModelFileError(f"its header is no JSON: {error}") from None
 
 
-def read_vector(path: Path, archive: ZipFile, name: str, dtype: np.dtype, size: int | None = None) -> np.ndarray:
+def read_vector(archive: ZipFile, name: str, dtype: np.dtype, size: int | None = None) -> np.ndarray:
     """One vector. What its own header claims is held against what is there before it is read."""
-    require(f"{name}.npy" in archive.namelist(), path, f"{name} is missing")
+    require(f"{name}.npy" in archive.namelist(), f"{name} is missing")
     info = archive.getinfo(f"{name}.npy")
-    stored = info.compress_size == info.file_size and info.file_size <= path.stat().st_size
-    require(stored, path, f"{name} is packed, or larger than the file")
+    stored = info.compress_size == info.file_size and info.file_size <= os.path.getsize(archive.filename or "")
+    require(stored, f"{name} is packed, or larger than the file")
     with archive.open(info) as file:
         try:
-            require(np.lib.format.read_magic(file) == (1, 0), path, f"{name} is of an unknown .npy version")
+            require(np.lib.format.read_magic(file) == (1, 0), f"{name} is of an unknown .npy version")
             shape, _, found = np.lib.format.read_array_header_1_0(file)
         except (ValueError, SyntaxError) as error:
-            raise ModelFileError(f"{path}: {name} is no array: {error}") from None
-        require(found == dtype, path, f"{name} must be {dtype}, is {found}")
+            raise ModelFileError(f"{name} is no array: {error}") from None
+        require(found == dtype, f"{name} must be {dtype}, is {found}")
         expected = shape if size is None else (size,)
-        require(shape == expected, path, f"{name} must have the shape {expected} for these layers, has {shape}")
+        require(shape == expected, f"{name} must have the shape {expected} for these layers, has {shape}")
         content = file.read()
-    require(shape == (len(content) / dtype.itemsize,), path, f"{name} is {len(content)} bytes, not {shape} {dtype}")
+    require(shape == (len(content) / dtype.itemsize,), f"{name} is {len(content)} bytes, not {shape} {dtype}")
     vector = np.frombuffer(content, dtype)
-    require(np.isfinite(vector).all(), path, f"{name} holds numbers that are not finite")
+    require(np.isfinite(vector).all(), f"{name} holds numbers that are not finite")
     return vector
 
 

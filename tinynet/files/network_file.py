@@ -26,7 +26,7 @@ from ..layers.base import size_of, walk
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
-from .archive import ModelFileError, opened, read_header, read_vector, require, write
+from .archive import ModelFileError, about, opened, read_header, read_vector, require, write
 
 FORMAT, VERSION = "tinynet network", 2
 KINDS = {
@@ -50,39 +50,12 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
     the file on disk as it was, for parameters that are not finite, for what JSON cannot hold and for layers or losses
     whose config() would not make them again.
     """
-    path, to_host = Path(path), network.backend.to_host
-    require(optimizer is None or optimizer.network is network, path, "the optimizer is another network's")
-    network.check_windows()
-    everywhere = [layer for _, _, layer in walk(network.layers)]
-    header: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "layers": _encoded(path, network.layers),
-        "states": [{"counter": layer.counter, "trainable": layer.trainable} for layer in everywhere],
-        "dtype": network.dtype.name,
-        "seed": network.seed,
-        "epoch": network.epoch,
-        "notes": network.notes,
-        "loss": {"loss": type(network.loss).__name__, "config": network.loss.config()} if network.loss else {},
-        "optimizer": {},
-    }
-    vectors = {"theta": to_host(network.theta), "buffers": to_host(network.buffers)}
-    if optimizer:
-        taken = [name for name in optimizer.slots if name in ("header", "file", *vectors)]
-        require(not taken, path, f"{type(optimizer).__name__} has slots {taken}, names that a file needs for itself")
-        config = optimizer.config() | ({"lr": None} if callable(optimizer.lr) else {})
-        saved = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.t}
-        header["optimizer"] = saved | {"slots": list(optimizer.slots)}
-        vectors |= {name: to_host(getattr(optimizer, name)) for name in optimizer.slots}
-    own = [type(part) for part in (*everywhere, network.loss, optimizer)]
-    known = _known(own, own, own)
-    made, _ = _parts(path, header, known)
-    alike = _shapes(made) == _shapes(network.layers)
-    require(alike, path, "the layers that config() makes have other shapes, or others inside")
-    _set_states(path, made, header["states"])
-    if optimizer:
-        _made(path, "optimizer", saved | {"config": optimizer.config()}, known, network)
-    write(path, header, vectors)
+    with about(Path(path)):
+        require(optimizer is None or optimizer.network is network, "the optimizer is another network's")
+        network.check_windows()
+        header, vectors = _header(network, optimizer), _vectors(network, optimizer)
+        _check_that_it_reads_back(network, optimizer, header)
+        write(Path(path), header, vectors)
 
 
 def load(
@@ -96,7 +69,8 @@ def load(
 
     Raises ModelFileError for a file that is missing, damaged, not ours, of a later version, or that does not add up.
     """
-    return _read(Path(path), backend, _known(layers, losses))[0]
+    with about(Path(path)):
+        return _read(Path(path), backend, _known(layers, losses))[0]
 
 
 def resume(
@@ -113,55 +87,96 @@ def resume(
     `lr` replaces the learning rate, and must be given where it was a schedule, which no file holds. What is your own
     must be named, as for `load`.
     """
-    path, known = Path(path), _known(layers, losses, optimizers)
-    network, saved, vectors = _read(path, backend, known)
-    require(saved, path, "it was saved without an optimizer; load reads its network")
-    config = saved["config"] | ({} if lr is None else {"lr": lr})
-    require(config.get("lr") is not None, path, "its learning rate was a schedule; give resume the schedule: lr=")
-    optimizer = _made(path, "optimizer", saved | {"config": config}, known, network)
+    known = _known(layers, losses, optimizers)
+    with about(Path(path)):
+        network, saved, vectors = _read(Path(path), backend, known)
+        require(saved, "it was saved without an optimizer; load reads its network")
+        config = saved["config"] | ({} if lr is None else {"lr": lr})
+        require(config.get("lr") is not None, "its learning rate was a schedule; give resume the schedule: lr=")
+        optimizer = _made("optimizer", saved | {"config": config}, known, network)
+        for name in optimizer.slots:
+            require(name in vectors, f"{name} is missing")
+            getattr(optimizer, name)[...] = network.backend.to_device(vectors[name])
     optimizer.t = saved["t"]
-    for name in optimizer.slots:
-        require(name in vectors, path, f"{name} is missing")
-        getattr(optimizer, name)[...] = network.backend.to_device(vectors[name])
     return network, optimizer
 
 
-def _encoded(path: Path, value: Any) -> Any:
+def _header(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "version": VERSION,
+        "layers": _encoded(network.layers),
+        "states": [{"counter": layer.counter, "trainable": layer.trainable} for _, _, layer in walk(network.layers)],
+        "dtype": network.dtype.name,
+        "seed": network.seed,
+        "epoch": network.epoch,
+        "notes": network.notes,
+        "loss": {"loss": type(network.loss).__name__, "config": network.loss.config()} if network.loss else {},
+        "optimizer": {},
+    }
+    if optimizer:
+        config = optimizer.config() | ({"lr": None} if callable(optimizer.lr) else {})
+        saved = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.t}
+        header["optimizer"] = saved | {"slots": list(optimizer.slots)}
+    return header
+
+
+def _vectors(network: Network, optimizer: Optimizer | None) -> dict[str, np.ndarray]:
+    vectors = {"theta": network.theta, "buffers": network.buffers}
+    if optimizer:
+        taken = [name for name in optimizer.slots if name in ("header", "file", *vectors)]
+        require(not taken, f"{type(optimizer).__name__} has slots {taken}, names that a file needs for itself")
+        vectors |= {name: getattr(optimizer, name) for name in optimizer.slots}
+    return {name: network.backend.to_host(vector) for name, vector in vectors.items()}
+
+
+def _check_that_it_reads_back(network: Network, optimizer: Optimizer | None, header: dict[str, Any]) -> None:
+    own = [type(part) for part in (*(layer for _, _, layer in walk(network.layers)), network.loss, optimizer)]
+    known = _known(own, own, own)
+    made, _ = _parts(header, known)
+    require(
+        _shapes(made) == _shapes(network.layers), "the layers that config() makes have other shapes, or others inside"
+    )
+    _set_states(made, header["states"])
+    if optimizer:
+        _made("optimizer", header["optimizer"] | {"config": optimizer.config()}, known, network)
+
+
+def _encoded(value: Any) -> Any:
     """Layers as JSON can hold them, wherever they stand: alone, in lists or in dictionaries."""
     if isinstance(value, Layer):
-        return {"layer": type(value).__name__, "config": _encoded(path, value.config())}
+        return {"layer": type(value).__name__, "config": _encoded(value.config())}
     if isinstance(value, dict):
         words = all(isinstance(name, str) for name in value)
-        require(words, path, f"a config's dictionaries must have words for keys, or JSON changes them; got {value}")
-        return {name: _encoded(path, part) for name, part in value.items()}
-    return [_encoded(path, part) for part in value] if isinstance(value, list | tuple) else value
+        require(words, f"a config's dictionaries must have words for keys, or JSON changes them; got {value}")
+        return {name: _encoded(part) for name, part in value.items()}
+    return [_encoded(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _decoded(path: Path, value: Any, known: Known) -> Any:
+def _decoded(value: Any, known: Known) -> Any:
     """The opposite of `_encoded`."""
     if isinstance(value, dict) and value.keys() == {"layer", "config"}:
-        _check_kinds(path, value, {"config": dict}, "a layer's ")
-        return _made(path, "layer", value | {"config": _decoded(path, value["config"], known)}, known)
+        _check_kinds(value, {"config": dict}, "a layer's ")
+        return _made("layer", value | {"config": _decoded(value["config"], known)}, known)
     if isinstance(value, dict):
-        return {name: _decoded(path, part, known) for name, part in value.items()}
-    return [_decoded(path, part, known) for part in value] if isinstance(value, list) else value
+        return {name: _decoded(part, known) for name, part in value.items()}
+    return [_decoded(part, known) for part in value] if isinstance(value, list) else value
 
 
 def _read(path: Path, backend: str | Backend, known: Known) -> tuple[Network, dict[str, Any], dict[str, np.ndarray]]:
     """The network, what the file says of its optimizer, and all vectors."""
     place = get_backend(backend)
     with opened(path) as archive:
-        header = _checked(path, read_header(path, archive))
-        stack, loss = _parts(path, header, known)
-        _set_states(path, stack, header["states"])
+        header = _checked(read_header(archive))
+        stack, loss = _parts(header, known)
+        _set_states(stack, header["states"])
         sizes = _sizes(stack)
         dtype, names = np.dtype(header["dtype"]), {name.removesuffix(".npy") for name in archive.namelist()}
         strangers = names - {"header", *sizes, *header["optimizer"].get("slots", ())}
-        require(not strangers, path, f"{', '.join(strangers)} does not belong here")
+        require(not strangers, f"{', '.join(strangers)} does not belong here")
         names |= {"theta", *(["buffers"] if header["version"] > 1 else [])}
         vectors = {
-            name: read_vector(path, archive, name, dtype, sizes.get(name, sizes["theta"]))
-            for name in names - {"header"}
+            name: read_vector(archive, name, dtype, sizes.get(name, sizes["theta"])) for name in names - {"header"}
         }
         network = Network(*stack, seed=header["seed"], dtype=dtype.name, backend=place)
     for name in sizes.keys() & vectors.keys():
@@ -170,34 +185,34 @@ def _read(path: Path, backend: str | Backend, known: Known) -> tuple[Network, di
     return network, header["optimizer"], vectors
 
 
-def _checked(path: Path, header: Any) -> dict[str, Any]:
+def _checked(header: Any) -> dict[str, Any]:
     """The header as format 2 has it, if it can be one."""
-    require(isinstance(header, dict) and header.get("format") == FORMAT, path, f"not a {FORMAT}")
+    require(isinstance(header, dict) and header.get("format") == FORMAT, f"not a {FORMAT}")
     version = header.get("version")
-    require(version in (1, VERSION), path, f"its format is version {version!r}; this tinynet reads 1 and {VERSION}")
-    header = _from_format_1(path, header) if version == 1 else header
-    _check_kinds(path, header, KINDS)
-    require(header["dtype"] in ("float32", "float64"), path, f"dtype must be a float, is {header['dtype']!r}")
-    require(header["epoch"] >= 0, path, f"epoch must be at least 0, is {header['epoch']}")
+    require(version in (1, VERSION), f"its format is version {version!r}; this tinynet reads 1 and {VERSION}")
+    header = _from_format_1(header) if version == 1 else header
+    _check_kinds(header, KINDS)
+    require(header["dtype"] in ("float32", "float64"), f"dtype must be a float, is {header['dtype']!r}")
+    require(header["epoch"] >= 0, f"epoch must be at least 0, is {header['epoch']}")
     if saved := header["optimizer"]:
-        _check_kinds(path, saved, {"optimizer": str, "config": dict, "t": int, "slots": list}, "its optimizer's ")
-        require(0 <= saved["t"] < 2**53, path, f"its optimizer's t must be from 0 to 2^53, is {saved['t']}")
+        _check_kinds(saved, {"optimizer": str, "config": dict, "t": int, "slots": list}, "its optimizer's ")
+        require(0 <= saved["t"] < 2**53, f"its optimizer's t must be from 0 to 2^53, is {saved['t']}")
     return header
 
 
-def _from_format_1(path: Path, header: dict[str, Any]) -> dict[str, Any]:
+def _from_format_1(header: dict[str, Any]) -> dict[str, Any]:
     """There a layer's arguments and counter stood beside its name, and nothing was said of loss and slots."""
-    _check_kinds(path, header, {"layers": list, "optimizer": dict})
+    _check_kinds(header, {"layers": list, "optimizer": dict})
     states = [{"counter": entry.pop("counter", 0), "trainable": True} for entry in header["layers"]]
     layers = [{"layer": entry.pop("layer", None), "config": entry} for entry in header["layers"]]
     optimizer = header["optimizer"] and header["optimizer"] | {"slots": ["velocity", "m", "v"]}
     return header | {"layers": layers, "states": states, "loss": {}, "optimizer": optimizer}
 
 
-def _check_kinds(path: Path, header: dict[str, Any], kinds: dict[str, type], where: str = "") -> None:
+def _check_kinds(header: dict[str, Any], kinds: dict[str, type], where: str = "") -> None:
     for name, kind in kinds.items():
         found = header.get(name)
-        require(type(found) is kind, path, f"{where}{name} must be {kind.__name__}, is {found!r}")
+        require(type(found) is kind, f"{where}{name} must be {kind.__name__}, is {found!r}")
 
 
 def _known(layers: Sequence[type], losses: Sequence[type], optimizers: Sequence[type] = ()) -> Known:
@@ -219,20 +234,20 @@ def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, t
     return named
 
 
-def _parts(path: Path, header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:
+def _parts(header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:
     """The layers and the loss that a header describes."""
-    stack = [_decoded(path, entry, known) for entry in header["layers"]]
+    stack = [_decoded(entry, known) for entry in header["layers"]]
     strangers = [entry for entry in stack if not isinstance(entry, Layer)]
-    require(not strangers, path, f"a layer must be an object of layer and config, is {strangers[:1]}")
-    return stack, _made(path, "loss", header["loss"], known) if header["loss"] else None
+    require(not strangers, f"a layer must be an object of layer and config, is {strangers[:1]}")
+    return stack, _made("loss", header["loss"], known) if header["loss"] else None
 
 
-def _set_states(path: Path, stack: Sequence[Layer], states: list[Any]) -> None:
+def _set_states(stack: Sequence[Layer], states: list[Any]) -> None:
     everywhere = [layer for _, _, layer in walk(stack)]
-    require(len(states) == len(everywhere), path, f"it has {len(states)} states for {len(everywhere)} layers")
+    require(len(states) == len(everywhere), f"it has {len(states)} states for {len(everywhere)} layers")
     for layer, state in zip(everywhere, states, strict=True):
-        _check_kinds(path, state, {"counter": int, "trainable": bool}, f"{layer}'s ")
-        require(state["counter"] >= 0, path, f"{layer}'s counter must be at least 0, is {state['counter']}")
+        _check_kinds(state, {"counter": int, "trainable": bool}, f"{layer}'s ")
+        require(state["counter"] >= 0, f"{layer}'s counter must be at least 0, is {state['counter']}")
         layer.counter, layer.trainable = state["counter"], state["trainable"]
 
 
@@ -247,13 +262,13 @@ def _sizes(stack: Sequence[Layer]) -> dict[str, int]:
     return {"theta": sum(layer.size for layer in stack), "buffers": buffers}
 
 
-def _made(path: Path, what: str, saved: dict[str, Any], known: Known, *arguments: Any) -> Any:
+def _made(what: str, saved: dict[str, Any], known: Known, *arguments: Any) -> Any:
     """The layer, loss or optimizer of that name, made from its config."""
     name, config, kinds = f"{saved.get(what)}", saved.get("config", {}), known[what]
     others = f"others go into {'losses' if what == 'loss' else f'{what}s'}=[...]"
-    require(name in kinds, path, f"unknown {what} {name!r}; known are {', '.join(kinds)}, {others}")
+    require(name in kinds, f"unknown {what} {name!r}; known are {', '.join(kinds)}, {others}")
     kind = kinds[name]
     try:
         return kind.from_config(config) if what == "layer" else kind(*arguments, **config)
     except (TypeError, ValueError, KeyError) as error:
-        raise ModelFileError(f"{path}: {name} cannot be made from its config {config}: {error}") from None
+        raise ModelFileError(f"{name} cannot be made from its config {config}: {error}") from None
