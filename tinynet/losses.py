@@ -187,8 +187,14 @@ class Weighted(Loss):
 
     def forward(self, z: Array, t: Array) -> Array:
         t, weights = t[:, None, :-1], t[:, -1]
+        losses = self.loss.forward(z[:, None], t)
+        if losses.shape != weights.shape:
+            raise ValueError(
+                f"weights take a loss that acts on the last two axes alone: {type(self.loss).__name__} makes "
+                f"{losses.shape} of z {z[:, None].shape}, not {weights.shape}; with axis=(-2, -1) sums and means fit"
+            )
         self.memory = weights.astype(z.dtype, copy=False) / len(z)
-        return (self.memory * self.loss.forward(z[:, None], t)).sum()
+        return (self.memory * losses).sum()
 
     def backward(self) -> Array:
         return self.loss.backward()[:, 0] * self.recall()[:, None]
