@@ -116,7 +116,7 @@ def _in_place(name):
     return apply
 
 
-for _name in ("sum", "mean", "max", "min", "argmax", "astype", "copy", "take", "any", "all"):
+for _name in ("sum", "mean", "max", "min", "argmax", "astype", "copy", "take", "any", "all", "clip"):
     setattr(ndarray, _name, _method(_name))
 for _name in ("add", "sub", "mul", "truediv", "pow", "matmul", "and_", "or_", "xor", "rshift", "lshift"):
     bare = _name.strip("_")

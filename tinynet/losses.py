@@ -107,6 +107,8 @@ class BinaryCrossEntropy(Loss):
 
     def forward(self, z: Array, t: Array) -> Array:
         t = self.like(z, t)
+        if z.shape[-1] != 1:
+            raise ValueError(f"BinaryCrossEntropy takes one logit a row, z (N, 1); got {z.shape}")
         loss, p = self.ops.binary_cross_entropy(z, t)
         self.memory = p, t
         return loss
