@@ -25,6 +25,8 @@ import tinynet as tn
 FAILED = 0.85
 """Below this validation accuracy a run has lost a digit or more: the ReLUs of a narrow layer died."""
 
+FIRST_SEED = 1
+
 _slot = 0
 """The line of the terminal on which this process draws its bar."""
 
@@ -43,15 +45,19 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Job:
-    """One network to train from one seed, and the file that keeps it. `data` is Kaggle's folder, or None."""
+    """One network to train from one seed, kept in the folder `out`. `data` is Kaggle's folder, or None."""
 
     name: str
     seed: int
     recipe: Recipe
     adam: dict[str, float]
-    path: Path
+    out: Path
     data: Path | None
     backend: str
+
+    @property
+    def path(self) -> Path:
+        return self.out / f"{title(self.name, self.seed)}.npz"
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -63,36 +69,16 @@ class Job:
     @property
     def cost(self) -> float:
         """Roughly how long it takes: multiplications of all steps, with a constant for each step's overhead."""
-        widths = [784, *self.recipe.hidden, 10]
-        per_row = sum(a * b for a, b in itertools.pairwise(widths))
+        per_row = sum(a * b for a, b in itertools.pairwise([784, *self.recipe.hidden, 10]))
         return self.recipe.epochs * (per_row + 50_000 / self.recipe.batch)
 
 
-@dataclass(frozen=True)
-class Run:
-    """A trained network and what its training left: one record an epoch, and its figures at the end."""
-
-    job: Job
-    network: tn.Network
-    history: list[dict[str, Any]]
-    train: tn.Evaluation
-    validation: tn.Evaluation
-    dead: int
-
-    @property
-    def name(self) -> str:
-        return self.job.name
-
-    @property
-    def seconds(self) -> float:
-        return sum(record["seconds"] for record in self.history)
-
-    @property
-    def samples_per_second(self) -> float:
-        return sum(record["rows"] for record in self.history) / self.seconds
+def title(name: str, seed: int) -> str:
+    """What a run is called beside others: the first seed's has the network's name alone."""
+    return name if seed == FIRST_SEED else f"{name}.seed{seed}"
 
 
-def run_all(jobs: list[Job], side_by_side: int, retrain: bool) -> list[Run]:
+def run_all(jobs: list[Job], side_by_side: int, retrain: bool) -> list[tn.Run]:
     """Trains what is not saved yet, the longest first, then loads every network."""
     missing = sorted((job for job in jobs if retrain or not is_saved(job)), key=lambda job: -job.cost)
     if len(jobs) > len(missing):
@@ -126,21 +112,21 @@ def is_saved(job: Job) -> bool:
     return True
 
 
-def load(job: Job) -> Run:
+def load(job: Job) -> tn.Run:
+    """The saved network with its history, and beside it the blog's figures."""
     network = tn.load(job.path)
-    notes = network.notes
-    train, validation = tn.Evaluation(*notes["train"]), tn.Evaluation(*notes["validation"])
-    return Run(job, network, notes["history"], train, validation, notes["dead"])
+    history = [tn.Record(**record) for record in network.notes["history"]]
+    figures = {"blog loss": job.recipe.blog_loss, "blog accuracy": job.recipe.blog_accuracy}
+    figures["dead ReLUs"] = network.notes["dead"]
+    return tn.Run(job.name, network, history, tn.Evaluation(*network.notes["train"]), figures)
 
 
-def train(job: Job, position: int = 0) -> str:
+def train(job: Job) -> str:
     """Trains one network, saves it with its history, and says in a line how it went."""
-    x_train, y_train, *validation = _digits_to_train(job.data)
-    recipe = job.recipe
+    x_train, y_train, x_val, y_val = _digits_to_train(job.data)
+    recipe, name = job.recipe, job.path.stem
     network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, seed=job.seed, backend=job.backend)
-    bar = tqdm(
-        desc=f"{job.path.stem:>22}", position=position, leave=False, disable=None, unit=" digits", unit_scale=True
-    )
+    bar = tqdm(desc=f"{name:>22}", position=_slot, leave=False, disable=None, unit=" digits", unit_scale=True)
     with threadpool_limits(1 if max(recipe.hidden) < 100 else None, "blas"):
         history = tn.fit(
             network,
@@ -149,32 +135,24 @@ def train(job: Job, position: int = 0) -> str:
             y_train,
             epochs=recipe.epochs,
             batch_size=recipe.batch,
-            validation=validation,
+            validation=(x_val, y_val),
             progress=bar,
         )
-    last = history[-1]
     network.notes = {
         "signature": job.signature,
         "history": [asdict(record) for record in history],
         "train": tn.evaluate(network, x_train, y_train),
-        "validation": [last.val_loss, last.val_accuracy],
-        "dead": dead_units(network, validation[0]),
+        "dead": dead_units(network, x_val),
     }
     tn.save(network, job.path)
     seconds = sum(record.seconds for record in history)
-    return f"{job.path.stem:>28}   validation accuracy {last.val_accuracy:.4f}   {seconds:5.1f} s"
+    return f"{name:>28}   validation accuracy {history[-1].val_accuracy:.4f}   {seconds:5.1f} s"
 
 
 def dead_units(network: tn.Network, pixels: np.ndarray) -> int:
     """How many ReLUs give 0 for every digit: they pass no gradient, and never come back."""
-    twin = network.copy(backend="numpy")
-    alive = [np.False_] * len(twin)
-    for rows in np.array_split(pixels, 10):
-        y = rows.astype(np.float32) / 255
-        for k, layer in enumerate(twin):
-            y = layer.forward(y)
-            alive[k] |= y.any(axis=0)
-    return sum(int((~alive[k]).sum()) for k, layer in enumerate(twin) if isinstance(layer, tn.ReLU))
+    found = network.copy(backend="numpy").activations(pixels.astype(np.float32) / 255)
+    return sum(int((~y.any(axis=0)).sum()) for name, y in found.items() if "ReLU" in name)
 
 
 def read_digits(folder: Path | None) -> tn.data.Split:
@@ -189,15 +167,14 @@ def _digits_to_train(folder: Path | None) -> tuple[np.ndarray, ...]:
 
 def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
     context = multiprocessing.get_context("spawn")
-    if jobs[0].backend != "numpy":
-        _compile_once(context, jobs[0].backend)
+    tn.backend(jobs[0].backend)  # compiles the kernels and keeps them on disk, before every process asks for them
     slots, lock = context.Queue(), context.RLock()
     tqdm.set_lock(lock)
     for slot in range(side_by_side):
         slots.put(slot)
     with ProcessPoolExecutor(side_by_side, context, initializer=_set_up_process, initargs=(slots, lock)) as pool:
         try:
-            for done in as_completed([pool.submit(_train_in_slot, job) for job in jobs]):
+            for done in as_completed([pool.submit(train, job) for job in jobs]):
                 say(done.result())
         except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -206,13 +183,6 @@ def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
             if isinstance(error, BrokenProcessPool):
                 raise OSError("a process that trained was ended from outside, perhaps for want of memory") from error
             raise
-
-
-def _compile_once(context: Any, backend: str) -> None:
-    """Kernels are compiled and cached on disk before all processes ask for them at the same time."""
-    process = context.Process(target=tn.backend, args=(backend,))
-    process.start()
-    process.join()
 
 
 def _set_up_process(slots: Any, lock: Any) -> None:
@@ -230,7 +200,3 @@ def _end_with_parent() -> None:
     if parent:
         parent.join()
         os._exit(1)
-
-
-def _train_in_slot(job: Job) -> str:
-    return train(job, position=_slot)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from jobs import FAILED, Job, Recipe, Run, read_digits, run_all
+from jobs import FAILED, FIRST_SEED, Job, Recipe, read_digits, run_all
 
 import tinynet as tn
 
@@ -36,7 +36,6 @@ NETWORKS = {  # widths of the hidden layers, epochs, batch; the blog's validatio
 }
 ADAM = {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7}
 QUICK_NETWORKS, QUICK_EPOCHS = ["12x8x10", "24x12x6x10", "48x24x10"], 3
-FIRST_SEED = 1
 SIDE_BY_SIDE = 2  # networks that train at once, each in a process with one BLAS thread
 OUT = Path("runs/mnist_compare")
 
@@ -69,19 +68,19 @@ def main() -> int:
     return 0
 
 
-def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
+def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
     """Prints the table, writes tables, pictures and the submission to `out`, and says how the best does unseen."""
     import pictures  # here, because the processes that train import this file too, and need neither of them
     import tables
 
-    best = max(runs, key=lambda run: run.validation.accuracy)
-    one_each = [run for run in runs if run.job.seed == FIRST_SEED]
+    best = max(runs, key=lambda run: run.history[-1].val_accuracy)
+    one_each = [run for run in runs if run.network.seed == FIRST_SEED]
     unseen = tn.predict_classes(best.network, digits.x_test)
 
     table = tables.markdown(tables.summary(runs))
     print(f"\n{table}\n")
-    if any(run.job.recipe.epochs != NETWORKS[run.name].epochs for run in runs):
-        print(f"Trained for {runs[0].job.recipe.epochs} epochs, where the blog's networks had 20 or 25.")
+    if any(epochs_of(run) != NETWORKS[run.name].epochs for run in runs):
+        print(f"Trained for {epochs_of(runs[0])} epochs, where the blog's networks had 20 or 25.")
     (out / "results.md").write_text(f"{table}\n")
     tables.plain_numbers(runs).to_csv(out / "results.csv", index=False)
     tables.submission(unseen).to_csv(out / "submission.csv", index=False)
@@ -92,8 +91,10 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
     pictures.predictions(best, digits.x_test, unseen).savefig(out / "predictions.png")
 
     print(f"Tables, pictures, networks and {best.name}'s submission.csv are in {out}.")
+    heading, validation = "Networks that read handwritten digits", (digits.x_val, digits.y_val)
     try:
-        print(f"To look at, with a pad on which every network reads your digit: {write_report(runs, digits, out)}")
+        page = tn.report(runs, out / "report.html", title=heading, validation=validation, failed_below=FAILED)
+        print(f"To look at, with a pad on which every network reads your digit: {page}")
     except ValueError as error:
         print(f"No report was written: {error}")
     if digits.y_test is not None:
@@ -103,28 +104,11 @@ def compare(runs: list[Run], digits: tn.data.Split, out: Path) -> None:
         )
 
 
-def write_report(runs: list[Run], digits: tn.data.Split, out: Path) -> Path:
-    """One HTML file about all networks, beside the blog's figures."""
-    shown = [
-        tn.Run(
-            run.name,
-            run.network,
-            [tn.Record(**record) for record in run.history],
-            run.train,
-            {
-                "blog loss": run.job.recipe.blog_loss,
-                "blog accuracy": run.job.recipe.blog_accuracy,
-                "dead ReLUs": run.dead,
-            },
-        )
-        for run in runs
-    ]
-    validation = digits.x_val, digits.y_val
-    title = "Networks that read handwritten digits"
-    return tn.report(shown, out / "report.html", title=title, validation=validation, failed_below=FAILED)
+def epochs_of(run: tn.Run) -> int:
+    return run.network.notes["signature"]["epochs"]
 
 
-def answers(runs: list[Run], paths: list[Path], images: list[np.ndarray]) -> str:
+def answers(runs: list[tn.Run], paths: list[Path], images: list[np.ndarray]) -> str:
     """What each network sees in each picture, as a table."""
     import tables
 
@@ -170,14 +154,10 @@ def positive(text: str) -> int:
 
 
 def jobs_for(name: str, options: argparse.Namespace) -> list[Job]:
-    """A job for each seed of one network; the first seed's file has the network's name alone."""
+    """A job for each seed of one network."""
     recipe = replace(NETWORKS[name], epochs=options.epochs or NETWORKS[name].epochs)
     seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
-    files = [f"{name}.npz" if seed == FIRST_SEED else f"{name}.seed{seed}.npz" for seed in seeds]
-    return [
-        Job(name, seed, recipe, ADAM, options.out / file, options.data, options.backend)
-        for seed, file in zip(seeds, files, strict=True)
-    ]
+    return [Job(name, seed, recipe, ADAM, options.out, options.data, options.backend) for seed in seeds]
 
 
 def stop(message: str, status: int) -> int:

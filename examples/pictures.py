@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 
 import numpy as np
-from jobs import Run
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -13,7 +12,7 @@ from matplotlib.patches import Rectangle
 import tinynet as tn
 
 
-def curves(runs: list[Run], columns: int = 4) -> Figure:
+def curves(runs: list[tn.Run], columns: int = 4) -> Figure:
     """Loss and accuracy per epoch, training and validation, one above the other for each network."""
     columns = min(columns, len(runs))
     bands = -(-len(runs) // columns)
@@ -40,7 +39,7 @@ def curves(runs: list[Run], columns: int = 4) -> Figure:
     return figure
 
 
-def confusion(run: Run, digits: tn.data.Split) -> Figure:
+def confusion(run: tn.Run, digits: tn.data.Split) -> Figure:
     """How often the network took each digit for which, on the validation digits."""
     said = tn.predict_classes(run.network, digits.x_val)
     counts = np.zeros((10, 10), int)
@@ -62,7 +61,7 @@ def confusion(run: Run, digits: tn.data.Split) -> Figure:
     return figure
 
 
-def mistakes(best: Run, runs: list[Run], digits: tn.data.Split, rows: int = 4, columns: int = 8) -> Figure:
+def mistakes(best: tn.Run, runs: list[tn.Run], digits: tn.data.Split, rows: int = 4, columns: int = 8) -> Figure:
     """Digits that the best network misreads, the surest mistakes first, with what every network said."""
     p = tn.predict(best.network, digits.x_val)
     wrong = np.flatnonzero(p.argmax(axis=1) != digits.y_val)
@@ -82,7 +81,7 @@ def mistakes(best: Run, runs: list[Run], digits: tn.data.Split, rows: int = 4, c
     return figure
 
 
-def weights(runs: list[Run], most: int = 64) -> Figure:
+def weights(runs: list[tn.Run], most: int = 64) -> Figure:
     """What each unit of one first layer looks for, in the network with the most units that still fit."""
     firsts = {run.name: next(layer for layer in run.network if isinstance(layer, tn.Dense)) for run in runs}
     name = max(firsts, key=lambda name: firsts[name].M if most >= firsts[name].M else 0)
@@ -99,7 +98,7 @@ def weights(runs: list[Run], most: int = 64) -> Figure:
     return figure
 
 
-def predictions(run: Run, images: np.ndarray, said: np.ndarray, rows: int = 20, columns: int = 25) -> Figure:
+def predictions(run: tn.Run, images: np.ndarray, said: np.ndarray, rows: int = 20, columns: int = 25) -> Figure:
     """The first unlabelled digits, each with index:prediction above it."""
     cell, top = 38, 9
     page = np.zeros((rows * cell, columns * cell), np.uint8)
@@ -115,12 +114,16 @@ def predictions(run: Run, images: np.ndarray, said: np.ndarray, rows: int = 20, 
     return figure
 
 
-def _curve(axes: Axes, run: Run, field: str) -> None:
-    epochs = [record["epoch"] for record in run.history]
+def _curve(axes: Axes, run: tn.Run, field: str) -> None:
+    epochs = [record.epoch for record in run.history]
     axes.plot(
-        epochs, [record[field] for record in run.history], "--", color="tab:orange", label="training, running mean"
+        epochs,
+        [getattr(record, field) for record in run.history],
+        "--",
+        color="tab:orange",
+        label="training, running mean",
     )
-    axes.plot(epochs, [record[f"val_{field}"] for record in run.history], color="tab:blue", label="validation")
+    axes.plot(epochs, [getattr(record, f"val_{field}") for record in run.history], color="tab:blue", label="validation")
     axes.set_xlim(0, epochs[-1] + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)

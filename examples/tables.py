@@ -6,34 +6,42 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jobs import FAILED, Run
+from jobs import FAILED, title
 
 import tinynet as tn
 
 
-def summary(runs: list[Run]) -> pd.DataFrame:
+def summary(runs: list[tn.Run]) -> pd.DataFrame:
     """A row a network beside the blog's figures; of several seeds, mean and deviation of the runs that worked."""
     groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
     return pd.DataFrame([table_row(name, group) for name, group in groups.items()])
 
 
-def table_row(name: str, runs: list[Run]) -> dict[str, str]:
-    recipe = runs[0].job.recipe
-    sound = [run for run in runs if run.validation.accuracy >= FAILED] or runs
+def table_row(name: str, runs: list[tn.Run]) -> dict[str, str]:
+    blog, hidden = runs[0].figures, runs[0].network.notes["signature"]["hidden"]
+    sound = [run for run in runs if run.history[-1].val_accuracy >= FAILED] or runs
     row = {
         "network": name,
         "parameters": f"{runs[0].network.theta.size:,}",
         "train acc": spread([run.train.accuracy for run in sound]),
-        "val loss": spread([run.validation.loss for run in sound]),
-        "blog loss": f"{recipe.blog_loss:.4f}",
-        "val acc": spread([run.validation.accuracy for run in sound]),
-        "blog acc": f"{recipe.blog_accuracy:.4f}",
-        "dead ReLUs": f"{round(np.mean([run.dead for run in sound]), 1):g} of {sum(recipe.hidden)}",
-        "seconds": f"{np.mean([run.seconds for run in runs]):.1f}",
-        "samples/s": f"{np.mean([run.samples_per_second for run in runs]):,.0f}",
+        "val loss": spread([run.history[-1].val_loss for run in sound]),
+        "blog loss": f"{blog['blog loss']:.4f}",
+        "val acc": spread([run.history[-1].val_accuracy for run in sound]),
+        "blog acc": f"{blog['blog accuracy']:.4f}",
+        "dead ReLUs": f"{round(np.mean([run.figures['dead ReLUs'] for run in sound]), 1):g} of {sum(hidden)}",
+        "seconds": f"{np.mean([seconds(run) for run in runs]):.1f}",
+        "samples/s": f"{np.mean([samples_per_second(run) for run in runs]):,.0f}",
     }
-    failed = sum(run.validation.accuracy < FAILED for run in runs)
+    failed = sum(run.history[-1].val_accuracy < FAILED for run in runs)
     return row | ({"failed runs": f"{failed} of {len(runs)}"} if len(runs) > 1 else {})
+
+
+def seconds(run: tn.Run) -> float:
+    return sum(record.seconds for record in run.history)
+
+
+def samples_per_second(run: tn.Run) -> float:
+    return sum(record.rows for record in run.history) / seconds(run)
 
 
 def spread(values: list[float]) -> str:
@@ -42,23 +50,23 @@ def spread(values: list[float]) -> str:
     return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
 
 
-def plain_numbers(runs: list[Run]) -> pd.DataFrame:
+def plain_numbers(runs: list[tn.Run]) -> pd.DataFrame:
     """A row a run, in plain numbers."""
     rows = [
         {
             "network": run.name,
-            "seed": run.job.seed,
+            "seed": run.network.seed,
             "parameters": run.network.theta.size,
             "epochs": len(run.history),
             "train_loss": run.train.loss,
             "train_accuracy": run.train.accuracy,
-            "validation_loss": run.validation.loss,
-            "validation_accuracy": run.validation.accuracy,
-            "blog_loss": run.job.recipe.blog_loss,
-            "blog_accuracy": run.job.recipe.blog_accuracy,
-            "dead_relus": run.dead,
-            "seconds": round(run.seconds, 3),
-            "samples_per_second": round(run.samples_per_second),
+            "validation_loss": run.history[-1].val_loss,
+            "validation_accuracy": run.history[-1].val_accuracy,
+            "blog_loss": run.figures["blog loss"],
+            "blog_accuracy": run.figures["blog accuracy"],
+            "dead_relus": run.figures["dead ReLUs"],
+            "seconds": round(seconds(run), 3),
+            "samples_per_second": round(samples_per_second(run)),
         }
         for run in runs
     ]
@@ -70,9 +78,9 @@ def submission(labels: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame({"ImageId": range(1, len(labels) + 1), "Label": labels})
 
 
-def answers(runs: list[Run], paths: list[Path], images: np.ndarray) -> pd.DataFrame:
+def answers(runs: list[tn.Run], paths: list[Path], images: np.ndarray) -> pd.DataFrame:
     """A row a network, a column a picture: the digit it sees, and how probable it finds it."""
-    columns = {"network": [run.job.path.stem for run in runs]}
+    columns = {"network": [title(run.name, run.network.seed) for run in runs]}
     x = images.reshape(len(images), -1)
     p = np.stack([tn.predict(run.network, x) for run in runs])
     for k, path in enumerate(paths):

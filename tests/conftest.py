@@ -7,15 +7,20 @@ from collections.abc import Iterator
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 
+import chromium
 import numpy as np
 import pytest
 import standin
 
 import tinynet as tn
 
-TRAINING = ("layers", "losses", "network", "optim", "training", "gradcheck", "parity")
+TRAINING = ("layers", "blocks", "losses", "network", "optim", "training", "gradcheck", "parity")
 ON_EVERY_BACKEND = {f"test_{name}" for name in TRAINING}
 BACKENDS = ["numpy", "numba", "cupy on a stand-in", pytest.param("cupy", marks=pytest.mark.gpu)]
+
+
+LEFT_OUT = pytest.StashKey[int]()
+"""How many tests need a browser that is not there."""
 
 
 @pytest.fixture
@@ -27,6 +32,22 @@ def draw() -> np.random.Generator:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if metafunc.module.__name__ in ON_EVERY_BACKEND:
         metafunc.parametrize("default_backend", BACKENDS, indirect=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is slow, or for a GPU, is for those who ask: `pytest -m slow`. Without a browser, a line counts the rest."""
+    for mark in ("slow", "gpu"):
+        if mark not in config.option.markexpr:
+            items[:] = [item for item in items if not item.get_closest_marker(mark)]
+    if chromium.missing() and not chromium.NEEDED:
+        config.stash[LEFT_OUT] = sum("browser" in item.fixturenames for item in items)
+        items[:] = [item for item in items if "browser" not in item.fixturenames]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if count := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.line(f"{count} tests need a browser and are left out: {chromium.missing()}")
 
 
 @pytest.fixture(autouse=True)

@@ -14,8 +14,8 @@ from test_kernels import DTYPES, KEY, OPTIMIZERS, arguments, copies
 import tinynet as tn
 from tinynet.arrays.backend import FUNCTIONS
 
-OVERRIDES = ["dense", "relu", "relu_backward", "dropout", "softmax_cross_entropy", "count_correct"]
-OVERRIDES += ["sgd", "adam", "gather"]
+OVERRIDES = ["dense", "relu", "relu_backward", "gelu", "gelu_backward", "dropout", "softmax_cross_entropy"]
+OVERRIDES += ["count_correct", "sgd", "adam", "gather"]
 LAYERS = [tn.Dense(5, 4), tn.ReLU(), tn.Softmax(), tn.Dropout(0.3)]
 LOSSES = [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError]
 
@@ -244,6 +244,16 @@ def assert_trained_alike(found, expected):
     assert found[2] == expected[2]
 
 
+def test_smoothed_labels_are_captured_and_trained_on(backend):
+    def trained_on(place):
+        net, (x, t) = network(place), digits()
+        tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=5, loss=tn.SoftmaxCrossEntropy(label_smoothing=0.3))
+        return net.backend.to_host(net.theta)
+
+    np.testing.assert_allclose(trained_on(backend), trained_on("numpy"), rtol=1e-3, atol=1e-4)
+    assert standin.counts["graph launches"]
+
+
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("hidden", [(), (6,), (7, 5, 4)], ids=str)
 @pytest.mark.parametrize("pixels", [False, True], ids=["floats", "pixels"])
@@ -399,12 +409,20 @@ def test_a_step_is_captured_once_a_fit_and_freed_with_its_network(backend):
     assert len(kept) == 0
 
 
-def test_settings_changed_between_epochs_are_not_those_that_were_captured(backend):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda optimizer, loss: setattr(optimizer, "beta1", 0.5),
+        lambda optimizer, loss: setattr(optimizer, "clip_norm", 0.1),
+        lambda optimizer, loss: setattr(loss, "label_smoothing", 0.0),
+    ],
+    ids=["beta1", "clip_norm", "label_smoothing"],
+)
+def test_settings_changed_between_epochs_are_not_those_that_were_captured(backend, change):
     def trained_with_a_change(place):
         net, (x, t) = network(place), digits()
-        optimizer = tn.Adam(net, 0.01)
-        change = [lambda record: setattr(optimizer, "beta1", 0.5)]
-        tn.fit(net, optimizer, x, t, epochs=3, batch_size=5, callbacks=change)
+        optimizer, loss = tn.Adam(net, 0.01), tn.SoftmaxCrossEntropy(label_smoothing=0.3)
+        tn.fit(net, optimizer, x, t, epochs=3, batch_size=5, loss=loss, callbacks=[lambda _: change(optimizer, loss)])
         return net.backend.to_host(net.theta)
 
     np.testing.assert_allclose(trained_with_a_change(backend), trained_with_a_change("numpy"), rtol=1e-3, atol=1e-4)

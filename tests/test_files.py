@@ -5,16 +5,19 @@ import json
 import os
 import pathlib
 import random
+import re
 import tracemalloc
 import warnings
 import zipfile
 
 import numpy as np
+import own_layers
 import pytest
+from own_layers import OWN, BatchNorm, Forked, Power, SignDescent, pictures, state
 
 import tinynet as tn
 
-FORMAT_1 = pathlib.Path(__file__).parent / "fixtures" / "format-1.npz"
+FORMAT_1, FORMAT_2 = (pathlib.Path(__file__).parent / "fixtures" / f"format-{k}.npz" for k in (1, 2))
 
 
 def network(**options):
@@ -215,6 +218,140 @@ def test_a_file_of_the_first_format_is_read_as_it_was_meant():
     assert optimizer.config() == {"lr": 0.01, "weight_decay": 0.1, "beta1": 0.8, "beta2": 0.99, "eps": 1e-6}
     assert net[1].W[2, 3] == 11 / 8
     assert net[3].b[0, 1] == 25 / 8
+
+
+def test_a_file_of_the_second_format_is_read_as_it_was_meant():
+    net, optimizer = tn.resume(FORMAT_2, layers=[BatchNorm])
+    for k, vector in enumerate((net.theta, optimizer.velocity, net.buffers)):
+        np.testing.assert_array_equal(vector, (100 * k + np.arange(vector.size)) / 8)
+    assert repr(net) == (
+        "<Network Flatten(), Dense(4, 3, he_normal), Residual(BatchNorm(3, 0.25), LeakyReLU(0.25)), "
+        "Residual(Residual(Dense(3, 2), Dropout(0.5), shortcut=Dense(3, 2, zeros)), shortcut=Dense(3, 2)), "
+        "Dense(2, 2): 51 parameters>"
+    )
+    assert (net.dtype, net.seed, net.epoch, optimizer.t) == (np.float64, 11, 5, 35)
+    assert net.notes == {"data": "toy", "accuracies": [0.5, 0.75]}
+    assert repr(net.loss) == "SoftmaxCrossEntropy(label_smoothing=0.125)"
+    settings = {"lr": 0.25, "weight_decay": 0.125, "clip_norm": 2.0, "momentum": 0.5, "nesterov": True}
+    assert optimizer.config() == settings
+    block, outer = net[3].layers[0], net[3].shortcut
+    assert (block.trainable, block.layers[0].trainable, block.shortcut.trainable) == (False, False, False)
+    assert (net[3].trainable, outer.trainable, block.layers[1].counter) == (True, True, 7)
+    assert (net[2].layers[0].var[0, 2], block.shortcut.b[0, 1], outer.W[0, 0]) == (205 / 8, 36 / 8, 37 / 8)
+
+
+def test_the_second_format_is_what_is_written(tmp_path):
+    net, optimizer = tn.resume(FORMAT_2, layers=[BatchNorm])
+    tn.save(net, tmp_path / "net.npz", optimizer)
+    assert header_of(tmp_path / "net.npz") == header_of(FORMAT_2)
+    assert members(tmp_path / "net.npz").keys() == members(FORMAT_2).keys()
+
+
+# -------------------------------------------------------------- blocks, buffers, frozen layers, and one's own
+
+EVERYTHING = {"layers": OWN, "losses": [Power], "optimizers": [SignDescent]}
+
+
+def train_blocks(optimizer, epochs=1):
+    x, labels = pictures()
+    loss, t = Power(p=2), np.eye(3)[labels]
+    tn.fit(optimizer.network, optimizer, x, t, epochs=epochs, batch_size=8, loss=loss)
+
+
+@pytest.fixture
+def blocks(tmp_path):
+    """A file with layers in layers, buffers, frozen layers, and an optimizer, a loss and layers of one's own."""
+    net = own_layers.network()
+    net[2].trainable = False
+    optimizer = SignDescent(net, mu=0.25)
+    train_blocks(optimizer)
+    tn.save(net, tmp_path / "blocks.npz", optimizer)
+    return tmp_path / "blocks.npz"
+
+
+@pytest.mark.parametrize("kind", own_layers.OPTIMIZERS)
+def test_a_resumed_run_of_blocks_is_the_run_that_was_never_interrupted(tmp_path, kind):
+    net = own_layers.network(seed=3)
+    net[2].trainable = False
+    optimizer = own_layers.OPTIMIZERS[kind](net)
+    train_blocks(optimizer, epochs=2)
+    tn.save(net, tmp_path / "net.npz", optimizer)
+    again, its = tn.resume(tmp_path / "net.npz", **EVERYTHING)
+    assert state(again) == state(net)
+    assert (type(its), its.config(), its.t) == (type(optimizer), optimizer.config(), 6)
+    train_blocks(optimizer, epochs=2)
+    train_blocks(its, epochs=2)
+    assert state(again) == state(net)
+
+
+@pytest.mark.parametrize("place", ["numpy", "numba"])
+def test_a_file_of_blocks_is_read_on_any_backend(blocks, place):
+    net, optimizer = tn.resume(blocks, backend=place, **EVERYTHING)
+    assert (net.backend.name, state(net)) == (place, state(tn.load(blocks, layers=OWN, losses=[Power])))
+    train_blocks(optimizer)
+
+
+@pytest.mark.parametrize(
+    ("left_out", "cause"),
+    [
+        ("layers", r"unknown layer 'BatchNorm'; known are .*, others go into layers=\[...\]"),
+        ("losses", r"unknown loss 'Power'; known are .*, others go into losses=\[...\]"),
+        ("optimizers", r"unknown optimizer 'SignDescent'; known are .*, others go into optimizers=\[...\]"),
+    ],
+)
+def test_what_is_ones_own_must_be_named(blocks, left_out, cause):
+    named = {kind: classes for kind, classes in EVERYTHING.items() if kind != left_out}
+    refused(blocks, cause, lambda path: tn.resume(path, **named))
+
+
+@pytest.mark.parametrize(
+    "named",
+    [{"layers": [type("Dense", (tn.Layer,), {})]}, {"losses": [type("Huber", (tn.Loss,), {})]}],
+    ids=["layer", "loss"],
+)
+def test_two_classes_of_one_name_are_refused(path, named):
+    with pytest.raises(ValueError, match=r"^two classes are named (Dense|Huber), .* rename one$"):
+        tn.load(path, **named)
+
+
+def test_save_refuses_two_classes_of_one_name(path):
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"^two classes are named BatchNorm, "):
+        tn.save(tn.Network(BatchNorm(4), type("BatchNorm", (BatchNorm,), {})(4)), path)
+    assert path.read_bytes() == before
+
+
+def test_a_part_is_saved_as_a_network_of_its_own(blocks, tmp_path):
+    net = tn.load(blocks, layers=OWN, losses=[Power])
+    tn.save(net[1:3], tmp_path / "part.npz")
+    part, x = tn.load(tmp_path / "part.npz", layers=OWN), pictures()[0].reshape(-1, 4)
+    assert tn.outputs(part, x).tobytes() == tn.outputs(net[1:3], x).tobytes()
+    assert [layer.trainable for layer in part] == [True, False]
+
+
+WRONG_STATE = {
+    "buffers missing": ({"buffers.npy": None}, "buffers is missing"),
+    "buffers too short": ({"buffers.npy": npy(np.zeros(25, np.float32))}, r"buffers must have the shape \(26,\)"),
+    "buffers of another dtype": ({"buffers.npy": npy(np.zeros(26))}, "buffers must be float32, is float64"),
+    "buffers with a NaN": (
+        {"buffers.npy": npy(np.full(26, np.nan, np.float32))},
+        "buffers holds numbers that are not f",
+    ),
+    "a slot missing": ({"m.npy": None}, "m is missing"),
+    "a slot too long": ({"m.npy": npy(np.zeros(335, np.float32))}, r"m must have the shape \(334,\)"),
+    "a slot of another optimizer": ({"v.npy": npy(np.zeros(334, np.float32))}, "v does not belong here"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_STATE)
+def test_a_wrong_member_of_a_file_of_blocks_is_refused(blocks, name):
+    changes, cause = WRONG_STATE[name]
+    pack(blocks, {name: content for name, content in (members(blocks) | changes).items() if content is not None})
+    refused(blocks, cause, lambda path: tn.resume(path, **EVERYTHING))
+
+
+def residual(*layers, **config):
+    return layer("Residual", layers=list(layers), **config)
 
 
 # ------------------------------------------------------------------------------------------- all or nothing
@@ -479,6 +616,34 @@ def test_a_wrong_header_is_refused(path, name):
     refused(path, cause)
 
 
+WRONG_BLOCKS = {
+    "unknown inside": ([layer("Conv")], {}, "unknown layer 'Conv'"),
+    "no layers": ([], {}, "Residual cannot be made from .*: Residual takes layers, one or more"),
+    "layers missing": (None, {}, "Residual cannot be made from its config {}: 'layers'"),
+    "layers a word": ("Dense", {}, "Residual cannot be made from .*Residual takes layers"),
+    "layers a number": (3, {}, "Residual cannot be made from "),
+    "a number inside": ([3], {}, "Residual cannot be made from .*Residual takes layers"),
+    "shortcut a word": ([layer("ReLU")], {"shortcut": "x"}, "Residual cannot be made from .*Residual takes layers"),
+    "shortcut zero": ([layer("ReLU")], {"shortcut": 0}, "Residual cannot be made from .*Residual takes layers"),
+    "an argument too many": ([layer("ReLU")], {"width": 3}, "Residual cannot be made from .*'width'"),
+    "config inside a list": ([{"layer": "ReLU", "config": []}], {}, r"a layer's config must be dict, is \[\]"),
+    "a state too few": ([layer("ReLU"), layer("ReLU")], {}, "it has 2 states for 3 layers"),
+    "a sum that cannot be": (
+        [layer("Dense", inputs=16, outputs=1)],
+        {},
+        r"Residual\(Dense\(16, 1\)\) adds \('N', 1\) to \('N', 16\); it takes a shortcut, as shortcut=Dense",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_BLOCKS)
+def test_a_wrong_block_is_refused(path, name):
+    inside, options, cause = WRONG_BLOCKS[name]
+    config = options if inside is None else {"layers": inside} | options
+    changed(path, layers=[layer("Residual", **config)], states=[{"counter": 0, "trainable": True}] * 2)
+    refused(path, cause)
+
+
 WRONG_OPTIMIZERS = {
     "a number": (5, "optimizer"),
     "a list": (["Adam"], "optimizer"),
@@ -676,3 +841,125 @@ def test_save_refuses_a_replaced_parameter(tmp_path):
     net[1].b = np.ones((1, 3), np.float32)
     with pytest.raises(ValueError, match=r"\.b was replaced"):
         tn.save(net, tmp_path / "net.npz")
+
+
+def keyed():
+    """A layer whose config has a dictionary with whole numbers for keys."""
+    return Forked(tn.Dense(4, 4), [], {0: tn.Dense(4, 2), 1: tn.Dense(4, 2)})
+
+
+class Turned(tn.Layer):
+    """Its config says M for D and D for M: as many parameters, in another shape."""
+
+    def __init__(self, D, M):
+        self.D, self.M = D, M
+
+    def config(self):
+        return {"D": self.M, "M": self.D}
+
+    def shapes(self):
+        return {"W": (self.D, self.M)}
+
+
+def extended():
+    """A block that was given one more layer after it was made."""
+    block = tn.Residual(tn.Dense(4, 4))
+    block.late = tn.Dense(4, 4)
+    return block
+
+
+OTHERS = "the layers that config() makes have other shapes, or others inside"
+UNSAVABLE = {
+    "numbers for keys": (keyed, "a config's dictionaries must have words for keys, or JSON changes them; got {0: "),
+    "other shapes": (lambda: Turned(4, 3), OTHERS),
+    "a layer too many": (extended, OTHERS),
+    "an array in config": (
+        lambda: type("Own", (tn.LeakyReLU,), {"config": lambda self: {"slope": np.zeros(())}})(),
+        "the header cannot be written as JSON: Object of type ndarray is not JSON serializable",
+    ),
+}
+
+
+@pytest.mark.parametrize("inside", [False, True])
+@pytest.mark.parametrize("name", UNSAVABLE)
+def test_save_refuses_a_layer_that_would_come_back_as_another(path, name, inside):
+    before = path.read_bytes()
+    make, cause = UNSAVABLE[name]
+    made = Forked(make(), [], {"head": tn.ReLU()}) if inside else make()
+    with pytest.raises(tn.ModelFileError, match=re.escape(cause)):
+        tn.save(tn.Network(made), path)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_save_refuses_a_counter_below_zero(path):
+    before, net = path.read_bytes(), network()
+    net[0].counter = -1
+    refused(path, r"Dropout\(0.1\)'s counter must be at least 0, is -1", lambda path: tn.save(net, path))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("vector", ["theta", "buffers"])
+def test_save_refuses_a_vector_that_is_not_finite(blocks, vector):
+    before, net = blocks.read_bytes(), tn.load(blocks, layers=OWN, losses=[Power])
+    getattr(net, vector)[-1] = np.inf
+    refused(blocks, f"{vector} holds numbers that are not finite", lambda path: tn.save(net, path))
+    assert blocks.read_bytes() == before
+
+
+@pytest.mark.parametrize("slots", [("buffers",), ("header",), ("m", "file")], ids=str)
+def test_save_refuses_slots_that_a_file_has_no_place_for(path, slots):
+    before, net = path.read_bytes(), network()
+    optimizer = type("Mine", (SignDescent,), {"slots": slots})(net)
+    refused(path, r"Mine has slots \[.*\], names that a file needs", lambda path: tn.save(net, path, optimizer))
+    assert path.read_bytes() == before
+
+
+def test_save_refuses_an_optimizer_whose_config_would_not_make_it_again(path):
+    before, net = path.read_bytes(), network()
+    optimizer = type("Mine", (SignDescent,), {"config": lambda self: {"speed": 1}})(net)
+    refused(
+        path, "Mine cannot be made from its config {'speed': 1}: .*speed", lambda path: tn.save(net, path, optimizer)
+    )
+    assert path.read_bytes() == before
+
+
+def test_save_refuses_a_loss_whose_config_would_not_make_it_again(path):
+    before, net = path.read_bytes(), network()
+    net.loss = type("Mine", (Power,), {"config": lambda self: {"q": 1}})()
+    refused(path, "Mine cannot be made from its config {'q': 1}: ", lambda path: tn.save(net, path))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("member", ["header.npy", "buffers.npy", "m.npy"])
+@pytest.mark.parametrize("mutate", MUTATIONS)
+def test_a_forged_member_of_a_file_of_blocks_loads_or_is_refused(blocks, mutate, member):
+    whole = members(blocks)
+    for seed in range(100):
+        forged, file = bytearray(whole[member]), io.BytesIO()
+        mutate(random.Random(seed), forged)
+        pack(file, whole | {member: bytes(forged)})
+        blocks.write_bytes(file.getvalue())
+        try:
+            net, optimizer = tn.resume(blocks, **EVERYTHING)
+        except tn.ModelFileError:
+            continue
+        assert all(np.isfinite(vector).all() for vector in (net.theta, net.buffers, optimizer.m))
+        assert (net.theta.size, net.buffers.size, optimizer.m.size) == (334, 26, 334)
+
+
+@pytest.mark.parametrize("depth", [50, 5000])
+def test_blocks_in_blocks_in_blocks_load_or_are_refused(path, depth):
+    text = '{"layer": "Residual", "config": {"layers": [' * depth + '{"layer": "ReLU", "config": {}}' + "]}}" * depth
+    states = json.dumps([{"counter": 0, "trainable": True}] * (depth + 1))
+    header = json.dumps(header_of(path) | {"layers": "LAYERS", "states": "STATES", "optimizer": {}})
+    with_header(path, header.replace('"LAYERS"', f"[{text}]").replace('"STATES"', states))
+    pack(
+        path,
+        {"header.npy": members(path)["header.npy"]}
+        | {f"{name}.npy": npy(np.zeros(0, np.float32)) for name in ("theta", "buffers")},
+    )
+    if depth == 50:
+        assert tn.load(path).outputs((3,)) == (3,)
+    else:
+        refused(path)

@@ -92,6 +92,7 @@ def test_pixels_are_checked_as_fit_would_see_them(draw):
     assert report == tn.gradient_check(tn.mlp(D, [6], M), pixels * (1 / 255), t)
 
 
+@pytest.mark.slow
 def test_no_false_alarm_in_two_hundred_random_networks():
     passed = 0
     for seed in range(200):

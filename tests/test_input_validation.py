@@ -36,7 +36,7 @@ WRONG_ROWS = {
     "images": (np.zeros((N, 2, 2)), ValueError, r"takes x \(N, 4\), but gets \(N, 2, 2\); a Flatten\(\) in front"),
     "a number": (1.0, ValueError, r"x must be \(N, \.\.\.\) with at least one row, got \(\)"),
     "no row": (ROWS[:0], ValueError, r"x must be \(N, \.\.\.\) with at least one row, got \(0, 4\)"),
-    "another width": (ROWS[:, 1:], ValueError, r"the network cannot take x \(6, 3\): Dense.* takes x \(N, 4\)"),
+    "another width": (ROWS[:, 1:], ValueError, r"Dense\(4, 5\) takes x \(N, 4\), but gets \(N, 3\)"),
     "integers": (LABELS.repeat(D).reshape(N, D), TypeError, r"x must be floats, or uint8 pixels .* got int64"),
     "truth values": (ROWS > 0, TypeError, "got bool"),
     "complex numbers": (ROWS + 0j, TypeError, "got complex128"),

@@ -35,20 +35,36 @@ def arguments(name, draw, dtype, rows=()):
         "dense_backward_parameters": (y, x, array(5, 3), array(1, 3)),
         "relu": (x,),
         "relu_backward": (array(7, 5), x),
+        "leaky_relu": (x, 0.1),
+        "leaky_relu_backward": (array(7, 5), x, 0.1),
+        "tanh": (x,),
+        "tanh_backward": (x, array(7, 5)),
+        "sigmoid": (x,),
+        "sigmoid_backward": (x, array(7, 5)),
+        "gelu": (x,),
+        "gelu_backward": (array(7, 5), x),
         "softmax": (x,),
         "softmax_backward": (y, p),
         "dropout": (x, 0.3, KEY),
         "dropout_backward": (x, x),
         "softmax_cross_entropy": (y, t),
         "softmax_cross_entropy_backward": (p, t),
+        "smooth_labels": (t, 0.1),
+        "binary_cross_entropy": (array(7, 1), t[..., :1]),
+        "binary_cross_entropy_backward": (p[..., :1], t[..., :1]),
         "cross_entropy": (p, t),
         "cross_entropy_backward": (p, t),
         "mean_squared_error": (y, t),
         "mean_squared_error_backward": (y, t),
+        "huber": (y, t, 0.5),
+        "huber_backward": (y, t, 0.5),
         "count_correct": (y, t),
+        "count_correct_binary": (array(7, 1), t[..., :1]),
         "sgd": (vector(), vector(), vector(), 0.1, 0.9, True),
         "adam": (vector(), vector(), vector(), vector(), 3, 0.01, 0.9, 0.999, 1e-8),
+        "rmsprop": (vector(), vector(), vector(), 0.01, 0.9, 1e-8),
         "decay": (vector(), 0.1),
+        "clip_norm": (vector(), 2.0),
         "gather": (draw.normal(size=(9, 5)).astype(dtype), np.array([8, 0, 8, 3]), np.dtype(dtype)),
     }[name]
 
@@ -133,6 +149,10 @@ def test_a_nan_is_not_lost_in_a_kernel(backend):
     assert np.isnan(ops.relu(x)).all()
     assert np.isnan(ops.dense(x, np.ones((3, 2), np.float32), np.ones((1, 2), np.float32))).all()
     assert np.isnan(ops.softmax_cross_entropy(x, np.ones_like(x))[0])
+    assert np.isnan(ops.gelu(x)).all()
+    grad = np.array([1, np.nan, 2], np.float32)
+    ops.clip_norm(grad, 1.0)
+    assert np.isnan(grad).all()
 
 
 @pytest.mark.parametrize("backend", ["numba"])
@@ -160,7 +180,9 @@ SCHEDULE = tn.warm_up(tn.cosine(0.02, steps=9), steps=4)
 OPTIMIZERS = {
     "Adam": lambda net: tn.Adam(net, 0.01),
     "Adam, scheduled, with decay": lambda net: tn.Adam(net, SCHEDULE, beta1=0.8, eps=1e-6, weight_decay=0.1),
+    "Adam, clipped": lambda net: tn.Adam(net, 0.01, weight_decay=0.1, clip_norm=0.3),
     "SGD": lambda net: tn.SGD(net, 0.1),
+    "SGD, clipped": lambda net: tn.SGD(net, 0.1, momentum=0.9, clip_norm=0.3),
     "SGD, Nesterov, with decay": lambda net: tn.SGD(net, SCHEDULE, momentum=0.9, nesterov=True, weight_decay=0.1),
 }
 
@@ -190,7 +212,7 @@ class OwnNetwork(tn.Network):
         return super().forward(x, train) * 2
 
 
-def stepped(backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, pixels=False, **options):
+def stepped(backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, pixels=False, smoothing=0.0, **options):
     """All that training one epoch leaves behind: totals, vectors, counters; and how often it yielded."""
     x = draw.integers(0, 256, (rows, D)).astype(np.uint8) if pixels else draw.normal(size=(rows, D)).astype("float32")
     t = draw.dirichlet(np.ones(K), rows).astype("float32")
@@ -198,7 +220,7 @@ def stepped(backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, p
     net = tn.mlp(D, hidden, K, seed=3, backend=backend, **options)
     rule = OPTIMIZERS[optimizer](net)
     steps = net.backend.train_steps or tn.training.loop.train_steps
-    loss = tn.SoftmaxCrossEntropy(net.backend.ops)
+    loss = tn.SoftmaxCrossEntropy(net.backend.ops, label_smoothing=smoothing)
     yields = list(steps(net, rule, loss, x, t, draw.permutation(rows), batch))
     totals = [sum(float(part[k]) for part in yields) for k in range(3)]
     slots = [getattr(rule, name) for name in rule.slots]
@@ -212,6 +234,7 @@ def stepped(backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, p
     [
         ([], {}),
         ([12, 8], {"pixels": True}),
+        ([9], {"smoothing": 0.2}),
         ([1, 2, 3], {"D": 1, "K": 2, "batch": 1}),
         ([5, 6, 7, 9], {"D": 17, "batch": 13, "dropout": [0.0, 0.3]}),
         ([16, 10], {"D": 33, "batch": 64, "dropout": [0.1, 0.25, 0.5], "pixels": True}),

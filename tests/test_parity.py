@@ -16,10 +16,20 @@ FILE = Path(__file__).parent / "fixtures" / "torch_parity.json"
 TORCH = json.loads(FILE.read_text())
 X = np.array(TORCH["x"])
 TARGETS = {name: np.array(t) for name, t in TORCH["targets"].items()}
-LOSSES = {"hard": tn.SoftmaxCrossEntropy, "soft": tn.SoftmaxCrossEntropy, "arrays": tn.MeanSquaredError}
+LOSSES = {
+    "hard": (tn.SoftmaxCrossEntropy(), "hard"),
+    "soft": (tn.SoftmaxCrossEntropy(), "soft"),
+    "smoothed": (tn.SoftmaxCrossEntropy(label_smoothing=0.2), "hard"),
+    "binary": (tn.BinaryCrossEntropy(), "soft"),
+    "arrays": (tn.MeanSquaredError(), "arrays"),
+    "huber": (tn.Huber(delta=0.7), "arrays"),
+}
+ACTIVATIONS = {"gelu": tn.GELU(), "leaky_relu": tn.LeakyReLU(0.05), "sigmoid": tn.Sigmoid(), "tanh": tn.Tanh()}
 OPTIMIZERS = {
     "adam": lambda net: tn.Adam(net, lr=0.05, beta1=0.8, beta2=0.95, eps=1e-3),
-    "adamw": lambda net: tn.Adam(net, lr=0.05, weight_decay=0.1),
+    "adamw": lambda net: tn.AdamW(net, lr=0.05, weight_decay=0.1),
+    "rmsprop": lambda net: tn.RMSProp(net, lr=0.02, rho=0.8, eps=1e-3),
+    "clipped": lambda net: tn.SGD(net, lr=0.1, clip_norm=0.5),
     "sgd": lambda net: tn.SGD(net, lr=0.1),
     "sgd_momentum": lambda net: tn.SGD(net, lr=0.1, momentum=0.9),
     "sgd_nesterov": lambda net: tn.SGD(net, lr=0.1, momentum=0.9, nesterov=True),
@@ -41,12 +51,22 @@ def agree(ours: Any, theirs: Any) -> None:
 
 @pytest.mark.parametrize("name", TORCH["passes"])
 def test_output_loss_and_all_gradients_are_pytorchs(name):
-    net, loss, expected = network(), LOSSES[name](), TORCH["passes"][name]
+    net, (loss, targets), expected = network(), LOSSES[name], TORCH["passes"][name]
+    columns = 1 if name == "binary" else 3
     y = net.forward(X, train=True)
     agree(y, expected["y"])
-    agree(loss.forward(y, TARGETS[name]), expected["loss"])
-    agree(net.backward(loss.backward(), need_dx=True), expected["dx"])
+    agree(loss.forward(y[:, :columns], TARGETS[targets][:, :columns]), expected["loss"])
+    dy = np.zeros_like(y)
+    dy[:, :columns] = loss.backward()
+    agree(net.backward(dy, need_dx=True), expected["dx"])
     agree(net.grad, expected["grad"])
+
+
+@pytest.mark.parametrize("name", TORCH["activations"])
+def test_activations_and_their_gradients_are_pytorchs(name):
+    net, expected = tn.Network(ACTIVATIONS[name].copy(), dtype="float64"), TORCH["activations"][name]
+    agree(net.forward(X, train=True), expected["y"])
+    agree(net.backward(X, need_dx=True), expected["dx"])
 
 
 @pytest.mark.parametrize("name", ["hard", "soft"])

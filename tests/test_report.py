@@ -1,20 +1,21 @@
 """The report, opened in a real Chromium: what it shows, how it answers, and that nothing leaves it.
 
 Screenshots of every state go to TINYNET_SCREENSHOTS if it names a folder, else to pytest's temporary one. Without
-Playwright or Chromium these tests are skipped, unless TINYNET_NEEDS_BROWSER is set.
+Playwright or Chromium these tests are left out, unless TINYNET_NEEDS_BROWSER is set.
 """
 
 import base64
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import chromium
 import numpy as np
 import pytest
 from draw_digits import STROKES
@@ -81,6 +82,18 @@ def not_finite() -> tn.Network:
     return network
 
 
+def regression() -> tn.Network:
+    network = tn.mlp(784, [3], 10)
+    network.loss = tn.Huber()
+    return network
+
+
+def binary() -> tn.Network:
+    network = tn.mlp(784, [3], 1)
+    network.loss = tn.BinaryCrossEntropy()
+    return network
+
+
 def few_digits(digits: tn.data.Split, count: int = 60) -> tuple[np.ndarray, np.ndarray]:
     return digits.x_val[:count], digits.y_val[:count]
 
@@ -96,23 +109,10 @@ def facts_of(path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("Playwright is missing: pip install playwright")
-    if not chromium:
-        absent("Chromium is missing: apt-get install chromium")
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield opened
-        opened.close()
-
-
-def absent(reason: str) -> None:
-    if os.environ.get("TINYNET_NEEDS_BROWSER"):
+    if reason := chromium.missing():
         pytest.fail(reason)
-    pytest.skip(reason)
+    with chromium.opened() as browser:
+        yield browser
 
 
 class Tab:
@@ -148,6 +148,7 @@ class Tab:
 
     def load(self, file: Path) -> None:
         self.page.set_input_files("#load", file)
+        self.page.wait_for_selector("#pad:not([aria-busy])")
         self.settle()
 
     def seen(self) -> np.ndarray:
@@ -291,6 +292,7 @@ def test_digit_drawn_with_the_mouse_is_read(tab: Tab) -> None:
         tab.shot(f"drawn_{digit}")
 
 
+@pytest.mark.slow
 def test_stroke_is_answered_in_under_50_ms(tab: Tab) -> None:
     milliseconds = []
     for digit in "02358":
@@ -415,6 +417,33 @@ def test_table_sorts_by_any_column(tab: Tab) -> None:
     tab.shot("sorted", "#compare")
 
 
+def test_table_of_several_seeds_is_in_view_and_breaks_no_number(open_page: Any, tmp_path: Path) -> None:
+    runs = [
+        tn.Run(name, tn.mlp(784, [3], 10, seed=seed), [tn.Record(1, 2.0, 0.3 + seed / 70, seconds=seed, rows=99_999)])
+        for name in EIGHT
+        for seed in (1, 2)
+    ]
+    figures = {"blog loss": 0.1234, "blog accuracy": 0.9876, "dead ReLUs": 12.5}
+    runs = [replace(run, figures=figures) for run in runs]
+    path = tn.report(runs, tmp_path / "report.html")
+    for width in (1280, 375):
+        tab = open_page(path, viewport={"width": width, "height": 800})
+        box = tab.page.locator("#comparison").evaluate("table => [table.scrollWidth, table.parentElement.clientWidth]")
+        assert box[0] <= box[1] or width < 1280
+        assert tab.page.evaluate(NUMBERS_ON_TWO_LINES) == []
+        tab.shot(f"several_seeds_{width}", "#compare")
+
+
+NUMBERS_ON_TWO_LINES = """() => [...document.querySelectorAll("#comparison tbody th bdi")].flatMap((name) =>
+    [...name.childNodes].filter((part) => part.nodeType === Node.TEXT_NODE).flatMap((part) =>
+        [...part.data.matchAll(/[0-9]+/g)].filter((number) => {
+            const range = new Range();
+            range.setStart(part, number.index);
+            range.setEnd(part, number.index + number[0].length);
+            return range.getClientRects().length > 1;
+        }).map((number) => number[0])))"""
+
+
 def test_table_is_what_tinynet_measures(tab: Tab, runs: list[tn.Run], digits: tn.data.Split) -> None:
     row = tab.page.locator("#comparison tbody tr").first.locator("th, td").all_inner_texts()
     loss, accuracy = tn.evaluate(runs[0].network, digits.x_val, digits.y_val)
@@ -518,7 +547,7 @@ def test_backpropagation_is_shown_as_tinynet_computes_it(
     twin = runs[0].network.copy(dtype="float64", backend="numpy")
     loss = tn.SoftmaxCrossEntropy()
     x, t = digits.x_val[[shown["row"]]] / 255, np.eye(10)[[digits.y_val[shown["row"]]]]
-    assert loss.forward(twin.forward(x, train=True), t) == pytest.approx(shown["loss"]["value"])
+    assert loss.forward(twin.forward(x, train=True), t) == pytest.approx(shown["loss"]["value"], rel=1e-5)
     dx = twin.backward(loss.backward(), need_dx=True)
     np.testing.assert_allclose(shown["dx"], dx[0], rtol=1e-3, atol=1e-9)
     for layer, step in zip(twin, shown["steps"], strict=True):
@@ -654,6 +683,32 @@ def test_network_with_a_layer_of_its_own_is_compared_but_not_on_the_pad(
     assert "own" in tab.text("#left-out")
 
 
+@pytest.mark.parametrize("shape", [(784,), (1, 28, 28)], ids=str)
+def test_networks_of_blocks_and_pictures_are_compared_and_followed(
+    open_page: Any, digits: tn.data.Split, tmp_path: Path, shape: tuple[int, ...]
+) -> None:
+    bends = tn.Sigmoid(), tn.Tanh(), tn.GELU(), tn.LeakyReLU()
+    block = tn.Residual(tn.Dense(8, 8), tn.ReLU())
+    network = tn.Network(tn.Flatten(), tn.Dense(784, 8), block, *bends, tn.Dense(8, 10))
+    x, labels = few_digits(digits)
+    x = x.reshape(-1, *shape)
+    loss = tn.SoftmaxCrossEntropy(label_smoothing=0.2)
+    history = tn.fit(network, tn.Adam(network), x, labels, epochs=1, loss=loss)
+    path = tn.report([tn.Run("blocks", network, history)], tmp_path / "report.html", validation=(x, labels))
+    shown = facts_of(path)["backprop"]
+    assert [step["kind"] for step in shown["steps"][:3]] == ["Flatten", "Dense", "Residual"]
+    assert shown["loss"]["t"] == [0.02 if k != shown["label"] else 0.82 for k in range(10)]
+    assert shown["loss"]["dz"] == pytest.approx(np.subtract(shown["loss"]["p"], shown["loss"]["t"]), rel=1e-3, abs=1e-4)
+    assert shown["update"]["loss"] < shown["loss"]["value"]
+    tab = open_page(path)
+    text = tab.text("#backprop")
+    for formula in ("y = tanh(x)", "dx = dy y (1 - y)", "dx = dy where y > 0, else slope dy", "y = x P(x)"):
+        assert formula in text
+    assert "layers that this page cannot compute" in tab.text(".note-section")
+    assert tab.page.locator(".cell-digits").count() == 1
+    tab.shot("blocks", "#backprop")
+
+
 def test_several_seeds_stand_in_one_row(digits: tn.data.Split) -> None:
     seeds = [small_run("net", seed=seed, train=tn.Evaluation(0.1 * seed, 0.9)) for seed in (1, 2, 3)]
     scores = [tn.Evaluation(0.3, 0.91), tn.Evaluation(0.5, 0.93), tn.Evaluation(2.0, 0.2)]
@@ -762,6 +817,11 @@ def test_whole_or_not_at_all(digits: tn.data.Split, tmp_path: Path, monkeypatch:
         ([tn.Run("huge", overflowing(), [])], "'huge' gives probabilities that are not finite"),
         ([small_run(" ")], "takes a name and a network, got ' '"),
         ([small_run(figures={"seconds": 3})], r"has figures named \['seconds'\], as columns of the table are"),
+        (
+            [tn.Run("values", regression(), [])],
+            r"compares classifiers, but 'values' was trained with Huber\(delta=1.0\)",
+        ),
+        ([tn.Run("one", binary(), [])], "an output for each of two classes or more; got one output"),
         ([tn.Run("a", small_run().network, [{"epoch": 1}])], "'a' takes the History that fit returned"),
     ],
 )

@@ -41,7 +41,7 @@ def gradient_check(
     array. Raises what `fit` raises for bad input, and ValueError if a backward writes into its dy.
     """
     twin, loss = network.copy(dtype="float64"), loss_for(network, loss)
-    _unfreeze(twin)
+    twin.trainable = True
     twin.theta += twin.backend.to_device(NUDGE * rng.generator(seed, "nudge").normal(size=twin.theta.size))
     rows = rows_in(twin, x)
     x = twin.backend.ops.gather(rows, twin.backend.to_device(np.arange(len(rows))), twin.dtype)
@@ -60,7 +60,7 @@ def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int 
     x (N, ...) floats. The layer itself is left alone: a copy is tested, with its parameters, or new ones.
     """
     network = Network(layer.copy(), seed=seed, dtype="float64")
-    _unfreeze(network)
+    network.trainable = True
     x = np.array(x, dtype=np.float64)
     dy = rng.generator(seed, "dy").normal(size=_forward(network, x).shape)
     gradients = _gradients(network, x, dy)
@@ -210,11 +210,6 @@ def _zeros_named(comparisons: list[Comparison]) -> list[Comparison]:
     if all(abs(entry.analytic) <= 1e-9 and abs(entry.numeric) <= 1e-9 for entry in comparisons):
         return [replace(entry, verdict="zero") for entry in comparisons]
     return comparisons
-
-
-def _unfreeze(network: Network) -> None:
-    for layer in network:
-        layer.trainable = True
 
 
 def _forward(network: Network, x: Array) -> Array:

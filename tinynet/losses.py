@@ -57,7 +57,8 @@ class Loss:
         return t.astype(z.dtype, copy=False)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("ops", "memory")}
+        """For pickles and copies: without the functions of one backend and what forward kept."""
+        return {name: value for name, value in vars(self).items() if name != "ops"} | {"memory": None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, ops=backend("numpy").ops)

@@ -16,8 +16,11 @@ from .arrays.backend import backend as get_backend
 from .inspect.recording import recorded
 from .inspect.summary import summary
 from .layers import Dense, Dropout, Layer, ReLU
-from .layers.base import PLACE, Shape, size_of, walk
+from .layers.base import Shape, size_of, walk
+from .layers.validation import check_layers
 from .losses import Loss
+
+VECTORS = ("theta", "grad", "buffers")
 
 
 class Network:
@@ -36,7 +39,9 @@ class Network:
         self, *layers: Layer | Network, seed: int = 0, dtype: str = "float32", backend: str | Backend = "numpy"
     ) -> None:
         self.layers = tuple(itertools.chain.from_iterable(_copied(layer) for layer in layers))
-        _check_arguments(self.layers, seed, dtype)
+        check_layers(self.layers)
+        _check_seed(seed)
+        _check_dtype(dtype)
         self.seed = int(seed)
         self.dtype = np.dtype(dtype)
         self.backend = get_backend(backend)
@@ -79,8 +84,17 @@ class Network:
         return [layer._stretch for _, layer in self._with_parameters if not layer.trainable]
 
     def check_windows(self) -> None:
-        """ValueError if any layer's parameter, gradient or buffer is no longer a window into its vector."""
-        for _, _, layer in walk(self.layers):
+        """ValueError if a vector, a layer, or any layer's parameter, gradient or buffer is no longer what it was."""
+        for name, vector in self._vectors.items():
+            if getattr(self, name) is not vector:
+                raise ValueError(
+                    f"network.{name} was replaced and is cut off from the layers; write {name}[...] = instead"
+                )
+        if [id(layer) for _, _, layer in walk(self.layers)] != [id(layer) for layer in self._everywhere]:
+            raise ValueError(
+                "layers of this network were replaced and have no place in its vectors; make a new Network"
+            )
+        for layer in self._everywhere:
             layer.check_windows()
 
     def summary(self) -> str:
@@ -89,10 +103,21 @@ class Network:
 
     def copy(self, dtype: str | None = None, backend: str | Backend | None = None) -> Network:
         """An independent network with the same parameters, seed and epoch; of another dtype or backend if named."""
+        _check_dtype(dtype or self.dtype)
         twin = object.__new__(type(self))
         place = self.backend if backend is None else get_backend(backend)
         twin.__setstate__(self.__getstate__() | {"dtype": np.dtype(dtype or self.dtype), "backend": place})
         return twin
+
+    @property
+    def trainable(self) -> bool:
+        """Whether optimizers move any layer's parameters. Setting it sets it for all: net[:3].trainable = False."""
+        return any(layer.trainable for layer in self)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for layer in self:
+            layer.trainable = value
 
     @property
     def inputs(self) -> int | None:
@@ -115,8 +140,9 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """For pickles and copies: the layers bring their parameters and buffers along, on the host."""
-        vectors = ("theta", "grad", "buffers", "_with_parameters")
-        state = {name: value for name, value in vars(self).items() if name not in vectors}
+        self.check_windows()
+        bound = (*VECTORS, "_vectors", "_everywhere", "_with_parameters")
+        state = {name: value for name, value in vars(self).items() if name not in bound}
         layers = tuple(layer.copy() for layer in self.layers)
         return state | {"layers": layers, "loss": deepcopy(self.loss), "notes": deepcopy(self.notes)}
 
@@ -140,7 +166,7 @@ class Network:
         cut = zip(_cut(self.theta, shapes), _cut(self.grad, shapes), _cut(self.buffers, buffers), strict=True)
         for place, layer, stretches in zip(places, layers, cut, strict=True):
             layer.bind(self.backend, *stretches, rng.stream(self.seed, f"layer {place}"))
-        self._find_parameters()
+        self._remember()
 
     def _vector(self, values: list[dict[str, np.ndarray]], shapes: list[dict[str, tuple[int, ...]]]) -> Array:
         parts = [np.ravel(given[name]) for given, named in zip(values, shapes, strict=True) for name in named]
@@ -157,14 +183,15 @@ class Network:
             before, inside = (_count(kind, layers) for layers in (self.layers[:start], part.layers))
             for name in vectors:
                 setattr(part, name, getattr(self, name)[before : before + inside])
-        part._find_parameters()
+        part._remember()
         return part
 
-    def _find_parameters(self) -> None:
-        """Every layer with parameters of its own, and the place of the outermost layer around it."""
-        self._with_parameters = [
-            (int(place.partition(".")[0]), layer) for place, _, layer in walk(self.layers) if layer.shapes()
-        ]
+    def _remember(self) -> None:
+        """The vectors and all layers; and those with parameters, with the place of the outermost layer around each."""
+        self._vectors = {name: getattr(self, name) for name in VECTORS}
+        places, _, self._everywhere = zip(*walk(self.layers), strict=True)
+        outermost = [int(place.partition(".")[0]) for place in places]
+        self._with_parameters = [pair for pair in zip(outermost, self._everywhere, strict=True) if pair[1].shapes()]
 
     def _first_that_learns(self) -> int:
         return next((k for k, layer in self._with_parameters if layer.trainable), 0)
@@ -220,56 +247,11 @@ def _count(kind: str, layers: Sequence[Layer]) -> int:
     return sum(size_of(getattr(layer, kind)()) for _, _, layer in walk(layers))
 
 
-def _check_arguments(layers: Sequence[Layer], seed: int, dtype: str) -> None:
-    strangers = [layer for layer in layers if not isinstance(layer, Layer)]
-    if strangers or not layers:
-        got = f"{strangers[0]!r}" if strangers else "none"
-        raise TypeError(f"Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got {got}")
-    everywhere: list[Layer] = []
-    for layer in _checked(layers):
-        if any(layer is other for other in everywhere):
-            raise ValueError(f"Network takes each layer once; {layer} is there twice, and has one memory")
-        everywhere.append(layer)
+def _check_seed(seed: int) -> None:
     if not isinstance(seed, Integral) or seed < 0:
         raise ValueError(f"Network takes a whole number of at least 0 as seed; got {seed!r}")
+
+
+def _check_dtype(dtype: str | np.dtype) -> None:
     if np.dtype(dtype).name not in ("float32", "float64"):
         raise ValueError(f"Network takes dtype 'float32' or 'float64'; got {dtype!r}")
-    _check_shapes(layers)
-
-
-def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
-    """All layers, those inside too, each only after a look at the names that it uses."""
-    for layer in layers:
-        _check_layer(layer)
-        yield layer
-        yield from _checked(layer.children())
-
-
-def _check_layer(layer: Layer) -> None:
-    if layer.is_bound:
-        raise ValueError(
-            f"{layer} is part of a network already and has its windows there; make a new layer, "
-            "or a copy of it with what it has learned: layer.copy(), or tn.Network(net[:3], ...) for several"
-        )
-    if taken := [name for name, value in vars(layer).items() if name in PLACE or _hides_a_method(name, value)]:
-        raise ValueError(f"{type(layer).__name__} has attributes {taken}, names that a layer needs for something else")
-    parameters, buffers = layer.shapes(), layer.buffers()
-    if taken := [name for name in (*parameters, *buffers) if hasattr(type(layer), name) or name in PLACE]:
-        raise ValueError(f"{layer} has parameters {taken}, names that a layer needs for something else")
-    names = [*parameters, *(f"d{name}" for name in parameters), *buffers, *vars(layer)]
-    if shared := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(
-            f"{layer} uses {shared} twice: parameters, their gradients, buffers and its other attributes, "
-            "layers too, need a name each"
-        )
-
-
-def _hides_a_method(name: str, value: Any) -> bool:
-    return callable(getattr(Layer, name, None)) and not callable(value)
-
-
-def _check_shapes(layers: Sequence[Layer]) -> None:
-    """Every layer refuses, in `outputs`, a shape that it cannot take."""
-    shape: Shape = None
-    for layer in layers:
-        shape = layer.outputs(shape)

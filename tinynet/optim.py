@@ -8,6 +8,8 @@ from functools import partial
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 from .arrays import Array
 from .network import Network
 
@@ -37,6 +39,8 @@ class Optimizer:
         self._require(0 <= weight_decay < math.inf, "weight_decay of at least 0 and finite", weight_decay)
         self._require(clip_norm is None or 0 < clip_norm < math.inf, "clip_norm above 0 and finite, or None", clip_norm)
         self._attach()
+        taken = [name for name in self.slots if name in vars(self) or hasattr(Optimizer, name)]
+        self._require(not taken, "slots with names of their own", taken)
         for name in self.slots:
             setattr(self, name, network.backend.xp.zeros_like(self.theta))
 
@@ -79,6 +83,15 @@ class Optimizer:
     def _attach(self) -> None:
         self.theta, self.grad, self.ops = self.network.theta, self.network.grad, self.network.backend.ops
 
+    def check_vectors(self) -> None:
+        """ValueError if theta or grad is no longer the network's."""
+        for name in ("theta", "grad"):
+            if getattr(self, name) is not getattr(self.network, name):
+                raise ValueError(
+                    f"{type(self).__name__}.{name} is no longer its network's vector: one of the two was replaced; "
+                    f"write {name}[...] = instead"
+                )
+
     def __getstate__(self) -> dict[str, Any]:
         """For pickles and copies: the slots on the host; the network's vectors come with the network."""
         state = {name: value for name, value in vars(self).items() if name not in ("theta", "grad", "ops")}
@@ -88,7 +101,7 @@ class Optimizer:
         vars(self).update(state)
         self._attach()
         for name in self.slots:
-            setattr(self, name, self.network.backend.to_device(state[name]))
+            setattr(self, name, self.network.backend.to_device(np.array(state[name])))
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value}" for name, value in self.config().items())

@@ -43,7 +43,7 @@ class Backend:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By name: what is unpickled is the backend of that name, or `backend`'s error where there is none."""
-        return backend, (self.name,)
+        return _unpickled, (self.name,)
 
     def __copy__(self) -> Backend:
         return self
@@ -80,6 +80,14 @@ def backend(name: str | Backend) -> Backend:
         getattr(module, "describe", lambda: f"NumPy {np.__version__} on the host"),
         getattr(module, "train_steps", None),
     )
+
+
+def _unpickled(name: str) -> Backend:
+    try:
+        return backend(name)
+    except (ValueError, ImportError) as error:
+        way_out = "network.copy(backend='numpy') can be unpickled anywhere; save and resume bring an optimizer along"
+        raise type(error)(f"this pickle was made on backend {name!r}: {error}; {way_out}") from None
 
 
 def backends() -> list[str]:

@@ -82,9 +82,7 @@ def read_header(path: Path, archive: ZipFile) -> Any:
         raise ModelFileError(f"{path}: its header is no JSON: {error}") from None
 
 
-def read_vector(
-    path: Path, archive: ZipFile, name: str, dtype: np.dtype, size: int | None = None
-) -> np.ndarray:
+def read_vector(path: Path, archive: ZipFile, name: str, dtype: np.dtype, size: int | None = None) -> np.ndarray:
     """One vector. What its own header claims is held against what is there before it is read."""
     require(f"{name}.npy" in archive.namelist(), path, f"{name} is missing")
     info = archive.getinfo(f"{name}.npy")

@@ -57,7 +57,7 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
     header: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
-        "layers": _encoded(network.layers),
+        "layers": _encoded(path, network.layers),
         "states": [{"counter": layer.counter, "trainable": layer.trainable} for layer in everywhere],
         "dtype": network.dtype.name,
         "seed": network.seed,
@@ -68,14 +68,18 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
     }
     vectors = {"theta": to_host(network.theta), "buffers": to_host(network.buffers)}
     if optimizer:
+        taken = [name for name in optimizer.slots if name in ("header", "file", *vectors)]
+        require(not taken, path, f"{type(optimizer).__name__} has slots {taken}, names that a file needs for itself")
         config = optimizer.config() | ({"lr": None} if callable(optimizer.lr) else {})
         saved = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.t}
         header["optimizer"] = saved | {"slots": list(optimizer.slots)}
         vectors |= {name: to_host(getattr(optimizer, name)) for name in optimizer.slots}
     own = [type(part) for part in (*everywhere, network.loss, optimizer)]
     known = _known(own, own, own)
-    sizes = {name: vectors[name].size for name in ("theta", "buffers")}
-    require(_sizes(_parts(path, header, known)[0]) == sizes, path, "the layers that config() makes have other shapes")
+    made, _ = _parts(path, header, known)
+    alike = _shapes(made) == _shapes(network.layers)
+    require(alike, path, "the layers that config() makes have other shapes, or others inside")
+    _set_states(path, made, header["states"])
     if optimizer:
         _made(path, "optimizer", saved | {"config": optimizer.config()}, known, network)
     write(path, header, vectors)
@@ -122,13 +126,15 @@ def resume(
     return network, optimizer
 
 
-def _encoded(value: Any) -> Any:
+def _encoded(path: Path, value: Any) -> Any:
     """Layers as JSON can hold them, wherever they stand: alone, in lists or in dictionaries."""
     if isinstance(value, Layer):
-        return {"layer": type(value).__name__, "config": _encoded(value.config())}
+        return {"layer": type(value).__name__, "config": _encoded(path, value.config())}
     if isinstance(value, dict):
-        return {name: _encoded(part) for name, part in value.items()}
-    return [_encoded(part) for part in value] if isinstance(value, list | tuple) else value
+        words = all(isinstance(name, str) for name in value)
+        require(words, path, f"a config's dictionaries must have words for keys, or JSON changes them; got {value}")
+        return {name: _encoded(path, part) for name, part in value.items()}
+    return [_encoded(path, part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _decoded(path: Path, value: Any, known: Known) -> Any:
@@ -147,6 +153,7 @@ def _read(path: Path, backend: str | Backend, known: Known) -> tuple[Network, di
     with opened(path) as archive:
         header = _checked(path, read_header(path, archive))
         stack, loss = _parts(path, header, known)
+        _set_states(path, stack, header["states"])
         sizes = _sizes(stack)
         dtype, names = np.dtype(header["dtype"]), {name.removesuffix(".npy") for name in archive.namelist()}
         strangers = names - {"header", *sizes, *header["optimizer"].get("slots", ())}
@@ -206,7 +213,9 @@ def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, t
     kinds = [kind for kind in (*vars(module).values(), *own) if isinstance(kind, type) and issubclass(kind, base)]
     named = {kind.__name__: kind for kind in kinds if kind is not base}
     if twice := [kind for kind in kinds if named.get(kind.__name__, kind) is not kind]:
-        raise ValueError(f"two classes are named {twice[0].__name__}, and a file says no more than the name; rename one")
+        raise ValueError(
+            f"two classes are named {twice[0].__name__}, and a file says no more than the name; rename one"
+        )
     return named
 
 
@@ -215,13 +224,21 @@ def _parts(path: Path, header: dict[str, Any], known: Known) -> tuple[list[Layer
     stack = [_decoded(path, entry, known) for entry in header["layers"]]
     strangers = [entry for entry in stack if not isinstance(entry, Layer)]
     require(not strangers, path, f"a layer must be an object of layer and config, is {strangers[:1]}")
-    everywhere, states = [layer for _, _, layer in walk(stack)], header["states"]
+    return stack, _made(path, "loss", header["loss"], known) if header["loss"] else None
+
+
+def _set_states(path: Path, stack: Sequence[Layer], states: list[Any]) -> None:
+    everywhere = [layer for _, _, layer in walk(stack)]
     require(len(states) == len(everywhere), path, f"it has {len(states)} states for {len(everywhere)} layers")
     for layer, state in zip(everywhere, states, strict=True):
         _check_kinds(path, state, {"counter": int, "trainable": bool}, f"{layer}'s ")
         require(state["counter"] >= 0, path, f"{layer}'s counter must be at least 0, is {state['counter']}")
         layer.counter, layer.trainable = state["counter"], state["trainable"]
-    return stack, _made(path, "loss", header["loss"], known) if header["loss"] else None
+
+
+def _shapes(stack: Sequence[Layer]) -> list[Any]:
+    """Of every layer, those inside too, its class and what it holds."""
+    return [(type(layer), layer.shapes(), layer.buffers()) for _, _, layer in walk(stack)]
 
 
 def _sizes(stack: Sequence[Layer]) -> dict[str, int]:

@@ -27,14 +27,18 @@ def is_covered(network: Network, optimizer: Optimizer, loss: Loss, x: Array) -> 
         and re.fullmatch("(P?DR)*P?D", "".join(letters.get(type(layer), "?") for layer in network)) is not None
         and type(optimizer) in (SGD, Adam)
         and type(loss) is SoftmaxCrossEntropy
-        and not loss.label_smoothing
         and all(layer.trainable for layer in network)
-        and not optimizer.clip_norm
         and network.dtype == np.float32
         and x.dtype in (np.uint8, np.float32)
         and not any(METHODS & vars(part).keys() for part in (network, optimizer, loss, *network))
         and vars(network.backend.ops) == vars(backend(network.backend.name.partition(":")[0]).ops)
     )
+
+
+def smoothed(loss: Loss, t: Array) -> Array:
+    """The targets that the loss makes of t, for all batches at once."""
+    amount = loss.config().get("label_smoothing")
+    return loss.ops.smooth_labels(t, amount) if amount else t
 
 
 def dense_layers(network: Network) -> list[Dense]:

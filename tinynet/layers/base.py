@@ -105,8 +105,8 @@ class Layer:
         return self.memory
 
     def children(self) -> list[Layer]:
-        """The layers inside this one, in the order in which they became attributes."""
-        return list(_layers_in(vars(self)))
+        """The layers inside this one, in the order in which they became attributes, each of them once."""
+        return list(dict.fromkeys(layers_in(vars(self))))
 
     def copy(self) -> Self:
         """A copy that is part of no network yet, and brings its parameters and buffers into the next one."""
@@ -124,8 +124,10 @@ class Layer:
 
     def first_values(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
         """Values of all parameters and buffers to start from: those that a copy brought along, or new ones."""
-        shapes = self.shapes() | self.buffers()
-        drawn = vars(self).get("_values") or self.initial(draw)
+        shapes, brought = self.shapes() | self.buffers(), vars(self).get("_values")
+        if brought and brought.keys() != shapes.keys():
+            raise ValueError(f"{self} brings values of {list(brought)}, but its shapes are {shapes}")
+        drawn = brought or self.initial(draw)
         for name, values in drawn.items():
             if np.shape(values) != shapes.get(name):
                 raise ValueError(f"{self} draws {name} {np.shape(values)}, but its shapes are {shapes}")
@@ -158,7 +160,8 @@ class Layer:
         return state
 
     def __getattr__(self, name: str) -> Any:
-        reason = "" if self.is_bound else "; it is part of no network yet: tn.Network(layer)"
+        way_out = "tn.Network(layer), or an attribute, a list or a dictionary of a layer there"
+        reason = "" if self.is_bound else f"; it is part of no network yet: {way_out}"
         raise AttributeError(f"{type(self).__name__} has no {name!r}{reason}")
 
     def __repr__(self) -> str:
@@ -189,12 +192,13 @@ def windows_into(vector: Array, shapes: dict[str, tuple[int, ...]]) -> dict[str,
     return windows
 
 
-def _layers_in(value: Any) -> Iterator[Layer]:
+def layers_in(value: Any) -> Iterator[Layer]:
+    """The layers that an attribute holds, in lists and dictionaries too, as often as it names them."""
     if isinstance(value, Layer):
         yield value
     elif isinstance(value, dict):
         for part in value.values():
-            yield from _layers_in(part)
+            yield from layers_in(part)
     elif isinstance(value, list | tuple):
         for part in value:
-            yield from _layers_in(part)
+            yield from layers_in(part)

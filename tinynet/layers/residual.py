@@ -16,7 +16,8 @@ class Residual(Layer):
     """
 
     def __init__(self, *layers: Layer, shortcut: Layer | None = None) -> None:
-        if not layers or not all(isinstance(layer, Layer) for layer in (*layers, shortcut or layers[0])):
+        parts = layers if shortcut is None else (*layers, shortcut)
+        if not layers or not all(isinstance(layer, Layer) for layer in parts):
             raise TypeError(f"Residual takes layers, one or more, and a layer as shortcut; got {layers}, {shortcut!r}")
         self.layers, self.shortcut = layers, shortcut
         self.D = next((layer.D for layer in layers if layer.D), None)
@@ -40,7 +41,8 @@ class Residual(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Residual:
-        return cls(*config["layers"], shortcut=config.get("shortcut"))
+        options = dict(config)
+        return cls(*options.pop("layers"), **options)
 
     def outputs(self, shape: Shape) -> Shape:
         if shape is None and self.D:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import functions
-from ..layers import Dense, Dropout, Layer, ReLU, Softmax
+from ..layers import GELU, Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from ..losses import CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD
@@ -16,6 +16,10 @@ from ..training.input_validation import loss_for
 MAPS: dict[type, list[str]] = {  # functions.py: the map, then its backwards
     Dense: ["dense", "dense_backward", "dense_backward_parameters"],
     ReLU: ["relu", "relu_backward"],
+    LeakyReLU: ["leaky_relu", "leaky_relu_backward"],
+    Tanh: ["tanh", "tanh_backward"],
+    Sigmoid: ["sigmoid", "sigmoid_backward"],
+    GELU: ["gelu", "gelu_backward"],
     Softmax: ["softmax", "softmax_backward"],
     Dropout: ["dropout", "dropout_backward"],
     SoftmaxCrossEntropy: ["softmax_cross_entropy", "softmax_cross_entropy_backward"],
@@ -26,15 +30,15 @@ LEARNING_RATE = 0.01
 
 
 def trace(network: Network, x: np.ndarray, label: int, classes: int) -> dict[str, Any]:
-    """Forward, loss, backward and one step of SGD, in float64, with x (1, D) as the only row of the batch."""
+    """Forward, loss, backward and one step of SGD, in float64, with x (1, ...) as the only row of the batch."""
     twin = network.copy(dtype="float64", backend="numpy")
-    t = np.eye(classes)[[label]]
+    target = np.eye(classes)[[label]]
     counters = [layer.counter for layer in twin]
     outputs = [x]
     for layer in twin:
         outputs.append(layer.forward(outputs[-1], train=True))
     loss = loss_for(twin, None)
-    (value,) = numbers(loss.forward(outputs[-1], t))
+    (value,) = numbers(loss.forward(outputs[-1], target))
     dz = loss.backward()
     gradients = [dz]
     for layer in reversed(twin.layers):
@@ -43,7 +47,7 @@ def trace(network: Network, x: np.ndarray, label: int, classes: int) -> dict[str
         _step(layer, y, dx, dy)
         for layer, y, dx, dy in zip(twin, outputs[1:], gradients[:-1], gradients[1:], strict=True)
     ]
-    p = loss.recall()[0]
+    p, t = loss.recall()
     return {
         "label": label,
         "x": numbers(x),
@@ -57,7 +61,7 @@ def trace(network: Network, x: np.ndarray, label: int, classes: int) -> dict[str
             "t": numbers(t),
             "dz": numbers(dz),
         },
-        "update": _update(twin, counters, loss, x, t),
+        "update": _update(twin, counters, loss, x, target),
     }
 
 

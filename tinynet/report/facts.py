@@ -49,6 +49,8 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
 def _check_run(run: Run) -> None:
     if not isinstance(run.name, str) or not run.name.strip() or not isinstance(run.network, Network):
         raise TypeError(f"report: a tn.Run takes a name and a network, got {run.name!r} and {run.network!r:.60}")
+    if run.network.loss and not run.network.loss.classifies:
+        raise ValueError(f"report compares classifiers, but {run.name!r} was trained with {run.network.loss}")
     if not all(isinstance(record, Record) for record in run.history):
         raise TypeError(f"report: {run.name!r} takes the History that fit returned, got {run.history!r:.60}")
     if not all(isinstance(value, Real) for value in run.figures.values()):
@@ -72,6 +74,8 @@ def _check_labels(runs: list[Run], x: np.ndarray, labels: np.ndarray) -> None:
     classes: dict[str, int | None] = {run.name: _probabilities(run, x[:1]).shape[1] for run in runs}
     _check_same("classes", classes)
     K = classes[runs[0].name] or 0
+    if K < 2:
+        raise ValueError("report compares networks with an output for each of two classes or more; got one output")
     if labels.min() < 0 or labels.max() >= K:
         got = f"{labels.min()} .. {labels.max()}"
         raise ValueError(f"report takes labels 0 .. {K - 1}, as many as the networks know, got {got}")
@@ -127,7 +131,7 @@ def _probabilities(run: Run, x: np.ndarray) -> np.ndarray:
 
 def shows_pictures(x: np.ndarray) -> bool:
     """Whether rows are 28 x 28 pixels, as uint8 or from 0 to 1."""
-    return x.shape[1] == SIDE * SIDE and (x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 1))
+    return math.prod(x.shape[1:]) == SIDE * SIDE and (x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 1))
 
 
 def pixels(x: np.ndarray) -> np.ndarray:

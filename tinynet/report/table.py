@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import fmean, stdev
 from typing import Any
 
@@ -26,7 +27,7 @@ def _row(
     runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: bool, failed_below: float
 ) -> list[dict[str, Any]]:
     """Means are those of the runs that worked, or of all where none did."""
-    sound = [k for k, score in enumerate(scores) if score.accuracy >= failed_below] or list(range(len(runs)))
+    sound = [k for k, score in enumerate(scores) if not _failed(score, failed_below)] or list(range(len(runs)))
     train = [training_score(runs[k]) for k in sound]
     trained = [run.history for run in runs if run.history]
     seconds = [sum(record.seconds for record in history) for history in trained]
@@ -44,14 +45,18 @@ def _row(
         _cell([fmean(speed)] if speed else [], "{:,.0f}"),
     ]
     if seeds:
-        failed = sum(score.accuracy < failed_below for score in scores)
+        failed = sum(_failed(score, failed_below) for score in scores)
         cells.append({"text": f"{failed} of {len(runs)}", "spread": "", "sort": failed})
     return cells
 
 
-def _cell(values: list[float], form: str) -> dict[str, Any]:
+def _failed(score: Evaluation, below: float) -> bool:
+    return (score.accuracy or 0) < below
+
+
+def _cell(given: Sequence[float | None], form: str) -> dict[str, Any]:
     """The mean, and with several different values their standard deviation."""
-    values = [value for value in values if math.isfinite(value)]
+    values = [value for value in given if value is not None and math.isfinite(value)]
     if not values:
         return {"text": "-", "spread": "", "sort": None}
     mean = fmean(values)

@@ -90,6 +90,7 @@ def _train_epoch(
         if bar.is_due(rows):
             bar.show(Record(network.epoch, *totals.means()))
     network.check_windows()
+    optimizer.check_vectors()
     return Record(network.epoch, *totals.means(), seconds=time.perf_counter() - start, rows=len(x), lr=lr)
 
 

@@ -1,7 +1,19 @@
 """A GPU by CuPy: functions as fused kernels, and whole training steps as CUDA graphs. ImportError where none works."""
 
 from .device import describe, probe, synchronize, to_device, to_host, use, xp
-from .functions import adam, count_correct, dense, dropout, gather, relu, relu_backward, sgd, softmax_cross_entropy
+from .functions import (
+    adam,
+    count_correct,
+    dense,
+    dropout,
+    gather,
+    gelu,
+    gelu_backward,
+    relu,
+    relu_backward,
+    sgd,
+    softmax_cross_entropy,
+)
 from .steps import train_steps
 
 probe()
@@ -16,6 +28,8 @@ __all__ = [
     "dense",
     "relu",
     "relu_backward",
+    "gelu",
+    "gelu_backward",
     "dropout",
     "softmax_cross_entropy",
     "count_correct",

@@ -35,6 +35,18 @@ def relu_backward(dy: Array, y: Array) -> Array:
     return dx
 
 
+def gelu(x: Array) -> Array:
+    y = cupy.empty(x.shape, x.dtype)
+    launch("gelu", x.dtype, x.size, _contiguous(x), y)
+    return y
+
+
+def gelu_backward(dy: Array, x: Array) -> Array:
+    dx = cupy.empty(dy.shape, dy.dtype)
+    launch("gelu_backward", dy.dtype, dy.size, _contiguous(dy), _contiguous(x), dx)
+    return dx
+
+
 def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
     y, mask = cupy.empty(x.shape, x.dtype), cupy.empty(x.shape, x.dtype)
     words = np.uint32(key[0]), np.uint32(key[1]), np.uint64(round(rate * 2**32)), x.dtype.type(1 / (1 - rate))

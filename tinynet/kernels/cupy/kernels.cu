@@ -39,6 +39,21 @@ extern "C" __global__ void relu_backward(const real* dy, const real* y, real* dx
     if (AT < size) dx[AT] = y[AT] > 0 ? dy[AT] : 0;
 }
 
+// P(x), the chance that a normal number is below x
+__device__ real chance(real x) {
+    return (1 + erf(x * (real)0.70710678118654752)) / 2;
+}
+
+extern "C" __global__ void gelu(const real* x, real* y, long long size) {
+    if (AT < size) y[AT] = x[AT] * chance(x[AT]);
+}
+
+extern "C" __global__ void gelu_backward(const real* dy, const real* x, real* dx, long long size) {
+    if (AT >= size) return;
+    real density = exp(-x[AT] * x[AT] / 2) * (real)0.39894228040143268;
+    dx[AT] = dy[AT] * (chance(x[AT]) + x[AT] * density);
+}
+
 extern "C" __global__ void dropout(
     const real* x, real* y, real* mask, word key0, word key1, word64 threshold, real scale, long long size) {
     if (AT >= size) return;
@@ -195,6 +210,28 @@ extern "C" __global__ void sum_rows(const real* dy, real* db, int N, long long s
     real total = 0;
     for (int n = 0; n < N; n++) total += dy[n * size + AT];
     db[AT] = total;
+}
+
+// one thread, every size-th number: the sum of their squares
+extern "C" __global__ void sum_squares(const real* grad, double* sums, long long numbers, long long size) {
+    if (AT >= size) return;
+    double total = 0;
+    for (long long k = AT; k < numbers; k += size) total += (double)grad[k] * grad[k];
+    sums[AT] = total;
+}
+
+// one thread in all: factors[3], by which a gradient whose norm is above `largest` is shortened; a NaN passes
+extern "C" __global__ void clip_factor(
+    const double* sums, real* factors, int count, double largest, long long size) {
+    if (AT >= size) return;
+    double total = 0;
+    for (int k = 0; k < count; k++) total += sums[k];
+    double norm = sqrt(total);
+    factors[3] = norm <= largest ? 1 : largest / norm;
+}
+
+extern "C" __global__ void shorten(real* grad, const real* factors, long long size) {
+    if (AT < size) grad[AT] *= factors[3];
 }
 
 extern "C" __global__ void adam_step(

@@ -22,19 +22,22 @@ from ...losses import Loss
 from ...network import Network
 from ...optim import Optimizer
 from ...training import loop
-from .._mlp import dense_layers, dropouts, is_covered
+from .._mlp import dense_layers, dropouts, is_covered, smoothed
 from .device import launch
 from .products import Products
 
 STEPS_AT_ONCE = 500
 """Launches of the graph between two returns to Python, so that the progress bar moves and Ctrl-C is heard."""
 
+SQUARES = 1024
+"""Threads that share the sum of squares of a gradient that is clipped."""
+
 
 def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
     covered = is_covered(network, optimizer, loss, x)
-    step = _step_for(network, optimizer, x, t, min(batch_size, len(order))) if covered else None
+    step = _step_for(network, optimizer, loss, x, t, min(batch_size, len(order))) if covered else None
     if step is None:
         yield from loop.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
@@ -46,14 +49,14 @@ _kept: weakref.WeakKeyDictionary[Network, _Step] = weakref.WeakKeyDictionary()
 """Each network's last step, so that a fit captures it once; it keeps its rows and targets on the device until then."""
 
 
-def _step_for(network: Network, optimizer: Optimizer, x: Array, t: Array, batch_size: int) -> _Step | None:
+def _step_for(network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int) -> _Step | None:
     """The step of the epoch before, or a new one; None, with a warning, where cuBLAS cannot be had for capture."""
     step = _kept.get(network)
-    if step and step.serves(optimizer, x, t, batch_size):
+    if step and step.serves(optimizer, loss, x, t, batch_size):
         return step
     try:
         with network.theta.device:
-            _kept[network] = _Step(network, optimizer, x, t, batch_size)
+            _kept[network] = _Step(network, optimizer, loss, x, t, batch_size)
     except (OSError, RuntimeError) as error:
         warnings.warn(f"steps run function by function: {error}", RuntimeWarning, stacklevel=2)
         return None
@@ -63,11 +66,11 @@ def _step_for(network: Network, optimizer: Optimizer, x: Array, t: Array, batch_
 class _Step:
     """A network's training step: its kernels over buffers that stay where they are, and the graphs of them."""
 
-    def __init__(self, network: Network, optimizer: Optimizer, x: Array, t: Array, batch_size: int) -> None:
-        self.optimizer, self.settings, self.batch_size = weakref.ref(optimizer), _settings(optimizer), batch_size
+    def __init__(self, network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int) -> None:
+        self.optimizer, self.settings, self.batch_size = weakref.ref(optimizer), _settings(optimizer, loss), batch_size
         self.given = x, t
         self.slots = [getattr(optimizer, name) for name in optimizer.slots]
-        self.x, self.t = cupy.ascontiguousarray(x), cupy.ascontiguousarray(t)
+        self.x, self.t = cupy.ascontiguousarray(x), cupy.ascontiguousarray(smoothed(loss, t))
         self.dense, self.dropouts = dense_layers(network), dropouts(network)
         self.theta, self.grad = network.theta, network.grad
         self.stream = cupy.cuda.Stream(non_blocking=True)
@@ -76,7 +79,7 @@ class _Step:
         self.keys = cupy.empty(2 * len(self.dropouts), np.uint32)
         self.clock = cupy.empty(2 + len(self.dropouts), np.int64)
         self.order, self.rates = cupy.empty(len(x), np.int64), cupy.empty(-(-len(x) // batch_size), np.float64)
-        self.factors = cupy.empty(3, np.float32)
+        self.factors, self.squares = cupy.empty(4, np.float32), cupy.empty(SQUARES, np.float64)
         self.row_loss, self.row_right = cupy.empty(len(x), np.float32), cupy.empty(len(x), np.uint8)
         self.h = [cupy.empty((batch_size, layer.D), np.float32) for layer in self.dense]
         self.z = cupy.empty((batch_size, self.dense[-1].M), np.float32)
@@ -84,10 +87,10 @@ class _Step:
         self.launched: set[int] = set()
         self.graphs: dict[int, Any] = {}
 
-    def serves(self, optimizer: Optimizer, x: Array, t: Array, batch_size: int) -> bool:
-        """Whether it was made for these, and the optimizer's settings are what they were."""
+    def serves(self, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int) -> bool:
+        """Whether it was made for these, and the settings are what they were."""
         same = self.optimizer() is optimizer and self.given[0] is x and self.given[1] is t
-        return same and self.batch_size == batch_size and self.settings == _settings(optimizer)
+        return same and self.batch_size == batch_size and self.settings == _settings(optimizer, loss)
 
     def epoch(self, optimizer: Optimizer, order: np.ndarray) -> Iterator[tuple[int, Array, Array]]:
         """Steps for all rows in that order, some hundreds at a time."""
@@ -187,6 +190,10 @@ class _Step:
 
     def _update(self) -> None:
         size, rule = self.theta.size, self.settings
+        if largest := rule.get("clip_norm"):
+            launch("sum_squares", np.float32, SQUARES, self.grad, self.squares, np.int64(size))
+            launch("clip_factor", np.float32, 1, self.squares, self.factors, np.int32(SQUARES), np.float64(largest))
+            launch("shorten", np.float32, size, self.grad, self.factors)
         vectors = self.theta, self.grad, *self.slots, self.factors
         if "beta1" in rule:
             launch("adam_step", np.float32, size, *vectors, np.float64(rule["beta1"]), np.float64(rule["beta2"]))
@@ -200,6 +207,6 @@ class _Step:
         return self.keys[2 * k : 2 * k + 2], np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate))
 
 
-def _settings(optimizer: Optimizer) -> dict[str, Any]:
+def _settings(optimizer: Optimizer, loss: Loss) -> dict[str, Any]:
     """What a captured step has built in; the learning rate is none of it."""
-    return {name: value for name, value in optimizer.config().items() if name != "lr"}
+    return {name: value for name, value in (optimizer.config() | loss.config()).items() if name != "lr"}

@@ -7,13 +7,17 @@ except ImportError as _error:
 
 from .functions import (
     adam,
+    clip_norm,
     count_correct,
     dense,
     dense_backward_parameters,
     dropout,
     gather,
+    gelu,
+    gelu_backward,
     relu,
     relu_backward,
+    rmsprop,
     sgd,
     softmax_cross_entropy,
 )
@@ -31,11 +35,15 @@ __all__ = [
     "dense_backward_parameters",
     "relu",
     "relu_backward",
+    "gelu",
+    "gelu_backward",
     "dropout",
     "softmax_cross_entropy",
     "count_correct",
     "sgd",
     "adam",
+    "rmsprop",
+    "clip_norm",
     "gather",
     "train_steps",
 ]

@@ -7,6 +7,7 @@ Arrays with axes in front of the last two go to the plain versions, as do all fu
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
@@ -15,7 +16,14 @@ import numpy as np
 from ... import functions
 from ...arrays import Array
 
-jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"nsz", "arcp", "contract", "afn", "reassoc"})
+FAST_MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH)
+
+
+def elementwise(*signatures):
+    """For functions of one element each: NumPy's machinery calls them for arrays of any shape."""
+    return numba.vectorize(signatures, cache=True, fastmath=FAST_MATH)
+
 
 TINY = 1e-30
 """Moments below this count as 0: denormal numbers slow a processor down by half and move no weight."""
@@ -83,6 +91,17 @@ def _relu_backward(dy, y):
         for m in range(dy_row.size):
             dx_row[m] = dy_row[m] if y_row[m] > zero else zero
     return dx
+
+
+@elementwise("float32(float32)", "float64(float64)")
+def gelu(x):
+    return x * (1 + math.erf(x * math.sqrt(1 / 2))) / 2
+
+
+@elementwise("float32(float32, float32)", "float64(float64, float64)")
+def gelu_backward(dy, x):
+    density = math.exp(-x * x / 2) * math.sqrt(1 / (2 * math.pi))
+    return dy * ((1 + math.erf(x * math.sqrt(1 / 2))) / 2 + x * density)
 
 
 def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
@@ -186,6 +205,31 @@ def adam_loop(theta, grad, m, v, lr, beta1, beta2, eps):
         theta[k] -= rate * m_k / (np.sqrt(v_k) + eps)
 
 
+@jit
+def rmsprop(theta: Array, grad: Array, v: Array, lr: float, rho: float, eps: float) -> None:
+    number = theta.dtype.type
+    rate, keep, new, eps, tiny, zero = number(lr), number(rho), number(1 - rho), number(eps), number(TINY), number(0)
+    for k in range(theta.size):
+        g = grad[k]
+        v_k = keep * v[k] + new * g * g
+        v_k = zero if v_k < tiny else v_k
+        v[k] = v_k
+        theta[k] -= rate * g / (np.sqrt(v_k) + eps)
+
+
+@jit
+def clip_norm(grad: Array, largest: float) -> None:
+    total = 0.0
+    for k in range(grad.size):
+        total += float(grad[k]) * float(grad[k])
+    norm = total**0.5
+    if norm <= largest:
+        return
+    factor = grad.dtype.type(largest / norm)
+    for k in range(grad.size):
+        grad[k] *= factor
+
+
 def gather(x: Array, index: Array, dtype: Any) -> Array:
     if x.ndim != 2 or x.dtype not in (np.uint8, dtype):
         return functions.gather(x, index, dtype)
@@ -213,6 +257,8 @@ def _compile() -> None:
         count_correct(y, y)
         adam(vector.copy(), vector, vector.copy(), vector.copy(), 1, 0.1, 0.9, 0.999, 1e-8)
         sgd(vector.copy(), vector, vector.copy(), 0.1, 0.9, True)
+        rmsprop(vector.copy(), vector, vector.copy(), 0.1, 0.9, 1e-8)
+        clip_norm(vector.copy(), 1.0)
         gather(x, np.arange(1), np.dtype(dtype))
         gather(x.astype(np.uint8), np.arange(1), np.dtype(dtype))
 

@@ -19,8 +19,8 @@ from ...losses import Loss
 from ...network import Network
 from ...optim import Adam, Optimizer
 from ...training import loop
-from .._mlp import dense_layers, dropouts, is_covered
-from .functions import adam_loop, jit, random_bits, sgd, threshold
+from .._mlp import dense_layers, dropouts, is_covered, smoothed
+from .functions import adam_loop, clip_norm, jit, random_bits, sgd, threshold
 
 SMALL, NARROW = 8192, 16
 """A network is trained here if the units of its widest layer, times the rows of a batch, are at most SMALL, or those
@@ -39,7 +39,7 @@ def train_steps(
     if not is_covered(network, optimizer, loss, x) or not _is_small(network, batch_size):
         yield from loop.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
-    x, t = (np.require(array, requirements=("C", "W")) for array in (x, t))
+    x, t = (np.require(array, requirements=("C", "W")) for array in (x, smoothed(loss, t)))
     batch_size = min(batch_size, len(order))
     plan = _plan(network, batch_size)
     rows_at_once = batch_size * max(1, ROWS_AT_ONCE // batch_size)
@@ -123,10 +123,11 @@ def _aligned(size: int) -> np.ndarray:
 
 
 def _settings(optimizer: Any) -> np.ndarray:
-    """weight_decay, then Adam's beta1, beta2, eps, or momentum and nesterov."""
+    """clip_norm (0: none), weight_decay, then Adam's beta1, beta2, eps, or momentum and nesterov."""
+    of_all = optimizer.clip_norm or 0.0, optimizer.weight_decay
     if isinstance(optimizer, Adam):
-        return np.array([optimizer.weight_decay, optimizer.beta1, optimizer.beta2, optimizer.eps])
-    return np.array([optimizer.weight_decay, optimizer.momentum, float(optimizer.nesterov)])
+        return np.array([*of_all, optimizer.beta1, optimizer.beta2, optimizer.eps])
+    return np.array([*of_all, optimizer.momentum, float(optimizer.nesterov)])
 
 
 # ------------------------------------------------------------------------------------------- the step
@@ -198,15 +199,17 @@ def _backward(theta, grad, plan, N):
 def _update(theta, grad, m, v, step, lr, settings):
     number = np.float32
     if settings[0]:
-        keep = number(1 - lr * settings[0])
+        clip_norm(grad, settings[0])
+    if settings[1]:
+        keep = number(1 - lr * settings[1])
         for k in range(theta.size):
             theta[k] *= keep
     if v.size:
-        beta1, beta2 = settings[1], settings[2]
+        beta1, beta2 = settings[2], settings[3]
         root = (1 - beta2**step) ** 0.5
-        adam_loop(theta, grad, m, v, lr / (1 - beta1**step) * root, beta1, beta2, settings[3] * root)
+        adam_loop(theta, grad, m, v, lr / (1 - beta1**step) * root, beta1, beta2, settings[4] * root)
     else:
-        sgd(theta, grad, m, lr, settings[1], settings[2] > 0)
+        sgd(theta, grad, m, lr, settings[2], settings[3] > 0)
 
 
 @jit

@@ -10,6 +10,12 @@ const LAYER_WORDS = new Map([
     ],
   ],
   ["ReLU", ["What is below zero becomes zero.", "Where it gave zero, nothing flows back."]],
+  ["LeakyReLU", ["What is below zero is made small.", "Where it was below zero, little flows back."]],
+  ["Tanh", ["Bent into the range from -1 to 1.", "The flatter the curve, the less flows back."]],
+  ["Sigmoid", ["Bent into the range from 0 to 1.", "The flatter the curve, the less flows back."]],
+  ["GELU", ["What is far below zero fades out.", "Steep where the curve is, flat where it faded out."]],
+  ["Flatten", ["The same numbers in one row.", "The same gradient in the shape that came in."]],
+  ["Residual", ["What comes in, plus what the layers inside make of it.", "Two ways back: around the layers, and through them."]],
   [
     "Softmax",
     ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],

@@ -140,11 +140,13 @@ class Pad {
     const [file] = input.files;
     input.value = "";
     if (!file) return;
+    byId("pad").ariaBusy = "true";
     try {
       this.take(await pictureOf(file));
     } catch {
       this.say(`${file.name} cannot be read as a picture; give a PNG or a JPEG.`);
     }
+    byId("pad").ariaBusy = null;
   }
 
   take(picture) {

@@ -1,0 +1,58 @@
+"""What a network refuses: no layer at all, a layer of another network, one name for two things, a misfit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .base import PLACE, Layer, Shape, layers_in
+
+
+def check_layers(layers: Sequence[Layer]) -> None:
+    """TypeError or ValueError for what cannot be a network: no layers, one of them twice, widths that differ, ..."""
+    strangers = [layer for layer in layers if not isinstance(layer, Layer)]
+    if strangers or not layers:
+        got = f"{strangers[0]!r}" if strangers else "none"
+        raise TypeError(f"Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got {got}")
+    everywhere: list[Layer] = []
+    for layer in _checked(layers):
+        if any(layer is other for other in everywhere):
+            raise ValueError(f"Network takes each layer once; {layer} is there twice, and has one memory")
+        everywhere.append(layer)
+    shape: Shape = None
+    for layer in layers:
+        shape = layer.outputs(shape)
+
+
+def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
+    """All layers, those inside too, each only after a look at the names that it uses."""
+    for layer in layers:
+        _check_layer(layer)
+        yield layer
+        yield from _checked(list(layers_in(vars(layer))))
+
+
+def _check_layer(layer: Layer) -> None:
+    for name in ("config", "shapes", "buffers"):
+        if not isinstance(found := getattr(layer, name)(), dict):
+            raise TypeError(f"{type(layer).__name__}.{name}() must return a dictionary; got {found!r}")
+    if layer.is_bound:
+        raise ValueError(
+            f"{layer} is part of a network already and has its windows there; make a new layer, "
+            "or a copy of it with what it has learned: layer.copy(), or tn.Network(net[:3], ...) for several"
+        )
+    if taken := [name for name, value in vars(layer).items() if name in PLACE or _hides_a_method(name, value)]:
+        raise ValueError(f"{type(layer).__name__} has attributes {taken}, names that a layer needs for something else")
+    parameters, buffers = layer.shapes(), layer.buffers()
+    if taken := [name for name in (*parameters, *buffers) if hasattr(type(layer), name) or name in PLACE]:
+        raise ValueError(f"{layer} has parameters {taken}, names that a layer needs for something else")
+    names = [*parameters, *(f"d{name}" for name in parameters), *buffers, *vars(layer)]
+    if shared := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(
+            f"{layer} uses {shared} twice: parameters, their gradients, buffers and its other attributes, "
+            "layers too, need a name each"
+        )
+
+
+def _hides_a_method(name: str, value: Any) -> bool:
+    return callable(getattr(Layer, name, None)) and not callable(value)
