@@ -267,7 +267,7 @@ def test_a_weighted_loss_knows_what_its_loss_knows(kind):
 
 
 def test_a_loss_that_sums_over_every_axis_cannot_be_weighted():
-    with pytest.raises(ValueError, match=r"two axes alone: Huber makes \(\) of z \(2, 1, 3\), not \(2,\); with axis="):
+    with pytest.raises(ValueError, match=r"two axes, .* Huber\.forward makes \(\) of z \(2, 1, 3\), not \(2,\)$"):
         Weighted(Huber()).forward(P, np.column_stack([HARD, [1, 2]]))
 
 

@@ -191,10 +191,10 @@ class Weighted(Loss):
     def forward(self, z: Array, t: Array) -> Array:
         t, weights = t[:, None, :-1], t[:, -1]
         losses = self.loss.forward(z[:, None], t)
-        if losses.shape != weights.shape:
+        if (shape := getattr(losses, "shape", ())) != weights.shape:
             raise ValueError(
-                f"weights take a loss that acts on the last two axes alone: {type(self.loss).__name__} makes "
-                f"{losses.shape} of z {z[:, None].shape}, not {weights.shape}; with axis=(-2, -1) sums and means fit"
+                "class_weight and sample_weight take a loss that acts on the last two axes, as .sum(axis=(-2, -1)) "
+                f"does; {type(self.loss).__name__}.forward makes {shape} of z {z[:, None].shape}, not {weights.shape}"
             )
         self.memory = weights.astype(z.dtype, copy=False) / len(z)
         return (self.memory * losses).sum()
