@@ -1,6 +1,7 @@
 """What a training left: records, a table, a picture; and what `import tinynet` does not bring along."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -78,6 +79,57 @@ def test_the_picture_without_validation_has_one_line_each(history):
 def test_the_picture_can_be_saved(history, tmp_path):
     history.plot().savefig(tmp_path / "history.png")
     assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
+
+
+REGRESSION = [tn.Record(1, 37219.25, None, 1e-6, None, 0.5), tn.Record(12, 0.25, None, 1.5, None, 61.25)]
+LOOKS = {
+    "classes": (
+        [tn.Record(1, 2.3, 0.125, 2.25, 0.25, 3.0), tn.Record(2, 0.22871, 0.9568, 0.3, 1.0, 3.0)],
+        """
+epoch     loss  accuracy  val_loss  val_accuracy  seconds
+    1      2.3    0.1250      2.25        0.2500     3.00
+    2  0.22871    0.9568       0.3        1.0000     3.00""",
+    ),
+    "a regression": (
+        REGRESSION,
+        """
+epoch   loss  val_loss  seconds
+    1  37219     1e-06     0.50
+   12   0.25       1.5    61.25""",
+    ),
+    "validation in part": (
+        [tn.Record(1, 2.0, 0.5), tn.Record(2, 1.0, 0.75, 3.0, 0.5)],
+        """
+epoch  loss  accuracy  val_loss  val_accuracy  seconds
+    1     2    0.5000                             0.00
+    2     1    0.7500         3        0.5000     0.00""",
+    ),
+    "nothing": ([], "\nepoch  loss  accuracy  val_loss  val_accuracy  seconds"),
+}
+
+
+@pytest.mark.parametrize("name", LOOKS)
+def test_a_history_is_a_table_in_a_terminal_and_the_same_in_a_notebook(name):
+    records, text = LOOKS[name]
+    history = tn.History(records)
+    assert f"\n{history!r}" == text
+    rows = re.findall("<tr>(.*?)</tr>", history._repr_html_())
+    cells = [re.findall("<t[hd]>(.*?)</t[hd]>", row) for row in rows]
+    assert [[cell for cell in row if cell] for row in cells] == [line.split() for line in text.splitlines()[1:]]
+    assert len({len(row) for row in cells}) == 1
+
+
+def test_both_say_why_training_stopped(history):
+    assert "stopped" not in repr(history) + history._repr_html_()
+    history.stopped = "no lower validation loss since epoch 1"
+    assert repr(history).endswith("\nstopped: no lower validation loss since epoch 1")
+    assert history._repr_html_().endswith("<p>stopped: no lower validation loss since epoch 1</p>")
+
+
+def test_no_form_of_a_regression_says_nan(history):
+    shown = tn.History(REGRESSION)
+    assert "nan" not in (repr(shown) + shown._repr_html_() + shown.to_frame().to_csv()).lower()
+    assert [axes.get_ylabel() for axes in shown.plot().axes] == ["loss"]
 
 
 def test_a_history_of_nothing_can_be_looked_at():

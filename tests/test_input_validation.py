@@ -1,5 +1,7 @@
 """The border: what a user hands in is taken as it is meant, refused by name, and never written to."""
 
+import warnings
+
 import numpy as np
 import pandas
 import pytest
@@ -115,9 +117,72 @@ def test_wrong_arrays_for_mean_squared_error_are_refused(door, name):
         DOORS[door](network(), ROWS, t, tn.MeanSquaredError())
 
 
-def test_a_vector_of_targets_does_not_broadcast_against_a_column_of_outputs():
-    with pytest.raises(ValueError, match=r"takes targets \(6, 1\), got \(6,\)"):
-        tn.evaluate(tn.mlp(D, [], 1), ROWS, ROWS[:, 0], tn.MeanSquaredError())
+COLUMN = ROWS[:, :1] ** 2
+WRONG_COLUMNS = {
+    "a vector of values": (
+        tn.Huber(),
+        ROWS[:, 0],
+        ValueError,
+        r"Huber takes targets \(6, 1\), got \(6,\); t\[:, None\] ",
+    ),
+    "label 2": (tn.BinaryCrossEntropy(), LABELS, ValueError, r"labels must lie in 0 \.\. 1, got 2 in row 2$"),
+    "a vector of chances": (
+        tn.BinaryCrossEntropy(),
+        COLUMN[:, 0],
+        TypeError,
+        r"whole numbers, got float64; t\.astype\(int\) makes them so; t\[:, None\] takes them as probabilities$",
+    ),
+    "chances of two classes": (
+        tn.BinaryCrossEntropy(),
+        np.hstack([COLUMN, 1 - COLUMN]),
+        ValueError,
+        r"BinaryCrossEntropy takes targets \(6,\) of labels or \(6, 1\) of rows, got \(6, 2\)$",
+    ),
+    "more than certain": (
+        tn.BinaryCrossEntropy(),
+        changed(COLUMN, (3, 0), 1.5),
+        ValueError,
+        r"BinaryCrossEntropy takes t between 0 and 1, got 1\.5 in row 3$",
+    ),
+    "less than impossible": (
+        tn.BinaryCrossEntropy(),
+        changed(COLUMN, (4, 0), -0.5),
+        ValueError,
+        r"got -0\.5 in row 4$",
+    ),
+    "a NaN": (tn.BinaryCrossEntropy(), changed(COLUMN, (3, 0), np.nan), ValueError, "got nan in row 3$"),
+    "classes for one output": (
+        tn.SoftmaxCrossEntropy(),
+        LABELS,
+        ValueError,
+        r"got one: use loss=BinaryCrossEntropy\(\) for two classes, MeanSquaredError\(\) for values$",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_COLUMNS)
+def test_wrong_targets_of_one_output_are_refused(name):
+    loss, t, error, message = WRONG_COLUMNS[name]
+    with pytest.raises(error, match=message):
+        tn.evaluate(tn.mlp(D, [], 1), ROWS, t, loss)
+
+
+@pytest.mark.parametrize(
+    ("end", "loss", "message"),
+    [
+        ([tn.Dense(D, 3)], tn.BinaryCrossEntropy(), "a network of one output, got 3: use SoftmaxCrossEntropy$"),
+        ([tn.Dense(D, 1), tn.Sigmoid()], tn.BinaryCrossEntropy(), "takes logits, .* ends in Sigmoid: leave it out$"),
+        (
+            [tn.Dense(D, 3), tn.Softmax()],
+            tn.SoftmaxCrossEntropy(),
+            "takes logits, .* ends in Softmax: use CrossEntropy$",
+        ),
+        ([tn.Dense(D, 3)], tn.CrossEntropy(), "takes probabilities, .* ends in Dense: use SoftmaxCrossEntropy$"),
+    ],
+)
+def test_a_loss_that_does_not_fit_the_networks_end_is_refused(end, loss, message):
+    with pytest.raises(ValueError, match=message):
+        tn.evaluate(tn.Network(*(layer.copy() for layer in end)), ROWS, np.zeros(N, int), loss)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +223,48 @@ def test_half_precision_is_taken():
 def test_targets_that_sum_to_one_but_for_rounding_are_taken():
     thirds = np.full((N, K), 1 / 3).astype(np.float16)
     assert tn.evaluate(network(), ROWS, thirds).loss > 0
+
+
+PIXELS = abs(255 * ROWS)
+WARNING_DOORS = [
+    lambda net, x, t: tn.fit(net, tn.SGD(net), x, t, epochs=1),
+    lambda net, x, t: tn.fit(net, tn.SGD(net), x, t, epochs=2, validation=(x, t)),
+    lambda net, x, t: tn.fit(net, tn.SGD(net), x / 255, t, epochs=1, validation=(x, t)),
+    lambda net, x, t: tn.evaluate(net, x, t),
+    lambda net, x, t: tn.outputs(net, x),
+    lambda net, x, t: tn.predict(net, x),
+    lambda net, x, t: tn.predict_classes(net, x),
+    lambda net, x, t: tn.gradient_check(net, x, t),
+    lambda net, x, t: tn.compare_backends(net, x, t, "numpy", "numpy"),
+]
+"""One line each: it is the line that the warning has to name."""
+
+
+@pytest.mark.parametrize("door", WARNING_DOORS)
+def test_floats_that_look_like_pixels_are_doubted_once_in_the_callers_line(door):
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("default")
+        door(network(), PIXELS, LABELS)
+    found = [(warning.category, str(warning.message), warning.filename, warning.lineno) for warning in seen]
+    line = door.__code__.co_firstlineno
+    assert found == [(UserWarning, "x are floats that reach 255; did you mean x / 255?", __file__, line)]
+
+
+UNDOUBTED = {
+    "bytes": PIXELS.astype(np.uint8),
+    "between 0 and 1": PIXELS / 255,
+    "negative numbers too": 255 * ROWS,
+    "up to 254": PIXELS * (254 / 255),
+    "beyond 255": 2 * PIXELS,
+}
+
+
+@pytest.mark.parametrize("name", UNDOUBTED)
+def test_other_numbers_are_not_doubted(name):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for door in WARNING_DOORS[2:]:
+            door(network(), UNDOUBTED[name], LABELS)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "uint8"])

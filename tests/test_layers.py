@@ -115,7 +115,8 @@ def test_a_refused_network_leaves_its_layers_free():
 
 # ------------------------------------------------------------------------------------------------ memory
 
-EACH_KIND = [tn.Dense(4, 4), tn.ReLU(), tn.Softmax(), tn.Dropout(0.5)]
+CURVES = [tn.ReLU(), tn.LeakyReLU(0.25), tn.Tanh(), tn.Sigmoid(), tn.GELU()]
+EACH_KIND = [tn.Dense(4, 4), *CURVES, tn.Softmax(), tn.Dropout(0.5)]
 over_kinds = pytest.mark.parametrize("layer", EACH_KIND, ids=repr)
 
 
@@ -140,8 +141,55 @@ def test_inference_keeps_nothing(layer):
 
 @over_kinds
 def test_a_layer_passes_the_gradient_check(layer):
-    x = np.random.default_rng(2).uniform(0.2, 1, (5, 4)) * [1, -1, 1, -1]
-    assert tn.gradient_check_layer(layer, x)
+    x = np.random.default_rng(2).uniform(0.2, 1, (5, 4)) * [1, -1, 3, -3]
+    assert tn.gradient_check_layer(layer, x, full=True)
+
+
+@over_kinds
+def test_a_layer_passes_the_gradient_check_inside_a_network(layer):
+    net = tn.Network(tn.Dense(4, 4), layer.copy(), tn.Dense(4, 2))
+    assert tn.gradient_check(net, rows(), np.arange(6) % 2)
+
+
+@over_kinds
+def test_a_layer_keeps_float32_and_what_it_is_given(layer):
+    net, x, dy = tn.Network(layer.copy()), rows(), rows()[::-1]
+    kept = x.copy(), dy.copy()
+    assert net.forward(x, train=True).dtype == net.forward(x).dtype == "float32"
+    net.forward(x, train=True)
+    assert net.backward(dy, need_dx=True).dtype == "float32"
+    assert np.array_equal(x, kept[0])
+    assert np.array_equal(dy, kept[1])
+
+
+FAR = {
+    "ReLU": ([0, 0, 0, 1, 1e4], [0, 0, 0, 1, 1]),
+    "LeakyReLU": ([-2500, -0.25, 0, 1, 1e4], [0.25, 0.25, 0.25, 1, 1]),
+    "Tanh": ([-1, -np.tanh(1), 0, np.tanh(1), 1], [0, 1 / np.cosh(1) ** 2, 1, 1 / np.cosh(1) ** 2, 0]),
+    "Sigmoid": ([0, 1 / (1 + np.e), 0.5, np.e / (1 + np.e), 1], [0, 0.19661193, 0.25, 0.19661193, 0]),
+    "GELU": ([0, -0.15865525, 0, 0.84134475, 1e4], [0, -0.08331547, 0.5, 1.08331547, 1]),
+}
+"""y and dy/dx at -1e4, -1, 0, 1 and 1e4; a normal number is below 1 with the chance 0.84134475."""
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("layer", CURVES, ids=repr)
+def test_a_curve_near_and_far(layer, dtype):
+    y, slope = FAR[type(layer).__name__]
+    x, net = np.array([[-1e4, -1, 0, 1, 1e4]], dtype), tn.Network(layer.copy(), dtype=dtype)
+    with np.errstate(over="raise", invalid="raise"):
+        np.testing.assert_allclose(net.forward(x, train=True), [y], rtol=1e-6, atol=1e-30)
+        np.testing.assert_allclose(
+            net.backward(np.full_like(x, 2), need_dx=True), [2 * np.array(slope)], rtol=1e-6, atol=1e-30
+        )
+
+
+@over_kinds
+def test_a_layer_takes_pictures_as_it_takes_rows(layer):
+    flat, deep = (tn.Network(layer.copy(), dtype="float64") for _ in range(2))
+    x = rows(N=24, dtype="float64")
+    y = deep.forward(x.reshape(6, 2, 2, 4), train=True)
+    np.testing.assert_allclose(y.reshape(24, 4), flat.forward(x, train=True), rtol=1e-12, atol=1e-15)
 
 
 def test_an_unbound_layer_says_that_it_is_part_of_no_network():
@@ -170,6 +218,9 @@ def test_dense_refuses_another_width_by_name(shape):
             lambda: tn.Dense(3, 2, init="xavier"),
             "Dense takes init = glorot_uniform, glorot_normal, he_uniform, he_normal, zeros; got 'xavier'",
         ),
+        (lambda: tn.LeakyReLU(1), "LeakyReLU takes a slope of at least 0 and below 1; got 1"),
+        (lambda: tn.LeakyReLU(-0.01), "LeakyReLU takes a slope of at least 0 and below 1; got -0.01"),
+        (lambda: tn.LeakyReLU(float("nan")), "LeakyReLU takes a slope of at least 0 and below 1; got nan"),
         (lambda: tn.Dropout(1), "Dropout takes a rate of at least 0 and below 1; got 1"),
         (lambda: tn.Dropout(-0.1), "Dropout takes a rate of at least 0 and below 1; got -0.1"),
         (lambda: tn.Dropout(float("nan")), "Dropout takes a rate of at least 0 and below 1; got nan"),
@@ -187,6 +238,11 @@ def test_a_constructor_says_what_it_takes(make, message):
         (tn.Dense(3, 2, "he_normal"), "Dense(3, 2, he_normal)"),
         (tn.ReLU(), "ReLU()"),
         (tn.Softmax(), "Softmax()"),
+        (tn.LeakyReLU(), "LeakyReLU(0.01)"),
+        (tn.LeakyReLU(np.float32(0.25)), "LeakyReLU(0.25)"),
+        (tn.Tanh(), "Tanh()"),
+        (tn.Sigmoid(), "Sigmoid()"),
+        (tn.GELU(), "GELU()"),
         (tn.Dropout(0.1), "Dropout(0.1)"),
         (tn.Dense(np.int64(3), np.uint8(2)), "Dense(3, 2)"),
         (tn.Dropout(np.float32(0.5)), "Dropout(0.5)"),

@@ -1,21 +1,47 @@
-"""losses.py: values by hand, gradients, soft targets, and what a loss refuses."""
+"""losses.py: values by hand, gradients, soft targets, what outputs mean, weights, and what a loss refuses."""
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from copy import copy
+from functools import partial
 
 import numpy as np
 import pytest
 
 import tinynet as tn
+from tinynet import losses
+from tinynet.losses import Weighted
 
-LOSSES = [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError]
-over_losses = pytest.mark.parametrize("kind", LOSSES)
+LOSSES = {
+    "softmax": tn.SoftmaxCrossEntropy,
+    "smoothed": partial(tn.SoftmaxCrossEntropy, label_smoothing=0.3),
+    "binary": tn.BinaryCrossEntropy,
+    "probabilities": tn.CrossEntropy,
+    "squares": tn.MeanSquaredError,
+    "huber": partial(tn.Huber, delta=0.3),
+}
+over_losses = pytest.mark.parametrize("kind", LOSSES.values(), ids=LOSSES)
 
 P = np.array([[0.5, 0.25, 0.25], [0.1, 0.1, 0.8]])
 HARD = np.array([[1.0, 0, 0], [0, 1, 0]])
 SOFT = np.array([[0.5, 0.5, 0], [0, 0, 1]])
+ODDS, CHANCES = np.log([[1 / 3], [4.0]]), np.array([[1.0], [0.5]])
+"""Logits of the probabilities 1/4 and 4/5, and targets for them."""
+
+
+@pytest.fixture(autouse=True)
+def functions_of_the_backend(default_backend, monkeypatch):
+    """Losses made or copied in a test compute with the functions of the backend that it runs on."""
+    place = tn.mlp(1, [], 1).backend
+    monkeypatch.setattr(losses, "backend", lambda name: place)
+
+
+def cut(kind, *arrays: np.ndarray) -> list[np.ndarray]:
+    """The arrays, or of each the one column that a binary loss takes."""
+    return [array[:, :1] if kind is tn.BinaryCrossEntropy else array for array in arrays]
 
 
 @pytest.mark.parametrize(
@@ -27,10 +53,21 @@ SOFT = np.array([[0.5, 0.5, 0], [0, 0, 1]])
         (tn.CrossEntropy(), P, HARD, (math.log(2) + math.log(10)) / 2),
         (tn.CrossEntropy(), P, SOFT, (1.5 * math.log(2) - math.log(0.8)) / 2),
         (tn.MeanSquaredError(), P, HARD, (0.25 + 2 * 0.0625 + 0.01 + 0.81 + 0.64) / 6),
+        (
+            tn.SoftmaxCrossEntropy(label_smoothing=0.3),
+            np.log(P),
+            HARD,
+            (1.2 * math.log(2) + 0.9 * math.log(10) - 0.1 * math.log(0.8)) / 2,
+        ),
+        (tn.BinaryCrossEntropy(), ODDS, CHANCES, (math.log(4) - 0.5 * math.log(0.8 * 0.2)) / 2),
+        (tn.BinaryCrossEntropy(), np.array([[1e4], [-1e4]]), np.array([[0.0], [1.0]]), 1e4),
+        (tn.BinaryCrossEntropy(), np.array([[1e4], [-1e4]]), np.array([[1.0], [0.0]]), 0),
+        (tn.Huber(), P, HARD, (0.25 + 2 * 0.0625 + 0.01 + 0.81 + 0.64) / 12),
+        (tn.Huber(delta=0.3), P, HARD, (0.105 + 2 * 0.03125 + 0.005 + 0.225 + 0.195) / 6),
     ],
 )
 def test_a_loss_by_hand(loss, z, t, value):
-    assert loss.forward(z, t) == pytest.approx(value, rel=1e-14)
+    assert copy(loss).forward(z, t) == pytest.approx(value, rel=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -41,9 +78,14 @@ def test_a_loss_by_hand(loss, z, t, value):
         (tn.CrossEntropy(), P, HARD, [[-1, 0, 0], [0, -5, 0]]),
         (tn.CrossEntropy(), P, SOFT, [[-0.5, -1, 0], [0, 0, -0.625]]),
         (tn.MeanSquaredError(), P, HARD, [[-1 / 6, 1 / 12, 1 / 12], [1 / 30, -0.3, 0.8 / 3]]),
+        (tn.SoftmaxCrossEntropy(label_smoothing=0.3), np.log(P), HARD, [[-0.15, 0.075, 0.075], [0, -0.35, 0.35]]),
+        (tn.BinaryCrossEntropy(), ODDS, CHANCES, [[-0.375], [0.15]]),
+        (tn.BinaryCrossEntropy(), np.array([[1e4], [-1e4]]), np.array([[0.0], [1.0]]), [[0.5], [-0.5]]),
+        (tn.Huber(delta=0.3), P, HARD, [[-0.05, 1 / 24, 1 / 24], [1 / 60, -0.05, 0.05]]),
     ],
 )
 def test_its_gradient_by_hand(loss, z, t, gradient):
+    loss = copy(loss)
     loss.forward(z, t)
     np.testing.assert_allclose(loss.backward(), gradient, rtol=1e-14, atol=1e-16)
 
@@ -51,7 +93,7 @@ def test_its_gradient_by_hand(loss, z, t, gradient):
 @over_losses
 @pytest.mark.parametrize("t", [HARD, SOFT], ids=["one-hot", "soft"])
 def test_a_loss_passes_the_gradient_check(kind, t):
-    assert tn.gradient_check_loss(kind(), P, t)
+    assert tn.gradient_check_loss(kind(), *cut(kind, P, t), full=True)
 
 
 def test_the_softmax_of_exact_targets_is_a_minimum():
@@ -64,18 +106,18 @@ def test_layer_and_loss_apart_agree_with_the_two_in_one(draw):
     x, t = draw.normal(size=(6, 4)), SOFT[[0, 1, 0, 1, 0, 1]]
     logits = tn.Network(tn.Dense(4, 3), dtype="float64", seed=2)
     probabilities = tn.Network(tn.Dense(4, 3), tn.Softmax(), dtype="float64", seed=2)
-    losses = []
+    found = []
     for net, loss in ((logits, tn.SoftmaxCrossEntropy()), (probabilities, tn.CrossEntropy())):
-        losses.append(loss.forward(net.forward(x, train=True), t))
+        found.append(loss.forward(net.forward(x, train=True), t))
         net.backward(loss.backward())
-    assert losses[0] == pytest.approx(losses[1], rel=1e-14)
+    assert found[0] == pytest.approx(found[1], rel=1e-14)
     np.testing.assert_allclose(logits.grad, probabilities.grad, rtol=1e-12, atol=1e-15)
 
 
 @over_losses
 def test_a_loss_is_a_mean_over_rows(kind):
-    loss = kind()
-    once, twice = loss.forward(P, SOFT), loss.forward(np.tile(P, (2, 1)), np.tile(SOFT, (2, 1)))
+    loss, (z, t) = kind(), cut(kind, P, SOFT)
+    once, twice = loss.forward(z, t), loss.forward(np.tile(z, (2, 1)), np.tile(t, (2, 1)))
     assert twice == pytest.approx(once, rel=1e-15)
 
 
@@ -84,23 +126,23 @@ def test_a_loss_is_a_mean_over_rows(kind):
     ("z", "t"), [((4, 1), (4,)), ((4,), (4, 1)), ((4, 3), (4,)), ((4, 3), (1, 3)), ((4, 3), (4, 1))], ids=str
 )
 def test_targets_of_another_shape_are_refused_instead_of_broadcast(kind, z, t):
-    message = f"{kind.__name__} takes targets of the shape {z}, got {t}"
+    message = f"{type(kind()).__name__} takes targets of the shape {z}, got {t}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         kind().forward(np.ones(z), np.ones(t))
 
 
 @over_losses
 def test_backward_needs_a_forward(kind):
-    with pytest.raises(RuntimeError, match=rf"{kind.__name__}.backward needs a forward\(z, t\) before it"):
+    with pytest.raises(RuntimeError, match=rf"{type(kind()).__name__}.backward needs a forward\(z, t\) before it"):
         kind().backward()
 
 
 @over_losses
 def test_backward_is_of_the_last_forward(kind):
     loss, fresh = kind(), kind()
-    loss.forward(P[::-1], HARD)
-    loss.forward(P, SOFT)
-    fresh.forward(P, SOFT)
+    loss.forward(*cut(kind, P[::-1], HARD))
+    loss.forward(*cut(kind, P, SOFT))
+    fresh.forward(*cut(kind, P, SOFT))
     assert np.array_equal(loss.backward(), fresh.backward())
 
 
@@ -108,7 +150,7 @@ def test_backward_is_of_the_last_forward(kind):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_loss_keeps_the_dtype(kind, dtype):
     loss = kind()
-    assert loss.forward(P.astype(dtype), SOFT.astype(dtype)).dtype == dtype
+    assert loss.forward(*cut(kind, P.astype(dtype), SOFT.astype(dtype))).dtype == dtype
     assert loss.backward().dtype == dtype
 
 
@@ -116,7 +158,7 @@ def test_a_loss_keeps_the_dtype(kind, dtype):
 def test_float64_targets_do_not_promote_a_float32_network(kind):
     """np.eye(K)[labels] is float64, and a loop of one's own hands it over as it is."""
     loss = kind()
-    assert loss.forward(P.astype("float32"), SOFT).dtype == "float32"
+    assert loss.forward(*cut(kind, P.astype("float32"), SOFT)).dtype == "float32"
     assert loss.backward().dtype == "float32"
 
 
@@ -126,10 +168,107 @@ def test_a_loss_never_writes_into_what_it_was_given(kind):
     z.setflags(write=False)
     t.setflags(write=False)
     loss = kind()
-    loss.forward(z, t)
+    loss.forward(*cut(kind, z, t))
     loss.backward()
     assert np.array_equal(z, P)
     assert np.array_equal(t, SOFT)
+
+
+def test_a_binary_loss_takes_one_logit_a_row():
+    """With K of them L would be a mean over N K numbers, and its gradient one over N."""
+    with pytest.raises(ValueError, match=r"^BinaryCrossEntropy takes one logit a row, z \(N, 1\); got \(2, 3\)$"):
+        tn.BinaryCrossEntropy().forward(P, HARD)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        *(
+            (
+                lambda amount=amount: tn.SoftmaxCrossEntropy(label_smoothing=amount),
+                f"SoftmaxCrossEntropy takes label_smoothing of at least 0 and below 1; got {amount}",
+            )
+            for amount in (-0.1, 1, math.nan)
+        ),
+        *(
+            (lambda delta=delta: tn.Huber(delta=delta), f"Huber takes delta above 0; got {delta}")
+            for delta in (0, -1, math.nan)
+        ),
+    ],
+)
+def test_a_loss_says_what_it_takes(make, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("loss", "text"),
+    [
+        (tn.SoftmaxCrossEntropy(), "SoftmaxCrossEntropy()"),
+        (tn.SoftmaxCrossEntropy(label_smoothing=np.float32(0.25)), "SoftmaxCrossEntropy(label_smoothing=0.25)"),
+        (tn.Huber(), "Huber(delta=1.0)"),
+        (tn.Huber(delta=2), "Huber(delta=2.0)"),
+        (tn.BinaryCrossEntropy(), "BinaryCrossEntropy()"),
+    ],
+)
+def test_repr_and_config_give_the_constructors_arguments(loss, text):
+    assert repr(loss) == text
+    assert repr(type(loss)(**json.loads(json.dumps(loss.config())))) == text
+
+
+@pytest.mark.parametrize(
+    ("loss", "z", "meaning"),
+    [
+        (tn.SoftmaxCrossEntropy(), np.log(P) - 3, P),
+        (tn.SoftmaxCrossEntropy(label_smoothing=0.5), np.log(P) - 3, P),
+        (tn.BinaryCrossEntropy(), ODDS, [[0.25], [0.8]]),
+        (tn.CrossEntropy(), P, P),
+        (tn.MeanSquaredError(), 9 * P, 9 * P),
+        (tn.Huber(), 9 * P, 9 * P),
+    ],
+)
+def test_a_loss_says_what_outputs_mean(loss, z, meaning):
+    np.testing.assert_allclose(copy(loss).predictions(z), meaning, rtol=1e-14)
+
+
+def test_right_answers_are_counted():
+    assert tn.SoftmaxCrossEntropy(label_smoothing=0.5).count_correct(P, HARD) == 1
+    z, t = np.array([[0.1], [-0.1], [3], [-3]]), np.array([[1], [1], [0.6], [0.4]])
+    assert tn.BinaryCrossEntropy().count_correct(z, t) == 3
+
+
+# ------------------------------------------------------------------------------------------------- weights
+
+
+@over_losses
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_weighted_loss_is_the_mean_of_weights_times_each_rows_own_loss(kind, dtype, draw):
+    z, t = cut(kind, P.astype(dtype)[[0, 1, 1, 0]], SOFT.astype(dtype)[[0, 1, 0, 1]])
+    weights = np.array([0, 2, 0.5, 3], dtype)
+    own, gradients = [], []
+    for row in range(4):
+        alone = kind()
+        own.append(alone.forward(z[row : row + 1], t[row : row + 1]))
+        gradients.append(alone.backward()[0])
+    weighted = Weighted(kind())
+    loss = weighted.forward(z, np.column_stack([t, weights]))
+    tolerance = 1e-14 if dtype == "float64" else 1e-6
+    np.testing.assert_allclose(loss, weights @ own / 4, rtol=tolerance)
+    np.testing.assert_allclose(weighted.backward(), weights[:, None] * gradients / 4, rtol=tolerance, atol=1e-17)
+    assert loss.dtype == weighted.backward().dtype == dtype
+
+
+@over_losses
+def test_a_weighted_loss_knows_what_its_loss_knows(kind):
+    loss, (z, t) = kind(), cut(kind, P, SOFT)
+    weighted = Weighted(loss)
+    assert weighted.classifies == loss.classifies
+    assert weighted.count_correct(z, np.column_stack([t, [5, 6]])) == loss.count_correct(z, t)
+
+
+def test_a_loss_that_sums_over_every_axis_cannot_be_weighted():
+    with pytest.raises(ValueError, match=r"two axes, .* Huber\.forward makes \(\) of z \(2, 1, 3\), not \(2,\)$"):
+        Weighted(Huber()).forward(P, np.column_stack([HARD, [1, 2]]))
 
 
 @pytest.mark.parametrize(("method", "arguments"), [("forward", (P, HARD)), ("backward", ())])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 import re
 from collections.abc import Callable
 
@@ -103,6 +104,20 @@ def sgd(mu: float, nesterov: bool, decay: float):
     return rule
 
 
+def rmsprop(rho: float, eps: float, decay: float, *, inside: bool = False):
+    """Hinton's rule with lr 0.1; with `inside`, eps under the root, where tn.RMSProp does not have it."""
+
+    def rule(theta: float, grads: list[float]) -> float:
+        v = 0.0
+        for g in grads:
+            theta = theta - 0.1 * decay * theta
+            v = rho * v + (1 - rho) * g**2
+            theta = theta - 0.1 * g / (math.sqrt(v + eps) if inside else math.sqrt(v) + eps)
+        return theta
+
+    return rule
+
+
 @pytest.mark.parametrize("decay", [0, 0.3])
 @pytest.mark.parametrize("eps", [1e-8, 0.05])
 @pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.5, 0.8), (0, 0.9)])
@@ -116,6 +131,19 @@ def test_adam(beta1, beta2, eps, decay):
 def test_sgd(mu, nesterov, decay):
     optimizer = tn.SGD(network(), lr=0.1, momentum=mu, nesterov=nesterov, weight_decay=decay)
     np.testing.assert_allclose(moved(optimizer), by_hand(sgd(mu, nesterov, decay)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("decay", [0, 0.3])
+@pytest.mark.parametrize(("rho", "eps"), [(0.9, 1e-8), (0.5, 0.05), (0, 0.1)])
+def test_rmsprop(rho, eps, decay):
+    optimizer = tn.RMSProp(network(), lr=0.1, rho=rho, eps=eps, weight_decay=decay)
+    np.testing.assert_allclose(moved(optimizer), by_hand(rmsprop(rho, eps, decay)), rtol=1e-13)
+
+
+def test_adamw_is_adam_with_a_decay_of_one_in_a_hundred():
+    theta = moved(tn.AdamW(network(), lr=0.1, beta1=0.5, clip_norm=0.4))
+    assert np.array_equal(theta, moved(tn.Adam(network(), lr=0.1, beta1=0.5, clip_norm=0.4, weight_decay=0.01)))
+    np.testing.assert_allclose(moved(tn.AdamW(network(), 0.1, 0.3)), by_hand(adam(0.9, 0.999, 1e-8, 0.3)), rtol=1e-13)
 
 
 def test_weight_decay_is_beside_the_gradient_and_not_in_it():
@@ -133,17 +161,24 @@ def test_keras_epsilon_is_an_eps_of_epsilon_over_the_root_of_the_correction():
     assert 1 / math.sqrt(1 - 0.999) == pytest.approx(32, abs=0.5)
 
 
-@pytest.mark.parametrize("fault", [adam(0.9, 0.999, 0.05, 0, keras=True), adam(0.999, 0.9, 0.05, 0)])
-def test_the_scalar_reference_tells_one_adam_from_another(fault):
-    assert not np.allclose(moved(tn.Adam(network(), lr=0.1, eps=0.05)), by_hand(fault), rtol=1e-3)
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        (tn.Adam, adam(0.9, 0.999, 0.05, 0, keras=True)),
+        (tn.Adam, adam(0.999, 0.9, 0.05, 0)),
+        (tn.RMSProp, rmsprop(0.9, 0.05, 0, inside=True)),
+    ],
+)
+def test_the_scalar_reference_tells_one_rule_from_another(kind, fault):
+    assert not np.allclose(moved(kind(network(), lr=0.1, eps=0.05)), by_hand(fault), rtol=1e-3)
 
 
 # -------------------------------------------------------------------------------------------- lr and steps
 
-BOTH = [tn.SGD, tn.Adam]
+EVERY = [tn.SGD, tn.Adam, tn.RMSProp]
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", EVERY)
 def test_lr_can_be_a_schedule(kind):
     scheduled = kind(network(), lr=lambda t: [0.1, 0.01, 0.001][t])
     by_step = kind(network(), lr=0.1)
@@ -153,13 +188,13 @@ def test_lr_can_be_a_schedule(kind):
         assert np.array_equal(moved(scheduled, [grad]), moved(by_step, [grad]))
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", EVERY)
 def test_weight_decay_follows_the_schedule(kind):
     theta = moved(kind(network(), lr=lambda t: [0.1, 0.2][t], weight_decay=0.5), [(0, 0), (0, 0)])
     assert theta == pytest.approx([0.5 * 0.95 * 0.9, -2 * 0.95 * 0.9])
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", EVERY)
 @pytest.mark.parametrize("lr", [0.1, lambda t: np.float64(0.1)], ids=["a number", "a schedule of NumPy's floats"])
 def test_a_step_keeps_the_dtype(kind, lr):
     optimizer = kind(network("float32"), lr=lr, weight_decay=0.1)
@@ -170,7 +205,7 @@ def test_a_step_keeps_the_dtype(kind, lr):
     np.testing.assert_allclose(optimizer.theta, moved(exact), rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("kind", EVERY)
 def test_a_step_moves_the_networks_own_vector_and_leaves_grad_alone(kind):
     net = network()
     optimizer = kind(net, lr=0.1)
@@ -179,6 +214,55 @@ def test_a_step_moves_the_networks_own_vector_and_leaves_grad_alone(kind):
     assert not np.isclose(net.theta, START).any()
     assert net.grad.tolist() == [3, 4]
     assert optimizer.t == 1
+
+
+# -------------------------------------------------------------------------------------------- clip_norm
+
+
+@pytest.mark.parametrize("decay", [0, 0.3])
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_longer_gradient_is_shortened_to_clip_norm_and_the_decay_is_not(kind, decay):
+    lengths = [max(1, math.hypot(*grad) / 0.5) for grad in GRADS]
+    short = [np.array(grad) / length for grad, length in zip(GRADS, lengths, strict=True)]
+    assert 0 < lengths.count(1) < len(GRADS)
+    clipped = kind(network(), lr=0.1, weight_decay=decay, clip_norm=0.5)
+    expected = moved(kind(network(), lr=0.1, weight_decay=decay), short)
+    np.testing.assert_allclose(moved(clipped), expected, rtol=1e-13)
+    np.testing.assert_allclose(clipped.grad, short[-1], rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_gradient_that_is_not_longer_than_clip_norm_stays_as_it_is(kind):
+    assert np.array_equal(
+        moved(kind(network(), lr=0.1, clip_norm=5), [(3, 4), (0, 0)]), moved(kind(network(), 0.1), [(3, 4), (0, 0)])
+    )
+
+
+def test_the_norm_is_that_of_all_layers_together_without_the_frozen_ones():
+    net = tn.Network(*(tn.Dense(1, 1) for _ in range(3)), dtype="float64")
+    net.theta[...] = START * 3
+    net[1].trainable = False
+    moved(tn.SGD(net, lr=1, clip_norm=1), [(1, 2, 30, -40, 4, 2)])
+    np.testing.assert_allclose(net.theta, np.array(START * 3) - np.array([1, 2, 0, 0, 4, 2]) / 5, rtol=1e-15)
+
+
+# ---------------------------------------------------------------------------------- what it is, what it takes
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "text"),
+    [
+        (tn.SGD(network(), 0.5), "<SGD lr=0.5, weight_decay=0.0, momentum=0.0, nesterov=False: 1,234 steps taken>"),
+        (
+            tn.RMSProp(network(), tn.warm_up(tn.cosine(0.1, 60), 5), clip_norm=2),
+            "<RMSProp lr=warm_up(cosine(0.1, 60, 0.0), 5), weight_decay=0.0, clip_norm=2, rho=0.9, eps=1e-08: "
+            "1,234 steps taken>",
+        ),
+    ],
+)
+def test_an_optimizer_shows_its_settings_and_its_steps(optimizer, text):
+    optimizer.t = 1234
+    assert repr(optimizer) == text
 
 
 @pytest.mark.parametrize(
@@ -194,6 +278,15 @@ def test_a_step_moves_the_networks_own_vector_and_leaves_grad_alone(kind):
             tn.SGD(network(), lr=0.1, momentum=0.5, nesterov=True, weight_decay=0.8),
             {"lr": 0.1, "momentum": 0.5, "nesterov": True, "weight_decay": 0.8},
         ),
+        (tn.RMSProp(network()), {"lr": 0.001, "weight_decay": 0, "rho": 0.9, "eps": 1e-8}),
+        (
+            tn.RMSProp(network(), lr=0.1, rho=0.5, eps=0.7, weight_decay=0.8, clip_norm=0.9),
+            {"lr": 0.1, "rho": 0.5, "eps": 0.7, "weight_decay": 0.8, "clip_norm": 0.9},
+        ),
+        (
+            tn.AdamW(network(), beta2=0.6),
+            {"lr": 0.001, "weight_decay": 0.01, "beta1": 0.9, "beta2": 0.6, "eps": 1e-8},
+        ),
     ],
 )
 def test_config_is_the_constructors_arguments(optimizer, config):
@@ -207,7 +300,14 @@ def test_config_is_the_constructors_arguments(optimizer, config):
         (tn.Adam, {"lr": -1e-3}, "Adam takes lr above 0 and finite, or a schedule; got -0.001"),
         (tn.Adam, {"lr": math.nan}, "Adam takes lr above 0 and finite, or a schedule; got nan"),
         (tn.Adam, {"lr": math.inf}, "Adam takes lr above 0 and finite, or a schedule; got inf"),
-        (tn.Adam, {"weight_decay": -0.1}, "Adam takes weight_decay of at least 0; got -0.1"),
+        (tn.RMSProp, {"lr": "0.1"}, "RMSProp takes lr above 0 and finite, or a schedule; got '0.1'"),
+        (tn.Adam, {"weight_decay": -0.1}, "Adam takes weight_decay of at least 0 and finite; got -0.1"),
+        (tn.SGD, {"weight_decay": math.inf}, "SGD takes weight_decay of at least 0 and finite; got inf"),
+        (tn.SGD, {"clip_norm": 0}, "SGD takes clip_norm above 0 and finite, or None; got 0"),
+        (tn.RMSProp, {"clip_norm": math.nan}, "RMSProp takes clip_norm above 0 and finite, or None; got nan"),
+        (tn.Adam, {"clip_norm": math.inf}, "Adam takes clip_norm above 0 and finite, or None; got inf"),
+        (tn.RMSProp, {"rho": 1}, "RMSProp takes rho of at least 0 and below 1; got 1"),
+        (tn.RMSProp, {"eps": 0}, "RMSProp takes eps above 0; got 0"),
         (tn.SGD, {"momentum": 1}, "SGD takes momentum of at least 0 and below 1; got 1"),
         (tn.SGD, {"momentum": -0.1}, "SGD takes momentum of at least 0 and below 1; got -0.1"),
         (tn.SGD, {"nesterov": True}, "SGD takes a momentum above 0 with nesterov; got 0.0"),
@@ -255,9 +355,36 @@ def test_a_schedule_at_named_points(schedule, values):
 
 
 @pytest.mark.parametrize(
+    ("schedule", "text"),
+    [
+        (tn.constant(0.3), "constant(0.3)"),
+        (tn.step_decay(1.0, every=10), "step_decay(1.0, 10, 0.1)"),
+        (tn.warm_up(tn.cosine(0.2, steps=60, floor=0.1), steps=4), "warm_up(cosine(0.2, 60, 0.1), 4)"),
+    ],
+)
+def test_a_schedule_shows_how_it_was_made_and_travels(schedule, text):
+    twin = pickle.loads(pickle.dumps(schedule))
+    assert repr(schedule) == repr(twin) == text
+    assert [twin(t) for t in range(80)] == [schedule(t) for t in range(80)]
+
+
+@pytest.mark.parametrize("lr", [-0.05, math.nan, math.inf])
+@pytest.mark.parametrize("kind", EVERY)
+def test_a_rate_that_cannot_be_is_refused_at_its_step_and_moves_nothing(kind, lr):
+    optimizer = kind(network(), lr=lambda t: [0.1, 0.0, lr][t])
+    theta = moved(optimizer, GRADS[:2]).copy()
+    message = f"{kind.__name__} takes a rate of at least 0 and finite at step 2; got {lr}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        optimizer.step()
+    assert np.array_equal(optimizer.theta, theta)
+    assert optimizer.t == 2
+
+
+@pytest.mark.parametrize(
     ("make", "error", "message"),
     [
         (lambda: tn.cosine(0.1, 0), ValueError, "cosine takes at least 1 step; got 0"),
+        (lambda: tn.cosine(0.1, math.nan), ValueError, "cosine takes at least 1 step; got nan"),
         (lambda: tn.step_decay(0.1, 0), ValueError, "step_decay takes at least 1 step; got 0"),
         (lambda: tn.warm_up(tn.constant(0.1), 0), ValueError, "warm_up takes at least 1 step; got 0"),
         (lambda: tn.warm_up(0.1, 5), TypeError, "warm_up takes a schedule, got 0.1; constant"),

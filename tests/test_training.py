@@ -5,12 +5,15 @@ import math
 import sys
 
 import numpy as np
+import pandas
 import pytest
 from tqdm import tqdm
 
 import tinynet as tn
 from tinynet.arrays import rng
 from tinynet.training import evaluation
+
+X, T = np.zeros((4, 2)), np.zeros(4, int)
 
 
 def clouds(draw, rows=100):
@@ -279,13 +282,266 @@ def test_a_network_that_ends_in_softmax_trains_with_cross_entropy_as_well(draw):
     np.testing.assert_allclose(logits.theta, probabilities.theta, rtol=1e-9)
 
 
-def test_mean_squared_error_knows_no_accuracy(draw):
+SQUARED = tn.MeanSquaredError(), lambda r: r**2
+HUBER = tn.Huber(delta=0.5), lambda r: np.where(abs(r) < 0.5, r**2 / 2, abs(r) / 2 - 0.125)
+
+
+@pytest.mark.parametrize(("loss", "formula"), [SQUARED, HUBER], ids=["squares", "huber"])
+def test_a_regression_has_losses_and_no_accuracy(draw, loss, formula):
     x, t, net = draw.normal(size=(20, 2)), draw.normal(size=(20, 3)), network()
-    record = tn.fit(net, tn.SGD(net), x, t, loss=tn.MeanSquaredError(), epochs=1, validation=(x, t))[0]
-    assert all(number is None for number in (record.accuracy, record.val_accuracy))
-    evaluation = tn.evaluate(net, x, t, tn.MeanSquaredError())
-    assert evaluation.accuracy is None
-    assert evaluation.loss == pytest.approx(((net.forward(x.astype(np.float32)) - t) ** 2).mean())
+    record = tn.fit(net, tn.SGD(net), x, t, loss=loss, epochs=1, validation=(x, t))[0]
+    evaluation = tn.evaluate(net, x, t)
+    assert record.accuracy is record.val_accuracy is evaluation.accuracy is None
+    assert evaluation.loss == record.val_loss
+    assert evaluation.loss == pytest.approx(formula(tn.outputs(net, x) - t).mean())
+
+
+def test_patience_judges_a_regression_by_its_loss(draw):
+    x, t = draw.normal(size=(20, 2)), draw.normal(size=(20, 1))
+    held_out, net = (draw.normal(size=(20, 2)), draw.normal(size=(20, 1))), tn.mlp(2, [30], 1)
+    history = tn.fit(net, tn.Adam(net, lr=0.05), x, t, epochs=60, loss=tn.Huber(), validation=held_out, patience=3)
+    best = min(history, key=lambda record: record.val_loss)
+    assert len(history) == best.epoch + 3 < 60
+    assert tn.evaluate(net, *held_out).loss == best.val_loss
+
+
+def binary(draw, rows=60):
+    x = draw.normal(size=(rows, 2))
+    return tn.mlp(2, [8], 1, dtype="float64"), x, (x.sum(axis=1) > 0).astype(int)
+
+
+def test_one_output_learns_to_tell_two_classes_apart(draw):
+    net, x, t = binary(draw)
+    history = tn.fit(net, tn.Adam(net, lr=0.05), x, t, epochs=30, loss=tn.BinaryCrossEntropy(), validation=(x, t))
+    z = tn.outputs(net, x)
+    assert history[-1].val_accuracy == ((z[:, 0] > 0) == t).mean() > 0.9
+    assert history[-1].val_loss == pytest.approx((np.log1p(np.exp(z)) - t[:, None] * z).mean())
+
+
+@pytest.mark.parametrize("form", [list, np.uint8, lambda t: t[:, None], lambda t: t[:, None] > 0])
+def test_targets_of_one_output_mean_the_same_in_every_form(draw, form):
+    net, x, t = binary(draw)
+    assert tn.evaluate(net, x, form(t), tn.BinaryCrossEntropy()) == tn.evaluate(net, x, t, tn.BinaryCrossEntropy())
+
+
+def test_label_smoothing_is_training_on_softer_rows(draw):
+    x, t = clouds(draw)
+    smoothed = trained(x, t, loss=tn.SoftmaxCrossEntropy(label_smoothing=0.3), dropout=[0.1])
+    soft = trained(x, 0.7 * np.eye(3)[t] + 0.1, dropout=[0.1])
+    np.testing.assert_allclose(smoothed.theta, soft.theta, rtol=1e-4, atol=1e-6)
+
+
+# --------------------------------------------------------------------- what a network says after which loss
+
+
+def untouched(z):
+    return z
+
+
+def softmax(z):
+    return np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+
+
+MEANINGS = {
+    "softmax": (tn.SoftmaxCrossEntropy(), 3, softmax),
+    "smoothed": (tn.SoftmaxCrossEntropy(label_smoothing=0.1), 3, softmax),
+    "binary": (tn.BinaryCrossEntropy(), 1, lambda z: 1 / (1 + np.exp(-z))),
+    "probabilities": (tn.CrossEntropy(), 3, untouched),
+    "squares": (tn.MeanSquaredError(), 3, untouched),
+    "one square": (tn.MeanSquaredError(), 1, untouched),
+    "huber": (tn.Huber(), 3, untouched),
+}
+
+
+def fitted(draw, loss, outputs, rows=30, dtype="float64"):
+    """A network trained a little with that loss, rows and fitting targets."""
+    x = draw.normal(size=(rows, 2))
+    head = [tn.Softmax()] if isinstance(loss, tn.CrossEntropy) else []
+    net = tn.Network(tn.Dense(2, 8), tn.GELU(), tn.Dense(8, outputs), *head, dtype=dtype)
+    t = draw.integers(0, max(outputs, 2), rows) if loss.classifies else draw.normal(size=(rows, outputs))
+    tn.fit(net, tn.SGD(net, lr=0.5), x, t, epochs=1, loss=loss)
+    return net, x, t
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_predict_gives_what_outputs_mean_to_the_loss_of_the_training(draw, monkeypatch, name):
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 7)
+    loss, outputs, meaning = MEANINGS[name]
+    net, x, _ = fitted(draw, loss, outputs)
+    z = tn.outputs(net, x)
+    assert type(z) is type(tn.predict(net, x)) is np.ndarray
+    np.testing.assert_allclose(z, net.forward(x), rtol=1e-12)
+    np.testing.assert_allclose(tn.predict(net, x), meaning(z), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", MEANINGS)
+def test_predict_classes_follows_predict_and_refuses_values(draw, name):
+    loss, outputs, _ = MEANINGS[name]
+    net, x, t = fitted(draw, loss, outputs)
+    if loss.classifies:
+        p = tn.predict(net, x)
+        classes = p.argmax(axis=1) if outputs > 1 else (p[:, 0] > 0.5).astype(int)
+        assert tn.predict_classes(net, x).tolist() == classes.tolist()
+        assert tn.evaluate(net, x, t).accuracy == (classes == t).mean()
+    else:
+        with pytest.raises(
+            ValueError, match=rf"^predict_classes takes .* knows {type(loss).__name__}\(.*: use predict$"
+        ):
+            tn.predict_classes(net, x)
+
+
+def test_outputs_are_those_of_a_part_as_well(draw):
+    net, x = network(dtype="float64"), draw.normal(size=(9, 2))
+    np.testing.assert_allclose(tn.outputs(net[:2], x), np.maximum(x @ net[0].W + net[0].b, 0), rtol=1e-12)
+
+
+# ---------------------------------------------------------------------------------------------- weights
+
+
+over_losses = pytest.mark.parametrize("name", MEANINGS)
+
+
+@over_losses
+def test_a_weighted_evaluation_is_the_mean_of_each_rows_weight_times_its_loss(draw, monkeypatch, name):
+    monkeypatch.setattr(evaluation, "EVALUATION_BATCH", 7)
+    net, x, t = fitted(draw, *MEANINGS[name][:2])
+    weights = draw.choice([0, 0.5, 3], 30)
+    alone = [tn.evaluate(net, x[n : n + 1], t[n : n + 1]).loss for n in range(30)]
+    weighted = tn.evaluate(net, x, t, sample_weight=weights)
+    assert weighted.loss == pytest.approx(weights @ alone / 30)
+    assert weighted.accuracy == tn.evaluate(net, x, t).accuracy
+
+
+def test_a_weighted_evaluation_by_hand(draw):
+    net, x, t = fitted(draw, tn.SoftmaxCrossEntropy(), 3)
+    own = -np.log(tn.predict(net, x)[np.arange(30), t])
+    weights, classes = draw.uniform(size=30), np.array([0.5, 1, 4])[t]
+    assert tn.evaluate(net, x, t, sample_weight=weights).loss == pytest.approx(weights @ own / 30)
+    assert tn.evaluate(net, x, t, class_weight=[0.5, 1, 4]).loss == pytest.approx(classes @ own / 30)
+    both = tn.evaluate(net, x, t, class_weight={0: 0.5, 2: 4}, sample_weight=weights)
+    assert both.loss == pytest.approx((weights * classes) @ own / 30)
+
+
+@over_losses
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("float64", 1e-10)])
+def test_weighted_training_is_the_loop_written_by_hand(draw, name, dtype, tolerance):
+    """Ten rows in batches of four, the last one short: a step along 1/N sum of w_n times row n's own gradient."""
+    loss, outputs, _ = MEANINGS[name]
+    net, x, t = fitted(draw, loss, outputs, rows=10, dtype=dtype)
+    weights, fit = draw.choice([0, 0.5, 3], 10), net.copy()
+    history = tn.fit(fit, tn.SGD(fit, lr=0.1), x, t, epochs=2, batch_size=4, sample_weight=weights)
+
+    optimizer, lost = tn.SGD(net, lr=0.1), []
+    rows = x.astype(dtype)
+    targets = t if not loss.classifies else t[:, None] if outputs == 1 else np.eye(3)[t]
+    for epoch in (1, 2):
+        order = rng.generator(0, "shuffle", epoch).permutation(10)
+        for batch in (order[:4], order[4:8], order[8:]):
+            grad = 0
+            for n in batch:
+                z = net.forward(rows[n : n + 1], train=True)
+                lost.append(weights[n] * net.loss.forward(z, targets[n : n + 1]))
+                net.backward(net.loss.backward())
+                grad = grad + weights[n] * net.grad / len(batch)
+            net.grad[...] = grad
+            optimizer.step()
+
+    np.testing.assert_allclose(fit.theta, net.theta, rtol=tolerance, atol=tolerance / 100)
+    assert [record.loss for record in history] == pytest.approx(np.reshape(lost, (2, 10)).mean(axis=1), rel=tolerance)
+
+
+@over_losses
+def test_a_weight_of_two_is_a_row_taken_twice(draw, name):
+    net, x, t = fitted(draw, *MEANINGS[name][:2])
+    weights, twice = np.arange(30) % 4, net.copy()
+    mean = weights.sum() / 30
+    tn.fit(net, tn.SGD(net, lr=0.1), x, t, epochs=3, batch_size=30, sample_weight=weights)
+    more = x.repeat(weights, axis=0), t.repeat(weights, axis=0)
+    tn.fit(twice, tn.SGD(twice, lr=0.1 * mean), *more, epochs=3, batch_size=len(more[0]))
+    np.testing.assert_allclose(net.theta, twice.theta, rtol=1e-9)
+    assert tn.evaluate(net, x, t, sample_weight=weights).loss == pytest.approx(mean * tn.evaluate(twice, *more).loss)
+
+
+CHANCE = np.array([[0.0], [1], [0.25]])
+CLASS_WEIGHTS = {
+    "a row of weights": (3, np.array([0, 2, 1]), [1, 2, 4], [1, 4, 2]),
+    "a Series": (3, np.array([0, 2, 1]), pandas.Series([1, 2, 4]), [1, 4, 2]),
+    "named classes": (3, np.array([0, 2, 1]), {2: 4, 1: 0.5}, [1, 4, 0.5]),
+    "named by NumPy": (3, np.array([0, 2, 1]), {np.int64(2): np.float32(4)}, [1, 4, 1]),
+    "one-hot rows": (3, np.eye(3)[[0, 2, 1]], [1, 2, 4], [1, 4, 2]),
+    "soft rows": (3, np.array([[1, 0, 0], [0.5, 0.5, 0], [0.5, 0.25, 0.25]]), [1, 2, 4], [1, 1.5, 2]),
+    "two classes": (1, np.array([0, 1, 1]), {1: 3}, [1, 3, 3]),
+    "chances": (1, CHANCE, [1, 3], [1, 3, 1.5]),
+}
+
+
+@pytest.mark.parametrize("name", CLASS_WEIGHTS)
+@pytest.mark.parametrize("sample_weight", [None, [3, 1, 0.5]])
+def test_a_class_weight_is_the_weight_of_each_row_of_that_class(draw, name, sample_weight):
+    outputs, t, class_weight, each = CLASS_WEIGHTS[name]
+    loss, x = tn.BinaryCrossEntropy() if outputs == 1 else None, draw.normal(size=(3, 2))
+    nets = [tn.mlp(2, [4], outputs) for _ in range(2)]
+    weights = (
+        {"class_weight": class_weight, "sample_weight": sample_weight},
+        {"sample_weight": np.array(each) * (sample_weight or 1)},
+    )
+    assert tn.evaluate(nets[0], x, t, loss, **weights[0]) == tn.evaluate(nets[0], x, t, loss, **weights[1])
+    for net, given in zip(nets, weights, strict=True):
+        tn.fit(net, tn.Adam(net), x, t, epochs=2, batch_size=2, loss=loss, **given)
+    assert same_bits(*nets)
+
+
+def test_weights_are_of_one_training_and_not_of_validation(draw):
+    x, t = clouds(draw)
+    net, loss = network(), tn.SoftmaxCrossEntropy()
+    history = tn.fit(net, tn.SGD(net), x, t, epochs=1, loss=loss, class_weight=[1, 2, 3], validation=(x, t))
+    assert net.loss is loss
+    assert (history[0].val_loss, history[0].val_accuracy) == tn.evaluate(net, x, t)
+
+
+def test_weights_of_one_change_nothing_but_rounding(draw):
+    x, t = clouds(draw)
+    plain, weighted = network(dropout=[0.1]), network(dropout=[0.1])
+    tn.fit(plain, tn.Adam(plain), x, t, epochs=2)
+    tn.fit(weighted, tn.Adam(weighted), x, t, epochs=2, sample_weight=np.ones(100, int))
+    np.testing.assert_allclose(plain.theta, weighted.theta, rtol=1e-3, atol=1e-5)
+
+
+WRONG_WEIGHTS = {
+    "a weight too few": ({"sample_weight": [1, 2, 3]}, r"^sample_weight must be \(4,\), .* each row of x, got \(3,\)$"),
+    "a column": ({"sample_weight": np.ones((4, 1))}, r"^sample_weight must be \(4,\), .* got \(4, 1\)$"),
+    "negative": (
+        {"sample_weight": [1, 1, -0.5, 1]},
+        r"^weights must be .* at least 0 and not all 0, got -0\.5 to 1\.0$",
+    ),
+    "NaN": ({"sample_weight": [1, 1, np.nan, 1]}, "^weights must be finite, .* got nan to nan$"),
+    "beyond float32": ({"sample_weight": [1, 1, 1e39, 1]}, r"^weights must be finite, .* got 1\.0 to 1e\+39$"),
+    "nothing": ({"sample_weight": np.zeros(4)}, r"^weights must be .* not all 0, got 0\.0 to 0\.0$"),
+    "no class left": ({"class_weight": {0: 0}}, r"^weights must be .* not all 0, got 0\.0 to 0\.0$"),
+    "class 3 of 3": (
+        {"class_weight": {3: 1.0}},
+        r"^class_weight takes weights of the classes 0 \.\. 2, got {3: 1\.0}$",
+    ),
+    "two of three": ({"class_weight": [1, 2]}, r"^class_weight takes weights of the classes 0 \.\. 2, got \[1, 2\]$"),
+    "one number": ({"class_weight": 2.0}, r"^class_weight takes weights of the classes 0 \.\. 2, got 2\.0$"),
+    "a word": ({"class_weight": "balanced"}, r"^class_weight takes .* 0 \.\. 2, got 'balanced'$"),
+    "no classes": (
+        {"class_weight": [1, 2, 3], "loss": tn.Huber(), "t": np.zeros((4, 3))},
+        r"^class_weight takes a loss that knows classes, got Huber\(delta=1\.0\): use sample_weight$",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_WEIGHTS)
+def test_wrong_weights_are_refused_by_fit_and_evaluate(name):
+    arguments, message = WRONG_WEIGHTS[name]
+    net, arguments = network(), {"x": X, "t": T} | arguments
+    with pytest.raises(ValueError, match=message):
+        tn.evaluate(net, **arguments)
+    with pytest.raises(ValueError, match=message):
+        tn.fit(net, tn.Adam(net), epochs=1, **arguments)
+    assert net.loss is None
+    assert same_bits(net, network())
 
 
 # -------------------------------------------------------------------------------------------- stopping
@@ -447,9 +703,31 @@ def test_one_fit_after_another_takes_one_line_each(monkeypatch, draw):
     assert "\x1b[A" not in stream.getvalue()
 
 
-# -------------------------------------------------------------------------------------------- refusals
+def test_the_bar_of_a_regression_shows_losses_and_no_accuracy(draw):
+    x, net, stream = draw.normal(size=(20, 2)), network(), io.StringIO()
+    t = 1e-6 * draw.normal(size=(20, 3))
+    bar, options = tqdm(file=stream), {"loss": tn.MeanSquaredError(), "validation": (x, t)}
+    record = tn.fit(net, tn.SGD(net), x, t, epochs=1, progress=bar, **options)[0]
+    last = stream.getvalue().split("\r")[-1]
+    assert f"epoch 1, loss {record.loss:.5g}, val_loss {record.val_loss:.5g}]" in last
+    assert "accuracy" not in last
 
-X, T = np.zeros((4, 2)), np.zeros(4, int)
+
+def test_in_a_notebook_the_bar_is_the_notebooks(monkeypatch, draw):
+    made = []
+
+    class NotebookBar(tqdm):
+        def __init__(self, **options):
+            made.append(options)
+            super().__init__(file=io.StringIO(), **options)
+
+    monkeypatch.setattr("tqdm.auto.tqdm", NotebookBar)
+    net = network()
+    tn.fit(net, tn.SGD(net), *clouds(draw), epochs=1)
+    assert [options["disable"] for options in made] == [None]
+
+
+# -------------------------------------------------------------------------------------------- refusals
 
 
 REFUSED = {

@@ -108,6 +108,8 @@ class BinaryCrossEntropy(Loss):
 
     def forward(self, z: Array, t: Array) -> Array:
         t = self.like(z, t)
+        if z.shape[-1] != 1:
+            raise ValueError(f"BinaryCrossEntropy takes one logit a row, z (N, 1); got {z.shape}")
         loss, p = self.ops.binary_cross_entropy(z, t)
         self.memory = p, t
         return loss
@@ -188,8 +190,14 @@ class Weighted(Loss):
 
     def forward(self, z: Array, t: Array) -> Array:
         t, weights = t[:, None, :-1], t[:, -1]
+        losses = self.loss.forward(z[:, None], t)
+        if (shape := getattr(losses, "shape", ())) != weights.shape:
+            raise ValueError(
+                "class_weight and sample_weight take a loss that acts on the last two axes, as .sum(axis=(-2, -1)) "
+                f"does; {type(self.loss).__name__}.forward makes {shape} of z {z[:, None].shape}, not {weights.shape}"
+            )
         self.memory = weights.astype(z.dtype, copy=False) / len(z)
-        return (self.memory * self.loss.forward(z[:, None], t)).sum()
+        return (self.memory * losses).sum()
 
     def backward(self) -> Array:
         return self.loss.backward()[:, 0] * self.recall()[:, None]

@@ -36,8 +36,8 @@ class Optimizer:
         self.lr, self.weight_decay, self.clip_norm, self.t = lr, weight_decay, clip_norm, 0
         rate = callable(lr) or (isinstance(lr, Real) and 0 < lr < math.inf)
         self._require(rate, "lr above 0 and finite, or a schedule", lr)
-        self._require(weight_decay >= 0, "weight_decay of at least 0", weight_decay)
-        self._require(clip_norm is None or clip_norm > 0, "clip_norm above 0, or None", clip_norm)
+        self._require(0 <= weight_decay < math.inf, "weight_decay of at least 0 and finite", weight_decay)
+        self._require(clip_norm is None or 0 < clip_norm < math.inf, "clip_norm above 0 and finite, or None", clip_norm)
         self._attach()
         taken = [name for name in self.slots if name in vars(self) or hasattr(Optimizer, name)]
         self._require(not taken, "slots with names of their own", taken)
@@ -50,8 +50,11 @@ class Optimizer:
         return self.rates(1)[0]
 
     def rates(self, steps: int) -> list[float]:
-        """The learning rates of the next steps."""
-        return [float(self.lr(self.t + k) if callable(self.lr) else self.lr) for k in range(steps)]
+        """The learning rates of the next steps. ValueError for one below 0 or not finite."""
+        rates = [float(self.lr(self.t + k) if callable(self.lr) else self.lr) for k in range(steps)]
+        for step, rate in enumerate(rates, start=self.t):
+            self._require(0 <= rate < math.inf, f"a rate of at least 0 and finite at step {step}", rate)
+        return rates
 
     def step(self) -> None:
         """Moves theta once, by grad."""
@@ -205,9 +208,16 @@ class RMSProp(Optimizer):
         return super().config() | {"rho": self.rho, "eps": self.eps}
 
 
+class _Schedule(partial[float]):
+    """A formula of t below, with its other arguments: it can be pickled, and shows how it was made."""
+
+    def __repr__(self) -> str:
+        return f"{self.func.__name__[1:]}({', '.join(map(repr, self.args))})"
+
+
 def constant(lr: float) -> Schedule:
     """lr at every step: what a bare number means, for use inside `warm_up`."""
-    return partial(_constant, lr)
+    return _Schedule(_constant, lr)
 
 
 def _constant(lr: float, t: int) -> float:
@@ -217,7 +227,7 @@ def _constant(lr: float, t: int) -> float:
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
     """lr factor^(t // every): down by a factor after each `every` steps."""
     _check_steps("step_decay", every)
-    return partial(_step_decay, lr, every, factor)
+    return _Schedule(_step_decay, lr, every, factor)
 
 
 def _step_decay(lr: float, every: int, factor: float, t: int) -> float:
@@ -227,7 +237,7 @@ def _step_decay(lr: float, every: int, factor: float, t: int) -> float:
 def cosine(lr: float, steps: int, floor: float = 0.0) -> Schedule:
     """floor + (lr - floor) (1 + cos(pi t / steps)) / 2, then floor        Loshchilov and Hutter 2017, equation 5"""
     _check_steps("cosine", steps)
-    return partial(_cosine, lr, steps, floor)
+    return _Schedule(_cosine, lr, steps, floor)
 
 
 def _cosine(lr: float, steps: int, floor: float, t: int) -> float:
@@ -239,7 +249,7 @@ def warm_up(schedule: Schedule, steps: int) -> Schedule:
     _check_steps("warm_up", steps)
     if not callable(schedule):
         raise TypeError(f"warm_up takes a schedule, got {schedule!r}; constant({schedule!r}) makes one")
-    return partial(_warm_up, schedule, steps)
+    return _Schedule(_warm_up, schedule, steps)
 
 
 def _warm_up(schedule: Schedule, steps: int, t: int) -> float:
@@ -247,5 +257,5 @@ def _warm_up(schedule: Schedule, steps: int, t: int) -> float:
 
 
 def _check_steps(who: str, steps: int) -> None:
-    if steps < 1:
+    if not steps >= 1:
         raise ValueError(f"{who} takes at least 1 step; got {steps!r}")

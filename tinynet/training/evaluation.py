@@ -68,9 +68,9 @@ def _forward(network: Network, x: Any) -> Array:
 
 def predict_classes(network: Network, x: Any) -> np.ndarray:
     """The most probable class of each row: whole numbers (N,), on the host. ValueError after a loss without classes."""
-    p = predict(network, x)
     if network.loss and not network.loss.classifies:
         raise ValueError(f"predict_classes takes a network of classes, but this one knows {network.loss}: use predict")
+    p = predict(network, x)
     return (p[:, 0] > 0.5).astype(int) if p.shape[-1] == 1 else p.argmax(axis=-1)
 
 
@@ -105,5 +105,5 @@ def prepare(
 ) -> tuple[Loss, Array, Array]:
     """The loss, weighted if weights are given, and rows and targets, checked, where the network lives."""
     rows = rows_in(network, x)
-    targets = targets_in(network, loss, t, rows)
-    return weights_in(network, loss, rows, targets, class_weight, sample_weight)
+    loss, targets = weights_in(network, loss, targets_in(network, loss, t, rows), class_weight, sample_weight)
+    return loss, rows, targets

@@ -34,13 +34,13 @@ class Record:
 
 SHOWN = {
     "epoch": "{}",
-    "loss": "{:.4f}",
+    "loss": "{:.5g}",
     "accuracy": "{:.4f}",
-    "val_loss": "{:.4f}",
+    "val_loss": "{:.5g}",
     "val_accuracy": "{:.4f}",
-    "seconds": "{:.1f}",
+    "seconds": "{:.2f}",
 }
-"""The fields that a printed History shows, and how."""
+"""The fields that a printed History shows, and how; the bar shows them alike."""
 
 
 class History(list[Record]):
@@ -76,18 +76,24 @@ class History(list[Record]):
 
     def __repr__(self) -> str:
         """A table with a row an epoch, and the columns that hold something."""
-        columns = [
-            [name, *(form.format(value) for value in values)]
-            for name, form in SHOWN.items()
-            if None not in (values := [getattr(record, name) for record in self])
-        ]
-        widths = [max(map(len, column)) for column in columns]
-        lines = ["  ".join(map(str.rjust, cells, widths)) for cells in zip(*columns, strict=True)]
+        rows = self._rows()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
         return "\n".join([*lines, *([f"stopped: {self.stopped}"] if self.stopped else [])])
 
-    def _repr_html_(self) -> str | None:
-        """The same in a notebook, where pandas is installed."""
-        try:
-            return self.to_frame().dropna(axis="columns", how="all").to_html(index=False)
-        except ImportError:
-            return None
+    def _repr_html_(self) -> str:
+        """The same in a notebook."""
+        head, *rows = ("".join(f"<td>{cell}</td>" for cell in row) for row in self._rows())
+        table = "".join(f"<tr>{row}</tr>" for row in (head.replace("td>", "th>"), *rows))
+        return f"<table>{table}</table>" + (f"<p>stopped: {self.stopped}</p>" if self.stopped else "")
+
+    def _rows(self) -> list[list[str]]:
+        """The names of the columns, then the cells of each epoch."""
+        names = [name for name in SHOWN if not self or any(getattr(record, name) is not None for record in self)]
+        return [names, *([shown(record, name) for name in names] for record in self)]
+
+
+def shown(record: Record, name: str) -> str:
+    """A field as text; empty for None."""
+    value = getattr(record, name)
+    return "" if value is None else SHOWN[name].format(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Integral
@@ -26,7 +27,10 @@ def rows_in(network: Network, x: Any) -> Array:
     if x.ndim < 2 or len(x) == 0:
         cure = "x[None] makes one row of it" if x.ndim == 1 else "each row is (D,), or a picture (C, H, W)"
         raise ValueError(f"x must be (N, ...) with at least one row, got {x.shape}; {cure}")
-    _check_shape(network, x.shape)
+    try:
+        network.outputs(x.shape[1:])
+    except ValueError as error:
+        raise ValueError(f"the network cannot take x {x.shape}: {error}") from None
     if x.dtype == np.uint8:
         return network.backend.to_device(x)
     if x.dtype.kind != "f":
@@ -35,7 +39,7 @@ def rows_in(network: Network, x: Any) -> Array:
             "use x.astype('float32') for numbers to take as they are, x.astype('uint8') for pixels"
         )
     if x.min() >= 0 and 254 < x.max() <= 255:
-        warnings.warn("x are floats that reach 255; did you mean x / 255?", UserWarning, stacklevel=4)
+        warn("x are floats that reach 255; did you mean x / 255?", UserWarning)
     return _moved(network, "x", x)
 
 
@@ -47,35 +51,37 @@ def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
     have the shape of the network's output.
     """
     t = _on_host(network, t)
-    N, K = len(like), network.forward(first_row(network, like)).shape[-1]
+    first = network.backend.ops.gather(like, network.backend.to_device(np.arange(1)), network.dtype)
+    N, K = len(like), network.forward(first).shape[-1]
     _check_outputs(loss, K)
     if loss.classifies and t.ndim == 1:
         return network.backend.to_device(_one_hot(t, N, K, network.dtype))
     if t.shape != (N, K):
         forms = f"({N},) of labels or ({N}, {K}) of rows" if loss.classifies else f"({N}, {K})"
-        raise ValueError(f"{type(loss).__name__} takes targets {forms}, got {t.shape}")
+        cure = "; t[:, None] makes it one column" if t.shape == (N,) and K == 1 else ""
+        raise ValueError(f"{type(loss).__name__} takes targets {forms}, got {t.shape}{cure}")
     if t.dtype.kind not in "biuf":
         raise TypeError(f"t must be real numbers, got {t.dtype}; t.astype(float) makes them so, if they are")
-    if loss.classifies:
-        t = _distributions(t) if K > 1 else _chances(t)
+    if loss.classifies and K == 1:
+        _check_rows(t[:, 0], (t >= 0) & (t <= 1), f"{type(loss).__name__} takes t between 0 and 1")
+    elif loss.classifies:
+        t = _distributions(t)
     return _moved(network, "t", t)
 
 
-def weights_in(
-    network: Network, loss: Loss, rows: Array, targets: Array, class_weight: Any, sample_weight: Any
-) -> tuple[Loss, Array, Array]:
-    """The loss, weighted if there are weights, the rows, and the targets with their weights as one column more."""
+def weights_in(network: Network, loss: Loss, t: Array, class_weight: Any, sample_weight: Any) -> tuple[Loss, Array]:
+    """The loss, weighted if there are weights, and the targets with their weights as one column more."""
     if class_weight is None and sample_weight is None:
-        return loss, rows, targets
-    t = network.backend.to_host(targets)
-    weights = np.ones(len(t)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
+        return loss, t
+    t = network.backend.to_host(t)
+    weights = np.ones(len(t)) if sample_weight is None else _on_host(network, sample_weight).astype(float)
     if weights.shape != (len(t),):
         raise ValueError(f"sample_weight must be ({len(t)},), one number for each row of x, got {weights.shape}")
     if class_weight is not None:
         weights = weights * _class_weights(loss, t, class_weight)
-    if not (np.isfinite(weights).all() and (weights >= 0).all() and weights.any()):
+    if not 0 <= weights.min() <= weights.max() <= np.finfo(network.dtype).max or not weights.any():
         raise ValueError(f"weights must be finite, at least 0 and not all 0, got {weights.min()} to {weights.max()}")
-    return Weighted(loss), rows, _moved(network, "t", np.column_stack([t, weights]))
+    return Weighted(loss), network.backend.to_device(np.column_stack([t, weights]).astype(network.dtype))
 
 
 def loss_for(network: Network, loss: Loss | None = None) -> Loss:
@@ -95,11 +101,6 @@ def loss_for(network: Network, loss: Loss | None = None) -> Loss:
         raise ValueError("CrossEntropy takes probabilities, but the network ends in Dense: use SoftmaxCrossEntropy")
     loss.ops = network.backend.ops
     return loss
-
-
-def first_row(network: Network, x: Array) -> Array:
-    """The first row of what `rows_in` gives, as the network takes it: (1, ...)."""
-    return network.backend.ops.gather(x, network.backend.to_device(np.arange(1)), network.dtype)
 
 
 def check_fit(
@@ -129,6 +130,14 @@ def check_fit(
         raise ValueError(f"fit takes patience of at least 1, with validation=(x, t) to judge by; got {patience}")
 
 
+def warn(message: str, category: type[Warning]) -> None:
+    """A warning in the name of the user's line: the first outside of this package."""
+    package, level, frame = __name__.partition(".")[0], 1, inspect.currentframe()
+    while frame and frame.f_globals["__name__"].partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
 def _on_host(network: Network, array: Any) -> np.ndarray:
     if isinstance(array, network.backend.xp.ndarray):
         return network.backend.to_host(array)
@@ -138,9 +147,8 @@ def _on_host(network: Network, array: Any) -> np.ndarray:
 def _moved(network: Network, name: str, array: np.ndarray) -> Array:
     with np.errstate(over="ignore"):
         array = array.astype(network.dtype, copy=False)
-    wrong = np.argwhere(~np.isfinite(array))
-    if len(wrong):
-        row, *place = wrong[0].tolist()
+    if not (finite := np.isfinite(array)).all():
+        row, *place = np.argwhere(~finite)[0].tolist()
         where = f"column {place[0]}" if len(place) == 1 else f"at {tuple(place)}"
         raise ValueError(f"{name} must be finite, got {array[row, *place]} in row {row}, {where}")
     return network.backend.to_device(array)
@@ -150,36 +158,24 @@ def _one_hot(labels: np.ndarray, N: int, K: int, dtype: np.dtype) -> np.ndarray:
     if len(labels) != N:
         raise ValueError(f"x has {N} rows, but t has {len(labels)} labels")
     if labels.dtype.kind not in "iu":
-        raise TypeError(f"labels must be whole numbers, got {labels.dtype}; t.astype(int) makes them so")
+        cure = "; t[:, None] takes them as probabilities" if K == 1 and labels.dtype.kind == "f" else ""
+        raise TypeError(f"labels must be whole numbers, got {labels.dtype}; t.astype(int) makes them so{cure}")
     top = max(K - 1, 1)
-    wrong = np.flatnonzero((labels < 0) | (labels > top))
-    if wrong.size:
-        raise ValueError(f"labels must lie in 0 .. {top}, got {labels[wrong[0]]} in row {wrong[0]}")
+    _check_rows(labels, (labels >= 0) & (labels <= top), f"labels must lie in 0 .. {top}")
     return np.eye(K, dtype=dtype)[labels] if K > 1 else labels.astype(dtype)[:, None]
 
 
 def _distributions(t: np.ndarray) -> np.ndarray:
-    wrong = np.flatnonzero((t < 0).any(axis=1) | (abs(t.sum(axis=1) - 1) > 1e-3))
-    if wrong.size:
-        raise ValueError(
-            f"rows of t must be at least 0 and sum to one, got {t[wrong[0]]} in row {wrong[0]}; "
-            "MeanSquaredError takes any numbers"
-        )
-    return t / t.sum(axis=1, keepdims=True)
+    total = t.sum(axis=1, keepdims=True)
+    fits = (t >= 0).all(axis=1) & (abs(total[:, 0] - 1) <= 1e-3)
+    _check_rows(t, fits, "MeanSquaredError takes any numbers, but here rows of t must be at least 0 and sum to one")
+    return t / total
 
 
-def _chances(t: np.ndarray) -> np.ndarray:
-    wrong = np.flatnonzero(~((t >= 0) & (t <= 1)))
-    if wrong.size:
-        raise ValueError(f"t must lie between 0 and 1 for BinaryCrossEntropy, got {t[wrong[0], 0]} in row {wrong[0]}")
-    return t
-
-
-def _check_shape(network: Network, shape: tuple[int, ...]) -> None:
-    try:
-        network.outputs(shape[1:])
-    except ValueError as error:
-        raise ValueError(f"the network cannot take x {shape}: {error}") from None
+def _check_rows(t: np.ndarray, fits: np.ndarray, rule: str) -> None:
+    if not fits.all():
+        row = fits.argmin()
+        raise ValueError(f"{rule}, got {t[row]} in row {row}")
 
 
 def _check_outputs(loss: Loss, K: int) -> None:
@@ -198,7 +194,7 @@ def _class_weights(loss: Loss, t: np.ndarray, given: Any) -> np.ndarray:
         raise ValueError(f"class_weight takes a loss that knows classes, got {loss}: use sample_weight")
     rows = t if t.shape[1] > 1 else np.hstack([1 - t, t])
     K = rows.shape[1]
-    named = dict(given) if isinstance(given, Mapping) else dict(enumerate(given))
+    named = dict(given) if isinstance(given, Mapping) else dict(enumerate(np.ravel(given)))
     if not set(named) <= set(range(K)) or not (isinstance(given, Mapping) or len(named) == K):
         raise ValueError(f"class_weight takes weights of the classes 0 .. {K - 1}, got {given!r}")
     return rows @ np.array([named.get(k, 1.0) for k in range(K)], dtype=float)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from ..network import Network
 from ..optim import Optimizer
 from .evaluation import Totals, batches, evaluate_prepared, prepare
 from .history import History, Record
-from .input_validation import check_fit, loss_for
+from .input_validation import check_fit, loss_for, warn
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def fit(
     patience    stop after so many epochs without a lower validation loss, and put the best theta back
     class_weight, sample_weight  what the loss of each row is multiplied by: {class: weight}, 1 where a class is left
                 out, or a row of all; and (N,). Accuracy and validation are not weighted
-    progress    True, False, a tqdm bar of your own, which fit closes, or None: a bar if stderr is a terminal
+    progress    True, False, a tqdm bar of your own, which fit closes, or None: a bar in a terminal or a notebook
 
     Training goes on where the network stands: two calls of 2 epochs are one of 4, bit for bit. It ends, with a
     warning, once the loss is not finite. Raises ValueError or TypeError for bad input, before the first step.
@@ -143,5 +142,5 @@ def _not_finite(record: Record) -> str:
     if math.isfinite(record.loss):
         return ""
     reason = f"the loss of epoch {record.epoch} is {record.loss}; a lower lr may help"
-    warnings.warn(f"fit stops: {reason}", RuntimeWarning, stacklevel=3)
+    warn(f"fit stops: {reason}", RuntimeWarning)
     return reason

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from .history import Record
+from .history import Record, shown
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -29,9 +29,9 @@ class Progress:
 
     def show(self, record: Record) -> None:
         """Moves the bar on and writes the record behind it."""
-        numbers = {"loss": record.loss, "accuracy": record.accuracy, "val_accuracy": record.val_accuracy}
-        known = [f"{name} {number:.4f}" for name, number in numbers.items() if number is not None]
-        self.bar.set_postfix_str(", ".join([f"epoch {record.epoch}", *known]), refresh=False)
+        names = ("epoch", "loss", "accuracy", "val_loss" if record.val_accuracy is None else "val_accuracy")
+        known = [f"{name} {text}" for name in names if (text := shown(record, name))]
+        self.bar.set_postfix_str(", ".join(known), refresh=False)
         self.bar.update(self.waiting)
         self.waiting, self.next = 0, time.perf_counter() + 0.1
 
