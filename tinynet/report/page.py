@@ -7,9 +7,10 @@ import hashlib
 import importlib
 import json
 import os
-import secrets
 from pathlib import Path
 from typing import Any
+
+from ..files.archive import replacing
 
 HERE = Path(__file__).parent
 SCRIPTS = (
@@ -46,13 +47,10 @@ def checked(path: str | os.PathLike[str]) -> Path:
 
 
 def write(facts: dict[str, Any], path: Path) -> None:
-    """Under another name first, then renamed: what is there is whole."""
-    part = path.parent / f".{path.name}.{secrets.token_hex(4)}.part"
-    try:
-        part.write_bytes(render(facts).encode("utf-8", errors="replace"))
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    """The whole page, or the file as it was."""
+    text = render(facts)
+    with replacing(path) as file:
+        file.write(text.encode("utf-8", errors="replace"))
 
 
 def render(facts: dict[str, Any]) -> str:
