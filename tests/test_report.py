@@ -35,6 +35,7 @@ EIGHT = {
     "24x12x8x6x4x4x10": ([24, 12, 8, 6, 4, 4], []),
     "48x24x12x6x3x10": ([48, 24, 12, 6, 3], []),
 }
+PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 800}, "has_touch": True, "is_mobile": True}
 HOSTILE = "</script><script>hacked = 1</script><img src=x onerror='hacked = 1'>\"'&amp;<!--"
 
 
@@ -507,6 +508,72 @@ def test_narrow_page_does_not_scroll_sideways(open_page: Any, eight: Path, schem
         tab.shot(f"narrow_{scheme}_{section}", f"#{section}")
 
 
+@pytest.fixture(scope="session")
+def wide(digits: tn.data.Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All columns that examples/mnist_compare.py has: the eight from three seeds, beside three figures of its own."""
+    record = tn.Record(1, 2.0, 0.3, 1.9, 0.35, seconds=51.8, rows=90_000_000)
+    runs = [
+        tn.Run(name, network, [record], figures={"blog loss": 0.1016, "blog accuracy": 0.979, "dead ReLUs": 34.0 + k})
+        for name, (hidden, dropout) in EIGHT.items()
+        for k, network in enumerate(tn.mlp(784, hidden, 10, dropout=dropout, seed=k) for k in range(3))
+    ]
+    path = tmp_path_factory.mktemp("wide") / "report.html"
+    return tn.report(runs, path, validation=few_digits(digits), failed_below=0)
+
+
+def box_of(tab: Tab, selector: str) -> tuple[float, float]:
+    box = tab.page.locator(selector).bounding_box()
+    return box["x"], box["x"] + box["width"]
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_whole_table_is_seen_in_a_wide_window(open_page: Any, wide: Path, width: int) -> None:
+    tab = open_page(wide, viewport={"width": width, "height": 900})
+    left, right = box_of(tab, "#compare .scroll")
+    assert left >= 0
+    assert right <= width
+    assert tab.page.locator("#comparison thead th").count() == 12
+    for cell in tab.page.locator("#comparison tr:first-child > *").all():
+        box = cell.bounding_box()
+        assert left <= box["x"] < box["x"] + box["width"] <= right, cell.inner_text()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_table_scrolls_in_its_own_box_on_a_phone(open_page: Any, wide: Path) -> None:
+    tab = open_page(wide, **PHONE)
+    left, right = box_of(tab, "#compare .scroll")
+    assert left >= 0
+    assert right <= 375
+    tab.page.locator("#compare .scroll").evaluate("box => box.scrollTo(10_000, 0)")
+    last = box_of(tab, "#comparison tbody tr:first-child td:last-child")
+    assert last[1] == pytest.approx(right, abs=1)
+    assert last[0] > box_of(tab, "#comparison tbody tr:first-child th")[1]
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
+
+
+@pytest.mark.parametrize("width", [1280, 900, 600, 375, 320])
+def test_no_number_in_a_name_is_split_over_two_lines(open_page: Any, wide: Path, width: int) -> None:
+    tab = open_page(wide, viewport={"width": width, "height": 900})
+    numbers, split = tab.page.evaluate("""() => {
+        const range = document.createRange();
+        const names = [...document.querySelectorAll("#comparison tbody bdi, .lede bdi, #legend bdi, .voters span")];
+        const numbers = [];
+        for (const name of names) {
+            const walker = document.createTreeWalker(name, NodeFilter.SHOW_TEXT);
+            while (walker.nextNode())
+                for (const { index, 0: digits } of walker.currentNode.data.matchAll(/[0-9]+x?/g)) {
+                    range.setStart(walker.currentNode, index);
+                    range.setEnd(walker.currentNode, index + digits.length);
+                    const tops = [...range.getClientRects()].map(({ top }) => Math.round(top));
+                    numbers.push([`${name.textContent}: ${digits}`, new Set(tops).size]);
+                }
+        }
+        return [numbers.length, numbers.filter(([, lines]) => lines !== 1)];
+    }""")
+    assert numbers > 100
+    assert split == []
+
+
 # ------------------------------------------------------------------------------------- backpropagation
 
 
@@ -685,14 +752,14 @@ def test_where_no_seed_worked_the_mean_is_that_of_all() -> None:
 def test_run_without_history_has_no_seconds() -> None:
     run = tn.Run("bare", tn.mlp(784, [3], 10), [])
     table = comparison([([run], [tn.Evaluation(0.3, 0.9)])], failed_below=0.85)
-    assert dict(zip(table["columns"], table["rows"][0], strict=True))["seconds"]["text"] == "–"
+    assert dict(zip(table["columns"], table["rows"][0], strict=True))["seconds"]["text"] == "\N{EN DASH}"
 
 
 def test_accuracy_that_nobody_measured_is_a_dash() -> None:
     seeds = [small_run("net", seed=k, train=tn.Evaluation(0.5, None)) for k in (1, 2)]
     table = comparison([(seeds, [tn.Evaluation(0.3, None), tn.Evaluation(0.5, None)])], failed_below=0.85)
     row = {name: cell["text"] for name, cell in zip(table["columns"], table["rows"][0], strict=True)}
-    assert (row["train accuracy"], row["val accuracy"]) == ("–", "–")
+    assert (row["train accuracy"], row["val accuracy"]) == ("\N{EN DASH}", "\N{EN DASH}")
     assert (row["val loss"], row["failed runs"]) == ("0.4000", "2 of 2")
 
 
@@ -893,9 +960,6 @@ def touch_of(tab: Tab, selector: str) -> Any:
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     return touch
-
-
-PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 800}, "has_touch": True, "is_mobile": True}
 
 
 def test_second_finger_does_not_draw(open_page: Any, small_page: Path) -> None:

@@ -55,7 +55,7 @@ def _cell(values: Sequence[float | None], form: str) -> dict[str, Any]:
     """The mean, and with several different values their standard deviation; a dash where there is no number."""
     known = [value for value in values if value is not None and math.isfinite(value)]
     if not known:
-        return {"text": "–", "spread": "", "sort": None}
+        return {"text": "\N{EN DASH}", "spread": "", "sort": None}
     mean = fmean(known)
     spread = stdev(known) if len(set(known)) > 1 else 0
     return {"text": form.format(mean), "spread": form.format(spread) if spread else "", "sort": mean}
