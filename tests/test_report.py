@@ -64,6 +64,16 @@ def eight(runs: list[tn.Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tn.report(runs, tmp_path_factory.mktemp("report") / "report.html", title="Eight networks")
 
 
+def with_loss(loss: tn.Loss | None, outputs: int) -> tn.Run:
+    network = tn.mlp(784, [3], outputs)
+    network.loss = loss
+    return tn.Run("odd", network, [])
+
+
+class Bare(tn.Loss):
+    """It does not say what the outputs mean."""
+
+
 def small_run(name: str = "small", inputs: int = 784, classes: int = 10, **fields: Any) -> tn.Run:
     network = tn.mlp(inputs, [6], classes, seed=fields.pop("seed", 0))
     record = tn.Record(1, 2.0, 0.3, 1.9, 0.35, seconds=0.5, rows=100)
@@ -214,14 +224,18 @@ def test_probabilities_are_those_of_python_for_all_eight(
     tab: Tab, runs: list[tn.Run], digits: tn.data.Split, eight: Path
 ) -> None:
     x = digits.x_val[:100]
+    for run, p in zip(runs, answers_of(tab, x), strict=True):
+        np.testing.assert_allclose(p, tn.predict(run.network, x), rtol=0, atol=1e-5)
+
+
+def answers_of(tab: Tab, x: np.ndarray) -> np.ndarray:
+    """The probabilities (networks, N, K) that the page computes for pixels (N, ...)."""
     script = """async rows => {
         const facts = JSON.parse(document.getElementById("facts").textContent);
         await unpackAll(facts);
         return facts.networks.map(({ layers }) => rows.map(row => [...forward(layers, rowOf(row)).probabilities]));
     }"""
-    found = np.array(tab.page.evaluate(script, x.tolist()))
-    for run, p in zip(runs, found, strict=True):
-        np.testing.assert_allclose(p, tn.predict(run.network, x), rtol=0, atol=1e-5)
+    return np.array(tab.page.evaluate(script, x.reshape(len(x), 784).tolist()))
 
 
 def test_halved_weights_answer_every_validation_digit_as_the_network_does(
@@ -607,7 +621,7 @@ def test_backpropagation_is_shown_as_tinynet_computes_it(
 def test_same_dropout_masks_before_and_after_the_step(digits: tn.data.Split) -> None:
     network = tn.mlp(784, [20], 10, dropout=[0.5, 0.5], seed=3)
     x = digits.x_val[[5]] / 255
-    step = backprop.trace(network, x, int(digits.y_val[5]), 10)
+    step = backprop.trace(network, x, int(digits.y_val[5]))
     masked = np.array(step["steps"][0]["y"])
     assert ((masked == 0) | (abs(masked - 2 * x[0]) < 1e-4)).all()
     assert (masked[x[0] > 0] == 0).any()
@@ -719,6 +733,160 @@ def test_network_with_a_layer_of_its_own_is_compared_but_not_on_the_pad(
     assert tab.page.locator("#answers li").count() == 1
     assert tab.page.locator("#comparison tbody tr").count() == 2
     assert "own" in tab.text("#left-out")
+
+
+# ------------------------------------------------------------------------- every layer, every loss, pictures
+
+
+def trained(name: str, loss: tn.Loss | None, x: np.ndarray, labels: np.ndarray, *layers: tn.Layer) -> tn.Run:
+    network = tn.Network(*layers, seed=1)
+    return tn.Run(name, network, tn.fit(network, tn.Adam(network, lr=0.003), x, labels, epochs=2, loss=loss))
+
+
+@pytest.fixture(scope="module")
+def of_every_layer(digits: tn.data.Split) -> list[tn.Run]:
+    """Networks that take pictures (N, 1, 28, 28)."""
+    x, labels = digits.x_train[:3000].reshape(-1, 1, 28, 28), digits.y_train[:3000]
+    block = tn.Residual(tn.Dense(24, 9), tn.Tanh(), tn.Dropout(0.1), tn.Dense(9, 12), shortcut=tn.Dense(24, 12))
+    inner = tn.Residual(tn.Residual(tn.Dense(12, 12), tn.GELU()), tn.LeakyReLU(0.2))
+    smooth = tn.SoftmaxCrossEntropy(label_smoothing=0.1)
+    curves = (tn.Flatten(), tn.Dense(784, 24), tn.LeakyReLU(0.1), block, tn.Sigmoid(), inner, tn.Dense(12, 10))
+    around = tn.Residual(tn.Dense(784, 8), tn.GELU(), shortcut=tn.Dense(784, 8))
+    return [
+        trained("curves", smooth, x, labels, *curves),
+        trained("around", None, x, labels, tn.Flatten(), around, tn.Dense(8, 10), tn.Softmax()),
+    ]
+
+
+@pytest.fixture
+def every_layer(open_page: Any, of_every_layer: list[tn.Run], digits: tn.data.Split, tmp_path: Path) -> Tab:
+    x = digits.x_val[:500].reshape(-1, 1, 28, 28)
+    return open_page(tn.report(of_every_layer, tmp_path / "report.html", validation=(x, digits.y_val[:500])))
+
+
+def test_probabilities_through_every_layer_are_those_of_python(
+    every_layer: Tab, of_every_layer: list[tn.Run], digits: tn.data.Split
+) -> None:
+    x = digits.x_val[:100].reshape(-1, 1, 28, 28)
+    for run, p in zip(of_every_layer, answers_of(every_layer, x), strict=True):
+        np.testing.assert_allclose(p, tn.predict(run.network, x), rtol=0, atol=1e-5)
+    assert every_layer.page.locator("#answers li").count() == 2
+    assert every_layer.page.locator("#left-out").count() == 0
+
+
+def test_gelu_is_that_of_python(every_layer: Tab) -> None:
+    x = np.concatenate([np.linspace(-9, 9, 400), [0, 1e-9, -1e-9, 40, -40]])
+    found = every_layer.page.evaluate("x => [...gelu(Float64Array.from(x))]", x.tolist())
+    np.testing.assert_allclose(found, tn.functions.gelu(x), rtol=1e-13, atol=1e-14)
+
+
+def test_inside_of_every_layer_is_shown(every_layer: Tab) -> None:
+    every_layer.draw("3")
+    every_layer.page.click("#inside-toggle")
+    assert every_layer.page.locator("#inside .unit").count() == 24
+    names = every_layer.page.locator("#inside .strip-name").all_inner_texts()
+    assert names[0] == "Dense(784, 24), LeakyReLU(0.1)"
+    assert names[-2:] == ["Dense(12, 10)", "softmax: probabilities"]
+    assert len(names) == 6
+    every_layer.shot("every_layer_inside", "#draw")
+    every_layer.page.select_option("#inside-network", "1")
+    assert every_layer.page.locator("#inside .unit").count() == 0
+    assert every_layer.page.locator("#inside .strip-name").count() == 3
+
+
+def test_backpropagation_goes_through_blocks(
+    every_layer: Tab, of_every_layer: list[tn.Run], digits: tn.data.Split, tmp_path: Path
+) -> None:
+    shown = facts_of(tmp_path / "report.html")["backprop"]
+    assert shown["network"] == "around"
+    names = [step["name"] for step in shown["steps"]]
+    assert names[1:4] == ["Dense(784, 8), inside Residual", "GELU(), inside Residual", "Dense(784, 8), inside Residual"]
+    assert names[4].startswith("Residual(")
+    inner = [np.array(step["y"]) for step in shown["steps"]]
+    np.testing.assert_allclose(inner[2] + inner[3], inner[4], rtol=1e-3, atol=1e-3)
+    text = every_layer.text("#backprop")
+    for formula in ("y = x + layers(x)", "y = x P(x), P(x)", "dx = dy (P(x) + x P'(x))", "dp = -t / p / N"):
+        assert formula in text
+    assert every_layer.page.locator("#backprop .problem").count() == 0
+    every_layer.shot("every_layer_backprop", "#backprop")
+
+
+def test_backpropagation_is_true_of_every_layer(of_every_layer: list[tn.Run], digits: tn.data.Split) -> None:
+    """dx against difference quotients of the loss, without the dropout, which no quotient sees through."""
+    network = of_every_layer[0].network.copy(dtype="float64")
+    network[3].layers[2].rate = 0.0
+    x, label = digits.x_val[:1].reshape(1, 1, 28, 28) / 255, int(digits.y_val[0])
+    step = backprop.trace(network, x, label)
+    at = int(np.argmax(np.abs(step["dx"])))
+    moved = [x.copy(), x.copy()]
+    for sign, each in zip((-1, 1), moved, strict=True):
+        each.reshape(-1)[at] += sign * 1e-5
+    losses = [tn.evaluate(network, each, np.array([label])).loss for each in moved]
+    assert step["dx"][at] == pytest.approx((losses[1] - losses[0]) / 2e-5, rel=1e-3)
+    assert step["loss"]["t"] == pytest.approx([0.91 if k == label else 0.01 for k in range(10)])
+    np.testing.assert_allclose(
+        np.subtract(step["loss"]["p"], step["loss"]["t"]), step["loss"]["dz"], rtol=1e-3, atol=1e-5
+    )
+    assert step["loss"]["name"] == "SoftmaxCrossEntropy(label_smoothing=0.1)"
+    assert step["loss"]["formulas"][0].startswith("smooth_labels: t <- ")
+    assert step["update"]["loss"] < step["loss"]["value"]
+
+
+def test_frozen_layer_learns_nothing_on_the_page(digits: tn.data.Split) -> None:
+    network = tn.mlp(784, [6], 10)
+    network[0].trainable = False
+    steps = backprop.trace(network, digits.x_val[:1] / 255, 3)["steps"]
+    assert ["dW" in step for step in steps] == [False, False, True]
+    assert "W" in steps[0]
+
+
+def test_two_classes_may_have_one_output_or_two(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    x, odd = digits.x_train[:3000], digits.y_train[:3000] % 2
+    runs = [
+        trained("one", tn.BinaryCrossEntropy(), x, odd, tn.Dense(784, 6), tn.Tanh(), tn.Dense(6, 1)),
+        trained("two", None, x, odd, tn.Dense(784, 16), tn.ReLU(), tn.Dense(16, 2)),
+    ]
+    rows, labels = digits.x_val[:500], digits.y_val[:500] % 2
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=(rows, labels)))
+    p = answers_of(tab, rows[:100])
+    np.testing.assert_allclose(p[0, :, 1:], tn.predict(runs[0].network, rows[:100]), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(p.sum(axis=2), 1)
+    facts = facts_of(tmp_path / "report.html")
+    said = tn.predict_classes(runs[0].network, rows)
+    confusion = [[int(((labels == k) & (said == j)).sum()) for j in (0, 1)] for k in (0, 1)]
+    assert facts["networks"][0]["confusion"] == confusion
+    tab.draw("3")
+    assert tab.read() == ["1", "1"]
+    assert "BinaryCrossEntropy for one; SoftmaxCrossEntropy for two" in tab.text("#compare .below")
+    label = facts["backprop"]["label"]
+    row = tab.page.locator("#backprop .loss tbody tr")
+    assert row.count() == 1
+    assert row.locator("th").inner_text() == ("1 ←" if label else "1")
+    assert "L = 1/N sum_n (log(1 + exp(z_n)) - t_n z_n)" in tab.text("#backprop")
+    before, after = facts["backprop"]["update"]["chances"]
+    assert before == pytest.approx(
+        facts["backprop"]["loss"]["p"][0] if label else 1 - facts["backprop"]["loss"]["p"][0], rel=1e-3
+    )
+    assert after > before
+    tab.shot("one_output", "#backprop")
+
+
+class Scaled(tn.SoftmaxCrossEntropy):
+    """One that reads the outputs as half of what they are."""
+
+    def predictions(self, z: Any) -> Any:
+        return super().predictions(z / 2)
+
+
+def test_network_with_a_loss_of_its_own_is_compared_but_not_on_the_pad(
+    open_page: Any, digits: tn.data.Split, tmp_path: Path
+) -> None:
+    run = small_run("own")
+    run.network.loss = Scaled()
+    tab = open_page(tn.report([run, small_run("usual")], tmp_path / "report.html", validation=few_digits(digits)))
+    assert tab.page.locator("#answers li").count() == 1
+    assert "own" in tab.text("#left-out")
+    assert "a loss that this page cannot compute" in tab.text("#left-out")
 
 
 def test_several_seeds_stand_in_one_row(digits: tn.data.Split) -> None:
@@ -838,6 +1006,14 @@ def test_whole_or_not_at_all(digits: tn.data.Split, tmp_path: Path, monkeypatch:
         ([small_run(" ")], "takes a name and a network, got ' '"),
         ([small_run(figures={"seconds": 3})], r"has figures named \['seconds'\], as columns of the table are"),
         ([tn.Run("a", small_run().network, [{"epoch": 1}])], "'a' takes the History that fit returned"),
+        (
+            [with_loss(tn.MeanSquaredError(), 10)],
+            r"'odd' was trained with MeanSquaredError\(\), which knows none; leave",
+        ),
+        ([with_loss(tn.Huber(), 1)], r"'odd' was trained with Huber\(delta=1.0\), which knows none; leave it out"),
+        ([with_loss(None, 1)], "'odd' cannot be shown: predict does not know.*set network.loss"),
+        ([with_loss(Bare(), 10)], "probabilities from 0 to 1, but 'odd' gives -.*`predictions` of its loss"),
+        ([small_run(), with_loss(tn.BinaryCrossEntropy(), 1)], r"same classes; got \{'small': 10, 'odd': 2\}"),
     ],
 )
 def test_runs_that_do_not_go_together_are_refused(
@@ -855,6 +1031,8 @@ def test_bad_validation_is_refused(digits: tn.data.Split, tmp_path: Path) -> Non
         tn.report([small_run()], path, validation=(x, labels * 0.5))
     with pytest.raises(ValueError, match=r"labels 0 .. 9"):
         tn.report([small_run()], path, validation=(x, labels + 1))
+    with pytest.raises(ValueError, match=r"'small' cannot be shown: .*\(N, 784\).*Flatten\(\) in front"):
+        tn.report([small_run()], path, validation=(x.reshape(-1, 1, 28, 28), labels))
     with pytest.raises(ValueError, match="without 784 inputs, got none"):
         tn.report([small_run(inputs=5)], path)
     with pytest.raises(FileNotFoundError, match=r"make .*nowhere first"):

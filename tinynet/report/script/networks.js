@@ -146,7 +146,7 @@ class Networks {
   }
 
   filters(network) {
-    const layer = network.layers.find(({ kind }) => kind === "dense");
+    const layer = network.layers[placeOfFilters(network.layers)];
     if (!layer?.W) return null;
     const units = Array.from({ length: layer.outputs }, (_, unit) => ({ unit, values: filterOf(layer, unit) }));
     const size = ({ values }) => values.reduce((sum, value) => sum + value * value, 0);
