@@ -588,6 +588,20 @@ def test_no_number_in_a_name_is_split_over_two_lines(open_page: Any, wide: Path,
     assert split == []
 
 
+@pytest.mark.parametrize("width", [1280, 375])
+def test_words_below_the_chart_of_sizes_do_not_meet(
+    open_page: Any, digits: tn.data.Split, tmp_path: Path, width: int
+) -> None:
+    runs = [tn.Run(f"{units}", tn.mlp(784, [units], 10), small_run().history) for units in (12, 24, 48)]
+    path = tn.report(runs, tmp_path / "report.html", validation=few_digits(digits))
+    tab = open_page(path, viewport={"width": width, "height": 900})
+    spans = tab.page.locator("#size-chart .tick[text-anchor=middle]").evaluate_all(
+        "all => all.map((tick) => tick.getBoundingClientRect()).map(({ left, right }) => [left, right])"
+    )
+    assert len(spans) > 2
+    assert all(right + 4 < left for (_, right), (left, _) in zip(spans[:-1], spans[1:], strict=True))
+
+
 # ------------------------------------------------------------------------------------- backpropagation
 
 
