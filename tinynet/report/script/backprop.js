@@ -160,17 +160,9 @@ class Backprop {
   weights({ shape: [D, M] }, values, what) {
     const scale = strongest(values);
     if (!this.picture || D !== 784) return matrix(values, M, scale, what);
-    const units = Array.from({ length: M }, (_, j) => values.filter((_, at) => at % M === j));
-    return unitGroup(
-      "units small",
-      units.map((column, j) =>
-        element(
-          "figure",
-          { class: "unit", title: `${what} of unit ${j}` },
-          numbersCanvas(column, 28, scale, `${what} of unit ${j}`),
-        ),
-      ),
-    );
+    const columnOf = (j) => filterOf({ inputs: D, outputs: M, W: values }, j);
+    const pictures = Array.from({ length: M }, (_, j) => unitPicture(columnOf(j), scale, `${what} of unit ${j}`));
+    return unitGroup("units small", pictures);
   }
 
   lossCard() {
