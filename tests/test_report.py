@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -599,7 +600,7 @@ def test_words_below_the_chart_of_sizes_do_not_meet(
         "all => all.map((tick) => tick.getBoundingClientRect()).map(({ left, right }) => [left, right])"
     )
     assert len(spans) > 2
-    assert all(right + 4 < left for (_, right), (left, _) in zip(spans[:-1], spans[1:], strict=True))
+    assert all(right + 4 < left for (_, right), (left, _) in pairwise(spans))
 
 
 # ------------------------------------------------------------------------------------- backpropagation
