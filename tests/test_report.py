@@ -857,7 +857,10 @@ def test_backpropagation_is_true_of_every_layer(of_every_layer: list[tn.Run], di
 def test_frozen_layer_learns_nothing_on_the_page(digits: tn.data.Split) -> None:
     network = tn.mlp(784, [6], 10)
     network[0].trainable = False
-    steps = backprop.trace(network, digits.x_val[:1] / 255, 3)["steps"]
+    step = backprop.trace(network, digits.x_val[:1] / 255, 3)
+    steps = step["steps"]
+    assert [each["name"] for each in steps] == ["Dense(784, 6), frozen", "ReLU()", "Dense(6, 10)"]
+    assert step["update"]["parameters"] == 70
     assert ["dW" in step for step in steps] == [False, False, True]
     assert "W" in steps[0]
 

@@ -58,7 +58,7 @@ def trace(network: Network, x: np.ndarray, label: int) -> dict[str, Any]:
         "update": {
             "lr": LEARNING_RATE,
             "gradient_norm": numbers(np.asarray(np.linalg.norm(twin.grad)))[0],
-            "parameters": twin.theta.size,
+            "parameters": twin.theta.size - sum(theta.size for theta, _ in twin.frozen()),
             "loss": value_after,
             "chances": [_chance(loss, z, label), _chance(loss, z_after, label)],
         },
@@ -67,8 +67,10 @@ def trace(network: Network, x: np.ndarray, label: int) -> dict[str, Any]:
 
 def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, Any]:
     block = name.rpartition(" / ")[0]
+    inside = f", inside {block.rpartition(' ')[2]}" if block else ""
+    frozen = ", frozen" if layer.shapes() and not layer.trainable else ""
     step: dict[str, Any] = {
-        "name": f"{layer}, inside {block.rpartition(' ')[2]}" if block else f"{layer}",
+        "name": f"{layer}{inside}{frozen}",
         "kind": KINDS.get(type(layer)),
         "formulas": formulas(layer),
         "y": numbers(y),
