@@ -888,6 +888,8 @@ def test_two_classes_may_have_one_output_or_two(open_page: Any, digits: tn.data.
     assert row.count() == 1
     assert row.locator("th").inner_text() == ("1 ←" if label else "1")
     assert "L = 1/N sum_n (log(1 + exp(z_n)) - t_n z_n)" in tab.text("#backprop")
+    assert tab.page.locator("#backprop [aria-label='weights of unit 5']").count() == 1
+    assert tab.page.locator("#backprop .matrix").count() == 0
     before, after = facts["backprop"]["update"]["chances"]
     assert before == pytest.approx(
         facts["backprop"]["loss"]["p"][0] if label else 1 - facts["backprop"]["loss"]["p"][0], rel=1e-3

@@ -156,10 +156,10 @@ class Backprop {
     ]);
   }
 
-  // A picture for each unit where the inputs are pixels, else the matrix itself.
+  // A picture for each unit where the inputs are pixels, else the matrix itself, lying down if it is a single column.
   weights({ shape: [D, M] }, values, what) {
     const scale = strongest(values);
-    if (!this.picture || D !== 784) return matrix(values, M, scale, what);
+    if (!this.picture || D !== 784) return M === 1 ? strip(values) : matrix(values, M, scale, what);
     const columnOf = (j) => filterOf({ inputs: D, outputs: M, W: values }, j);
     const pictures = Array.from({ length: M }, (_, j) => unitPicture(columnOf(j), scale, `${what} of unit ${j}`));
     return unitGroup("units small", pictures);
