@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,7 @@ EIGHT = {
     "24x12x8x6x4x4x10": ([24, 12, 8, 6, 4, 4], []),
     "48x24x12x6x3x10": ([48, 24, 12, 6, 3], []),
 }
+PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 800}, "has_touch": True, "is_mobile": True}
 HOSTILE = "</script><script>hacked = 1</script><img src=x onerror='hacked = 1'>\"'&amp;<!--"
 
 
@@ -64,6 +65,16 @@ def eight(runs: list[tn.Run], tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tn.report(runs, tmp_path_factory.mktemp("report") / "report.html", title="Eight networks")
 
 
+def with_loss(loss: tn.Loss | None, outputs: int) -> tn.Run:
+    network = tn.mlp(784, [3], outputs)
+    network.loss = loss
+    return tn.Run("odd", network, [])
+
+
+class Bare(tn.Loss):
+    """It does not say what the outputs mean."""
+
+
 def small_run(name: str = "small", inputs: int = 784, classes: int = 10, **fields: Any) -> tn.Run:
     network = tn.mlp(inputs, [6], classes, seed=fields.pop("seed", 0))
     record = tn.Record(1, 2.0, 0.3, 1.9, 0.35, seconds=0.5, rows=100)
@@ -79,18 +90,6 @@ def overflowing() -> tn.Network:
 def not_finite() -> tn.Network:
     network = tn.mlp(784, [3], 10)
     network.theta[5] = np.nan
-    return network
-
-
-def regression() -> tn.Network:
-    network = tn.mlp(784, [3], 10)
-    network.loss = tn.Huber()
-    return network
-
-
-def binary() -> tn.Network:
-    network = tn.mlp(784, [3], 1)
-    network.loss = tn.BinaryCrossEntropy()
     return network
 
 
@@ -214,14 +213,18 @@ def test_probabilities_are_those_of_python_for_all_eight(
     tab: Tab, runs: list[tn.Run], digits: tn.data.Split, eight: Path
 ) -> None:
     x = digits.x_val[:100]
+    for run, p in zip(runs, answers_of(tab, x), strict=True):
+        np.testing.assert_allclose(p, tn.predict(run.network, x), rtol=0, atol=1e-5)
+
+
+def answers_of(tab: Tab, x: np.ndarray) -> np.ndarray:
+    """The probabilities (networks, N, K) that the page computes for pixels (N, ...)."""
     script = """async rows => {
         const facts = JSON.parse(document.getElementById("facts").textContent);
         await unpackAll(facts);
         return facts.networks.map(({ layers }) => rows.map(row => [...forward(layers, rowOf(row)).probabilities]));
     }"""
-    found = np.array(tab.page.evaluate(script, x.tolist()))
-    for run, p in zip(runs, found, strict=True):
-        np.testing.assert_allclose(p, tn.predict(run.network, x), rtol=0, atol=1e-5)
+    return np.array(tab.page.evaluate(script, x.reshape(len(x), 784).tolist()))
 
 
 def test_halved_weights_answer_every_validation_digit_as_the_network_does(
@@ -417,33 +420,6 @@ def test_table_sorts_by_any_column(tab: Tab) -> None:
     tab.shot("sorted", "#compare")
 
 
-def test_table_of_several_seeds_is_in_view_and_breaks_no_number(open_page: Any, tmp_path: Path) -> None:
-    runs = [
-        tn.Run(name, tn.mlp(784, [3], 10, seed=seed), [tn.Record(1, 2.0, 0.3 + seed / 70, seconds=seed, rows=99_999)])
-        for name in EIGHT
-        for seed in (1, 2)
-    ]
-    figures = {"blog loss": 0.1234, "blog accuracy": 0.9876, "dead ReLUs": 12.5}
-    runs = [replace(run, figures=figures) for run in runs]
-    path = tn.report(runs, tmp_path / "report.html")
-    for width in (1280, 375):
-        tab = open_page(path, viewport={"width": width, "height": 800})
-        box = tab.page.locator("#comparison").evaluate("table => [table.scrollWidth, table.parentElement.clientWidth]")
-        assert box[0] <= box[1] or width < 1280
-        assert tab.page.evaluate(NUMBERS_ON_TWO_LINES) == []
-        tab.shot(f"several_seeds_{width}", "#compare")
-
-
-NUMBERS_ON_TWO_LINES = """() => [...document.querySelectorAll("#comparison tbody th bdi")].flatMap((name) =>
-    [...name.childNodes].filter((part) => part.nodeType === Node.TEXT_NODE).flatMap((part) =>
-        [...part.data.matchAll(/[0-9]+/g)].filter((number) => {
-            const range = new Range();
-            range.setStart(part, number.index);
-            range.setEnd(part, number.index + number[0].length);
-            return range.getClientRects().length > 1;
-        }).map((number) => number[0])))"""
-
-
 def test_table_is_what_tinynet_measures(tab: Tab, runs: list[tn.Run], digits: tn.data.Split) -> None:
     row = tab.page.locator("#comparison tbody tr").first.locator("th, td").all_inner_texts()
     loss, accuracy = tn.evaluate(runs[0].network, digits.x_val, digits.y_val)
@@ -536,6 +512,86 @@ def test_narrow_page_does_not_scroll_sideways(open_page: Any, eight: Path, schem
         tab.shot(f"narrow_{scheme}_{section}", f"#{section}")
 
 
+@pytest.fixture(scope="session")
+def wide(digits: tn.data.Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All columns that examples/mnist_compare.py has: the eight from three seeds, beside three figures of its own."""
+    record = tn.Record(1, 2.0, 0.3, 1.9, 0.35, seconds=51.8, rows=90_000_000)
+    runs = [
+        tn.Run(name, network, [record], figures={"blog loss": 0.1016, "blog accuracy": 0.979, "dead ReLUs": 34.0 + k})
+        for name, (hidden, dropout) in EIGHT.items()
+        for k, network in enumerate(tn.mlp(784, hidden, 10, dropout=dropout, seed=k) for k in range(3))
+    ]
+    path = tmp_path_factory.mktemp("wide") / "report.html"
+    return tn.report(runs, path, validation=few_digits(digits), failed_below=0)
+
+
+def box_of(tab: Tab, selector: str) -> tuple[float, float]:
+    box = tab.page.locator(selector).bounding_box()
+    return box["x"], box["x"] + box["width"]
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_whole_table_is_seen_in_a_wide_window(open_page: Any, wide: Path, width: int) -> None:
+    tab = open_page(wide, viewport={"width": width, "height": 900})
+    left, right = box_of(tab, "#compare .scroll")
+    assert left >= 0
+    assert right <= width
+    assert tab.page.locator("#comparison thead th").count() == 12
+    for cell in tab.page.locator("#comparison tr:first-child > *").all():
+        box = cell.bounding_box()
+        assert left <= box["x"] < box["x"] + box["width"] <= right, cell.inner_text()
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_table_scrolls_in_its_own_box_on_a_phone(open_page: Any, wide: Path) -> None:
+    tab = open_page(wide, **PHONE)
+    left, right = box_of(tab, "#compare .scroll")
+    assert left >= 0
+    assert right <= 375
+    tab.page.locator("#compare .scroll").evaluate("box => box.scrollTo(10_000, 0)")
+    last = box_of(tab, "#comparison tbody tr:first-child td:last-child")
+    assert last[1] == pytest.approx(right, abs=1)
+    assert last[0] > box_of(tab, "#comparison tbody tr:first-child th")[1]
+    assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
+
+
+@pytest.mark.parametrize("width", [1280, 900, 600, 375, 320])
+def test_no_number_in_a_name_is_split_over_two_lines(open_page: Any, wide: Path, width: int) -> None:
+    tab = open_page(wide, viewport={"width": width, "height": 900})
+    numbers, split = tab.page.evaluate("""() => {
+        const range = document.createRange();
+        const names = [...document.querySelectorAll("#comparison tbody bdi, .lede bdi, #legend bdi, .voters span")];
+        const numbers = [];
+        for (const name of names) {
+            const walker = document.createTreeWalker(name, NodeFilter.SHOW_TEXT);
+            while (walker.nextNode())
+                for (const { index, 0: digits } of walker.currentNode.data.matchAll(/[0-9]+x?/g)) {
+                    range.setStart(walker.currentNode, index);
+                    range.setEnd(walker.currentNode, index + digits.length);
+                    const tops = [...range.getClientRects()].map(({ top }) => Math.round(top));
+                    numbers.push([`${name.textContent}: ${digits}`, new Set(tops).size]);
+                }
+        }
+        return [numbers.length, numbers.filter(([, lines]) => lines !== 1)];
+    }""")
+    assert numbers > 100
+    assert split == []
+
+
+@pytest.mark.parametrize("width", [1280, 375])
+def test_words_below_the_chart_of_sizes_do_not_meet(
+    open_page: Any, digits: tn.data.Split, tmp_path: Path, width: int
+) -> None:
+    runs = [tn.Run(f"{units}", tn.mlp(784, [units], 10), small_run().history) for units in (12, 24, 48)]
+    path = tn.report(runs, tmp_path / "report.html", validation=few_digits(digits))
+    tab = open_page(path, viewport={"width": width, "height": 900})
+    spans = tab.page.locator("#size-chart .tick[text-anchor=middle]").evaluate_all(
+        "all => all.map((tick) => tick.getBoundingClientRect()).map(({ left, right }) => [left, right])"
+    )
+    assert len(spans) > 2
+    assert all(right + 4 < left for (_, right), (left, _) in pairwise(spans))
+
+
 # ------------------------------------------------------------------------------------- backpropagation
 
 
@@ -547,7 +603,7 @@ def test_backpropagation_is_shown_as_tinynet_computes_it(
     twin = runs[0].network.copy(dtype="float64", backend="numpy")
     loss = tn.SoftmaxCrossEntropy()
     x, t = digits.x_val[[shown["row"]]] / 255, np.eye(10)[[digits.y_val[shown["row"]]]]
-    assert loss.forward(twin.forward(x, train=True), t) == pytest.approx(shown["loss"]["value"], rel=1e-5)
+    assert loss.forward(twin.forward(x, train=True), t) == pytest.approx(shown["loss"]["value"], rel=1e-4)
     dx = twin.backward(loss.backward(), need_dx=True)
     np.testing.assert_allclose(shown["dx"], dx[0], rtol=1e-3, atol=1e-9)
     for layer, step in zip(twin, shown["steps"], strict=True):
@@ -569,12 +625,19 @@ def test_backpropagation_is_shown_as_tinynet_computes_it(
 def test_same_dropout_masks_before_and_after_the_step(digits: tn.data.Split) -> None:
     network = tn.mlp(784, [20], 10, dropout=[0.5, 0.5], seed=3)
     x = digits.x_val[[5]] / 255
-    step = backprop.trace(network, x, int(digits.y_val[5]), 10)
+    step = backprop.trace(network, x, int(digits.y_val[5]))
     masked = np.array(step["steps"][0]["y"])
     assert ((masked == 0) | (abs(masked - 2 * x[0]) < 1e-4)).all()
     assert (masked[x[0] > 0] == 0).any()
-    assert step["update"]["loss"] < step["loss"]["value"]
     assert network[0].counter == 0
+    twin, loss, t = network.copy(dtype="float64"), tn.SoftmaxCrossEntropy(), np.eye(10)[digits.y_val[[5]]]
+    loss.forward(twin.forward(x, train=True), t)
+    twin.backward(loss.backward())
+    tn.SGD(twin, lr=step["update"]["lr"]).step()
+    twin[0].counter = twin[3].counter = 0
+    expected = loss.forward(twin.forward(x, train=True), t)
+    assert expected == pytest.approx(step["update"]["loss"], rel=1e-4)
+    assert expected < step["loss"]["value"]
 
 
 def test_backpropagation_is_walked_through(tab: Tab) -> None:
@@ -683,30 +746,163 @@ def test_network_with_a_layer_of_its_own_is_compared_but_not_on_the_pad(
     assert "own" in tab.text("#left-out")
 
 
-@pytest.mark.parametrize("shape", [(784,), (1, 28, 28)], ids=str)
-def test_networks_of_blocks_and_pictures_are_compared_and_followed(
-    open_page: Any, digits: tn.data.Split, tmp_path: Path, shape: tuple[int, ...]
+# ------------------------------------------------------------------------- every layer, every loss, pictures
+
+
+def trained(name: str, loss: tn.Loss | None, x: np.ndarray, labels: np.ndarray, *layers: tn.Layer) -> tn.Run:
+    network = tn.Network(*layers, seed=1)
+    return tn.Run(name, network, tn.fit(network, tn.Adam(network, lr=0.003), x, labels, epochs=2, loss=loss))
+
+
+@pytest.fixture(scope="module")
+def of_every_layer(digits: tn.data.Split) -> list[tn.Run]:
+    """Networks that take pictures (N, 1, 28, 28)."""
+    x, labels = digits.x_train[:3000].reshape(-1, 1, 28, 28), digits.y_train[:3000]
+    block = tn.Residual(tn.Dense(24, 9), tn.Tanh(), tn.Dropout(0.1), tn.Dense(9, 12), shortcut=tn.Dense(24, 12))
+    inner = tn.Residual(tn.Residual(tn.Dense(12, 12), tn.GELU()), tn.LeakyReLU(0.2))
+    smooth = tn.SoftmaxCrossEntropy(label_smoothing=0.1)
+    curves = (tn.Flatten(), tn.Dense(784, 24), tn.LeakyReLU(0.1), block, tn.Sigmoid(), inner, tn.Dense(12, 10))
+    around = tn.Residual(tn.Dense(784, 8), tn.GELU(), shortcut=tn.Dense(784, 8))
+    return [
+        trained("curves", smooth, x, labels, *curves),
+        trained("around", None, x, labels, tn.Flatten(), around, tn.Dense(8, 10), tn.Softmax()),
+    ]
+
+
+@pytest.fixture
+def every_layer(open_page: Any, of_every_layer: list[tn.Run], digits: tn.data.Split, tmp_path: Path) -> Tab:
+    x = digits.x_val[:500].reshape(-1, 1, 28, 28)
+    return open_page(tn.report(of_every_layer, tmp_path / "report.html", validation=(x, digits.y_val[:500])))
+
+
+def test_probabilities_through_every_layer_are_those_of_python(
+    every_layer: Tab, of_every_layer: list[tn.Run], digits: tn.data.Split
 ) -> None:
-    bends = tn.Sigmoid(), tn.Tanh(), tn.GELU(), tn.LeakyReLU()
-    block = tn.Residual(tn.Dense(8, 8), tn.ReLU())
-    network = tn.Network(tn.Flatten(), tn.Dense(784, 8), block, *bends, tn.Dense(8, 10))
-    x, labels = few_digits(digits)
-    x = x.reshape(-1, *shape)
-    loss = tn.SoftmaxCrossEntropy(label_smoothing=0.2)
-    history = tn.fit(network, tn.Adam(network), x, labels, epochs=1, loss=loss)
-    path = tn.report([tn.Run("blocks", network, history)], tmp_path / "report.html", validation=(x, labels))
-    shown = facts_of(path)["backprop"]
-    assert [step["kind"] for step in shown["steps"][:3]] == ["Flatten", "Dense", "Residual"]
-    assert shown["loss"]["t"] == [0.02 if k != shown["label"] else 0.82 for k in range(10)]
-    assert shown["loss"]["dz"] == pytest.approx(np.subtract(shown["loss"]["p"], shown["loss"]["t"]), rel=1e-3, abs=1e-4)
-    assert shown["update"]["loss"] < shown["loss"]["value"]
-    tab = open_page(path)
-    text = tab.text("#backprop")
-    for formula in ("y = tanh(x)", "dx = dy y (1 - y)", "dx = dy where y > 0, else slope dy", "y = x P(x)"):
+    x = digits.x_val[:100].reshape(-1, 1, 28, 28)
+    for run, p in zip(of_every_layer, answers_of(every_layer, x), strict=True):
+        np.testing.assert_allclose(p, tn.predict(run.network, x), rtol=0, atol=1e-5)
+    assert every_layer.page.locator("#answers li").count() == 2
+    assert every_layer.page.locator("#left-out").count() == 0
+
+
+def test_gelu_is_that_of_python(every_layer: Tab) -> None:
+    x = np.concatenate([np.linspace(-9, 9, 400), [0, 1e-9, -1e-9, 40, -40]])
+    found = every_layer.page.evaluate("x => [...gelu(Float64Array.from(x))]", x.tolist())
+    np.testing.assert_allclose(found, tn.functions.gelu(x), rtol=1e-13, atol=1e-14)
+
+
+def test_inside_of_every_layer_is_shown(every_layer: Tab) -> None:
+    every_layer.draw("3")
+    every_layer.page.click("#inside-toggle")
+    assert every_layer.page.locator("#inside .unit").count() == 24
+    names = every_layer.page.locator("#inside .strip-name").all_inner_texts()
+    assert names[0] == "Dense(784, 24), LeakyReLU(0.1)"
+    assert names[-2:] == ["Dense(12, 10)", "softmax: probabilities"]
+    assert len(names) == 6
+    every_layer.shot("every_layer_inside", "#draw")
+    every_layer.page.select_option("#inside-network", "1")
+    assert every_layer.page.locator("#inside .unit").count() == 0
+    assert every_layer.page.locator("#inside .strip-name").count() == 3
+
+
+def test_backpropagation_goes_through_blocks(
+    every_layer: Tab, of_every_layer: list[tn.Run], digits: tn.data.Split, tmp_path: Path
+) -> None:
+    shown = facts_of(tmp_path / "report.html")["backprop"]
+    assert shown["network"] == "around"
+    names = [step["name"] for step in shown["steps"]]
+    assert names[1:4] == ["Dense(784, 8), inside Residual", "GELU(), inside Residual", "Dense(784, 8), inside Residual"]
+    assert names[4].startswith("Residual(")
+    inner = [np.array(step["y"]) for step in shown["steps"]]
+    np.testing.assert_allclose(inner[2] + inner[3], inner[4], rtol=1e-3, atol=1e-3)
+    text = every_layer.text("#backprop")
+    for formula in ("y = x + layers(x)", "y = x P(x), P(x)", "dx = dy (P(x) + x P'(x))", "dp = -t / p / N"):
         assert formula in text
-    assert "layers that this page cannot compute" in tab.text(".note-section")
-    assert tab.page.locator(".cell-digits").count() == 1
-    tab.shot("blocks", "#backprop")
+    assert every_layer.page.locator("#backprop .problem").count() == 0
+    every_layer.shot("every_layer_backprop", "#backprop")
+
+
+def test_backpropagation_is_true_of_every_layer(of_every_layer: list[tn.Run], digits: tn.data.Split) -> None:
+    """dx against difference quotients of the loss, without the dropout, which no quotient sees through."""
+    network = of_every_layer[0].network.copy(dtype="float64")
+    network[3].layers[2].rate = 0.0
+    x, label = digits.x_val[:1].reshape(1, 1, 28, 28) / 255, int(digits.y_val[0])
+    step = backprop.trace(network, x, label)
+    at = int(np.argmax(np.abs(step["dx"])))
+    moved = [x.copy(), x.copy()]
+    for sign, each in zip((-1, 1), moved, strict=True):
+        each.reshape(-1)[at] += sign * 1e-5
+    losses = [tn.evaluate(network, each, np.array([label])).loss for each in moved]
+    assert step["dx"][at] == pytest.approx((losses[1] - losses[0]) / 2e-5, rel=1e-3)
+    assert step["loss"]["t"] == pytest.approx([0.91 if k == label else 0.01 for k in range(10)])
+    np.testing.assert_allclose(
+        np.subtract(step["loss"]["p"], step["loss"]["t"]), step["loss"]["dz"], rtol=1e-3, atol=1e-5
+    )
+    assert step["loss"]["name"] == "SoftmaxCrossEntropy(label_smoothing=0.1)"
+    assert step["loss"]["formulas"][0].startswith("smooth_labels: t <- ")
+    assert step["update"]["loss"] < step["loss"]["value"]
+
+
+def test_frozen_layer_learns_nothing_on_the_page(digits: tn.data.Split) -> None:
+    network = tn.mlp(784, [6], 10)
+    network[0].trainable = False
+    step = backprop.trace(network, digits.x_val[:1] / 255, 3)
+    steps = step["steps"]
+    assert [each["name"] for each in steps] == ["Dense(784, 6), frozen", "ReLU()", "Dense(6, 10)"]
+    assert step["update"]["parameters"] == 70
+    assert ["dW" in step for step in steps] == [False, False, True]
+    assert "W" in steps[0]
+
+
+def test_two_classes_may_have_one_output_or_two(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
+    x, odd = digits.x_train[:3000], digits.y_train[:3000] % 2
+    runs = [
+        trained("one", tn.BinaryCrossEntropy(), x, odd, tn.Dense(784, 6), tn.Tanh(), tn.Dense(6, 1)),
+        trained("two", None, x, odd, tn.Dense(784, 16), tn.ReLU(), tn.Dense(16, 2)),
+    ]
+    rows, labels = digits.x_val[:500], digits.y_val[:500] % 2
+    tab = open_page(tn.report(runs, tmp_path / "report.html", validation=(rows, labels)))
+    p = answers_of(tab, rows[:100])
+    np.testing.assert_allclose(p[0, :, 1:], tn.predict(runs[0].network, rows[:100]), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(p.sum(axis=2), 1)
+    facts = facts_of(tmp_path / "report.html")
+    said = tn.predict_classes(runs[0].network, rows)
+    confusion = [[int(((labels == k) & (said == j)).sum()) for j in (0, 1)] for k in (0, 1)]
+    assert facts["networks"][0]["confusion"] == confusion
+    tab.draw("3")
+    assert tab.read() == ["1", "1"]
+    assert "BinaryCrossEntropy for one; SoftmaxCrossEntropy for two" in tab.text("#compare .below")
+    label = facts["backprop"]["label"]
+    row = tab.page.locator("#backprop .loss tbody tr")
+    assert row.count() == 1
+    assert row.locator("th").inner_text() == ("1 ←" if label else "1")
+    assert "L = 1/N sum_n (log(1 + exp(z_n)) - t_n z_n)" in tab.text("#backprop")
+    assert tab.page.locator("#backprop [aria-label='weights of unit 5']").count() == 1
+    assert tab.page.locator("#backprop .matrix").count() == 0
+    before, after = facts["backprop"]["update"]["chances"]
+    assert before == pytest.approx(
+        facts["backprop"]["loss"]["p"][0] if label else 1 - facts["backprop"]["loss"]["p"][0], rel=1e-3
+    )
+    assert after > before
+    tab.shot("one_output", "#backprop")
+
+
+class Scaled(tn.SoftmaxCrossEntropy):
+    """One that reads the outputs as half of what they are."""
+
+    def predictions(self, z: Any) -> Any:
+        return super().predictions(z / 2)
+
+
+def test_network_with_a_loss_of_its_own_is_compared_but_not_on_the_pad(
+    open_page: Any, digits: tn.data.Split, tmp_path: Path
+) -> None:
+    run = small_run("own")
+    run.network.loss = Scaled()
+    tab = open_page(tn.report([run, small_run("usual")], tmp_path / "report.html", validation=few_digits(digits)))
+    assert tab.page.locator("#answers li").count() == 1
+    assert "own" in tab.text("#left-out")
+    assert "a loss that this page cannot compute" in tab.text("#left-out")
 
 
 def test_several_seeds_stand_in_one_row(digits: tn.data.Split) -> None:
@@ -740,7 +936,15 @@ def test_where_no_seed_worked_the_mean_is_that_of_all() -> None:
 def test_run_without_history_has_no_seconds() -> None:
     run = tn.Run("bare", tn.mlp(784, [3], 10), [])
     table = comparison([([run], [tn.Evaluation(0.3, 0.9)])], failed_below=0.85)
-    assert dict(zip(table["columns"], table["rows"][0], strict=True))["seconds"]["text"] == "-"
+    assert dict(zip(table["columns"], table["rows"][0], strict=True))["seconds"]["text"] == "\N{EN DASH}"
+
+
+def test_accuracy_that_nobody_measured_is_a_dash() -> None:
+    seeds = [small_run("net", seed=k, train=tn.Evaluation(0.5, None)) for k in (1, 2)]
+    table = comparison([(seeds, [tn.Evaluation(0.3, None), tn.Evaluation(0.5, None)])], failed_below=0.85)
+    row = {name: cell["text"] for name, cell in zip(table["columns"], table["rows"][0], strict=True)}
+    assert (row["train accuracy"], row["val accuracy"]) == ("\N{EN DASH}", "\N{EN DASH}")
+    assert (row["val loss"], row["failed runs"]) == ("0.4000", "2 of 2")
 
 
 @pytest.mark.parametrize("scale", [1, 3], ids=["pixels from 0 to 1", "numbers of another range"])
@@ -795,7 +999,7 @@ def test_whole_or_not_at_all(digits: tn.data.Split, tmp_path: Path, monkeypatch:
     def fails(*_: Any) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(page.os, "replace", fails)
+    monkeypatch.setattr(os, "replace", fails)
     with pytest.raises(OSError, match="disk full"):
         tn.report([small_run("another")], path, validation=few_digits(digits))
     assert path.read_bytes() == before
@@ -817,12 +1021,15 @@ def test_whole_or_not_at_all(digits: tn.data.Split, tmp_path: Path, monkeypatch:
         ([tn.Run("huge", overflowing(), [])], "'huge' gives probabilities that are not finite"),
         ([small_run(" ")], "takes a name and a network, got ' '"),
         ([small_run(figures={"seconds": 3})], r"has figures named \['seconds'\], as columns of the table are"),
-        (
-            [tn.Run("values", regression(), [])],
-            r"compares classifiers, but 'values' was trained with Huber\(delta=1.0\)",
-        ),
-        ([tn.Run("one", binary(), [])], "an output for each of two classes or more; got one output"),
         ([tn.Run("a", small_run().network, [{"epoch": 1}])], "'a' takes the History that fit returned"),
+        (
+            [with_loss(tn.MeanSquaredError(), 10)],
+            r"'odd' was trained with MeanSquaredError\(\), which knows none; leave",
+        ),
+        ([with_loss(tn.Huber(), 1)], r"'odd' was trained with Huber\(delta=1.0\), which knows none; leave it out"),
+        ([with_loss(None, 1)], "'odd' cannot be shown: predict does not know.*set network.loss"),
+        ([with_loss(Bare(), 10)], "probabilities from 0 to 1, but 'odd' gives -.*`predictions` of its loss"),
+        ([small_run(), with_loss(tn.BinaryCrossEntropy(), 1)], r"same classes; got \{'small': 10, 'odd': 2\}"),
     ],
 )
 def test_runs_that_do_not_go_together_are_refused(
@@ -840,6 +1047,8 @@ def test_bad_validation_is_refused(digits: tn.data.Split, tmp_path: Path) -> Non
         tn.report([small_run()], path, validation=(x, labels * 0.5))
     with pytest.raises(ValueError, match=r"labels 0 .. 9"):
         tn.report([small_run()], path, validation=(x, labels + 1))
+    with pytest.raises(ValueError, match=r"'small' cannot be shown: .*\(N, 784\).*Flatten\(\) in front"):
+        tn.report([small_run()], path, validation=(x.reshape(-1, 1, 28, 28), labels))
     with pytest.raises(ValueError, match="without 784 inputs, got none"):
         tn.report([small_run(inputs=5)], path)
     with pytest.raises(FileNotFoundError, match=r"make .*nowhere first"):
@@ -945,9 +1154,6 @@ def touch_of(tab: Tab, selector: str) -> Any:
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
     return touch
-
-
-PHONE: dict[str, Any] = {"viewport": {"width": 375, "height": 800}, "has_touch": True, "is_mobile": True}
 
 
 def test_second_finger_does_not_draw(open_page: Any, small_page: Path) -> None:

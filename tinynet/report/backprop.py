@@ -7,100 +7,102 @@ from typing import Any
 import numpy as np
 
 from .. import functions
-from ..layers import GELU, Dense, Dropout, Layer, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
-from ..losses import CrossEntropy, Loss, SoftmaxCrossEntropy
+from ..inspect.recording import recorded
+from ..layers import Dense, Layer
+from ..layers.base import walk
+from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD
 from ..training.input_validation import loss_for
+from .weights import KINDS
 
-MAPS: dict[type, list[str]] = {  # functions.py: the map, then its backwards
-    Dense: ["dense", "dense_backward", "dense_backward_parameters"],
-    ReLU: ["relu", "relu_backward"],
-    LeakyReLU: ["leaky_relu", "leaky_relu_backward"],
-    Tanh: ["tanh", "tanh_backward"],
-    Sigmoid: ["sigmoid", "sigmoid_backward"],
-    GELU: ["gelu", "gelu_backward"],
-    Softmax: ["softmax", "softmax_backward"],
-    Dropout: ["dropout", "dropout_backward"],
-    SoftmaxCrossEntropy: ["softmax_cross_entropy", "softmax_cross_entropy_backward"],
-    CrossEntropy: ["cross_entropy", "cross_entropy_backward"],
+FUNCTIONS: dict[type, str] = KINDS | {
+    SoftmaxCrossEntropy: "softmax_cross_entropy",
+    BinaryCrossEntropy: "binary_cross_entropy",
+    CrossEntropy: "cross_entropy",
 }
 LARGEST_MATRIX, LARGEST_FILTERS = 2_500, 48 * 784  # numbers that are still a picture
 LEARNING_RATE = 0.01
 
 
-def trace(network: Network, x: np.ndarray, label: int, classes: int) -> dict[str, Any]:
+def trace(network: Network, x: np.ndarray, label: int) -> dict[str, Any]:
     """Forward, loss, backward and one step of SGD, in float64, with x (1, ...) as the only row of the batch."""
-    twin = network.copy(dtype="float64", backend="numpy")
-    target = np.eye(classes)[[label]]
-    counters = [layer.counter for layer in twin]
-    outputs = [x]
-    for layer in twin:
-        outputs.append(layer.forward(outputs[-1], train=True))
-    loss = loss_for(twin, None)
-    (value,) = numbers(loss.forward(outputs[-1], target))
+    twin, moved = (network.copy(dtype="float64", backend="numpy") for _ in range(2))
+    loss = loss_for(twin)
+    with recorded(twin.layers, "forward") as outputs:
+        z = twin.forward(x, train=True)
+    t = np.eye(z.shape[1])[[label]] if z.shape[1] > 1 else np.array([[float(label)]])
+    (value,) = numbers(loss.forward(z, t))
     dz = loss.backward()
-    gradients = [dz]
-    for layer in reversed(twin.layers):
-        gradients.insert(0, layer.backward(gradients[0]))
-    steps = [
-        _step(layer, y, dx, dy)
-        for layer, y, dx, dy in zip(twin, outputs[1:], gradients[:-1], gradients[1:], strict=True)
-    ]
-    p, t = loss.recall()
+    with recorded(twin.layers, "backward") as gradients:
+        dx = np.asarray(twin.backward(dz, need_dx=True))
+    layers = {name: layer for _, name, layer in walk(twin.layers)}
+    steps = [_step(name, layers[name], outputs[name], gradients[name]) for name in outputs if name in gradients]
+    SGD(twin, lr=LEARNING_RATE).step()
+    moved.theta[...] = twin.theta
+    z_after = moved.forward(x, train=True)
+    (value_after,) = numbers(loss.forward(z_after, t))
     return {
         "label": label,
         "x": numbers(x),
-        "dx": numbers(gradients[0]),
+        "dx": numbers(dx),
         "steps": steps,
         "loss": {
-            "name": f"{type(loss).__name__}",
+            "name": f"{loss}".removesuffix("()"),
             "formulas": formulas(loss),
             "value": value,
-            "p": numbers(p),
-            "t": numbers(t),
+            "p": numbers(loss.predictions(z)),
+            "t": numbers(functions.smooth_labels(t, _smoothing(loss))),
             "dz": numbers(dz),
         },
-        "update": _update(twin, counters, loss, x, target),
+        "update": {
+            "lr": LEARNING_RATE,
+            "gradient_norm": numbers(np.asarray(np.linalg.norm(twin.grad)))[0],
+            "parameters": twin.theta.size - sum(theta.size for theta, _ in twin.frozen()),
+            "loss": value_after,
+            "chances": [_chance(loss, z, label), _chance(loss, z_after, label)],
+        },
     }
 
 
-def _step(layer: Layer, y: np.ndarray, dx: np.ndarray, dy: np.ndarray) -> dict[str, Any]:
-    step = {
-        "name": f"{layer}",
-        "kind": type(layer).__name__,
+def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, Any]:
+    block = name.rpartition(" / ")[0]
+    inside = f", inside {block.rpartition(' ')[2]}" if block else ""
+    frozen = ", frozen" if layer.shapes() and not layer.trainable else ""
+    step: dict[str, Any] = {
+        "name": f"{layer}{inside}{frozen}",
+        "kind": KINDS.get(type(layer)),
         "formulas": formulas(layer),
         "y": numbers(y),
-        "dy": numbers(dy),
         "dx": numbers(dx),
     }
     most = LARGEST_FILTERS if layer.D == 784 else LARGEST_MATRIX
     if isinstance(layer, Dense) and layer.size <= most + layer.M:
-        step |= {"shape": [layer.D, layer.M], "W": numbers(layer.W), "dW": numbers(layer.dW), "db": numbers(layer.db)}
+        step |= {"shape": [layer.D, layer.M], "W": numbers(layer.W)}
+        if layer.trainable:
+            step |= {"dW": numbers(layer.dW), "db": numbers(layer.db)}
     return step
 
 
-def _update(twin: Network, counters: list[int], loss: Loss, x: np.ndarray, t: np.ndarray) -> dict[str, Any]:
-    """What the same row costs, behind the same dropout masks, after theta has moved once against its gradient."""
-    SGD(twin, lr=LEARNING_RATE).step()
-    for layer, counter in zip(twin, counters, strict=True):
-        layer.counter = counter
-    (after,) = numbers(loss.forward(twin.forward(x, train=True), t))
-    return {
-        "lr": LEARNING_RATE,
-        "gradient_norm": numbers(np.asarray(np.linalg.norm(twin.grad)))[0],
-        "parameters": twin.theta.size,
-        "loss": after,
-        "p": numbers(loss.recall()[0]),
-    }
+def _chance(loss: Loss, z: np.ndarray, label: int) -> float:
+    """How probable the network finds the label."""
+    (p,) = loss.predictions(z)
+    if len(p) == 1:
+        p = np.array([1 - p[0], p[0]])
+    return float(p[label])
 
 
 def formulas(part: Layer | Loss) -> list[str]:
-    """The first lines of the docstrings of the functions that a layer or a loss calls, else its own."""
-    names = MAPS.get(type(part))
-    if names is None:
-        return [_first_line(part)]
-    return [f"{name}: {_first_line(getattr(functions, name))}" for name in names]
+    """The first lines of the docstrings of a layer's or a loss's map and of its backwards, else its own."""
+    map_name = FUNCTIONS.get(type(part))
+    names = ["smooth_labels"] if _smoothing(part) else []
+    names += [f"{map_name}{ending}" for ending in ("", "_backward", "_backward_parameters")]
+    found = [name for name in names if hasattr(functions, name)]
+    return [f"{name}: {_first_line(getattr(functions, name))}" for name in found] or [_first_line(part)]
+
+
+def _smoothing(part: Layer | Loss) -> float:
+    return part.label_smoothing if isinstance(part, SoftmaxCrossEntropy) else 0
 
 
 def numbers(array: np.ndarray) -> list[float]:

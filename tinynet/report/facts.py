@@ -11,8 +11,9 @@ import numpy as np
 
 from .. import data
 from ..network import Network
-from ..training.evaluation import Evaluation, evaluate, predict
+from ..training.evaluation import Evaluation, evaluate
 from ..training.history import Record
+from ..training.input_validation import loss_for
 from . import Run, backprop, weights
 from .table import COLUMNS, FAILED_RUNS, TIMES, table, training_score
 
@@ -49,8 +50,6 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
 def _check_run(run: Run) -> None:
     if not isinstance(run.name, str) or not run.name.strip() or not isinstance(run.network, Network):
         raise TypeError(f"report: a tn.Run takes a name and a network, got {run.name!r} and {run.network!r:.60}")
-    if run.network.loss and not run.network.loss.classifies:
-        raise ValueError(f"report compares classifiers, but {run.name!r} was trained with {run.network.loss}")
     if not all(isinstance(record, Record) for record in run.history):
         raise TypeError(f"report: {run.name!r} takes the History that fit returned, got {run.history!r:.60}")
     if not all(isinstance(value, Real) for value in run.figures.values()):
@@ -58,6 +57,11 @@ def _check_run(run: Run) -> None:
     if taken := {*COLUMNS, *TIMES, FAILED_RUNS}.intersection(run.figures):
         raise ValueError(
             f"report: {run.name!r} has figures named {sorted(taken)}, as columns of the table are; rename them"
+        )
+    if run.network.loss and not run.network.loss.classifies:
+        raise ValueError(
+            f"report compares networks that tell classes apart, but {run.name!r} was trained with {run.network.loss}, "
+            "which knows none; leave it out, and see history.plot() for how it learned"
         )
     if not np.isfinite(run.network.backend.to_host(run.network.theta)).all():
         raise ValueError(f"report: {run.name!r} has parameters that are not finite; leave it out, or train it anew")
@@ -74,8 +78,6 @@ def _check_labels(runs: list[Run], x: np.ndarray, labels: np.ndarray) -> None:
     classes: dict[str, int | None] = {run.name: _probabilities(run, x[:1]).shape[1] for run in runs}
     _check_same("classes", classes)
     K = classes[runs[0].name] or 0
-    if K < 2:
-        raise ValueError("report compares networks with an output for each of two classes or more; got one output")
     if labels.min() < 0 or labels.max() >= K:
         got = f"{labels.min()} .. {labels.max()}"
         raise ValueError(f"report takes labels 0 .. {K - 1}, as many as the networks know, got {got}")
@@ -84,9 +86,9 @@ def _check_labels(runs: list[Run], x: np.ndarray, labels: np.ndarray) -> None:
 def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str, failed_below: float) -> dict[str, Any]:
     """Everything on the page. What several seeds share is in the table; all else is about each name's first run."""
     groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
-    scores = {id(run): evaluate(run.network, x, labels) for run in runs}
     firsts = [group[0] for group in groups.values()]
     p = np.stack([_probabilities(run, x) for run in firsts])
+    scores = {id(run): evaluate(run.network, x, labels) for run in runs}
     pictures = shows_pictures(x)
     crowded = sum(run.network.theta.size for run in firsts) > weights.MOST
     networks = [_network(run, scores[id(run)], p[k], x, labels, pictures, crowded) for k, run in enumerate(firsts)]
@@ -104,6 +106,7 @@ def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str, fail
         "classes": p.shape[2],
         "validation": len(x),
         "pictures": pictures,
+        "losses": _losses(firsts),
         "running_means": any(run.train is None for run in runs),
         "pad": any(network["layers"] for network in networks),
         "table": table([(group, [scores[id(run)] for run in group]) for group in groups.values()], failed_below),
@@ -120,18 +123,32 @@ def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str, fail
 
 
 def _probabilities(run: Run, x: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore", invalid="ignore"):
-        p = predict(run.network, x)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            p = weights.probabilities(run.network, x)
+    except ValueError as error:
+        raise ValueError(f"report: {run.name!r} cannot be shown: {error}") from None
     if not np.isfinite(p).all():
         raise ValueError(
             f"report: {run.name!r} gives probabilities that are not finite; leave it out, or train it anew"
         )
+    if p.min() < 0 or p.max() > 1.001:
+        raise ValueError(
+            f"report takes probabilities from 0 to 1, but {run.name!r} gives {p.min():.3g} to {p.max():.3g}; "
+            "`predictions` of its loss makes probabilities of what the network gives"
+        )
     return p
 
 
+def _losses(runs: list[Run]) -> dict[str, list[str]]:
+    """The losses that the networks were trained with, each with its networks."""
+    losses = [f"{loss_for(run.network)}".removesuffix("()") for run in runs]
+    return {loss: [run.name for run, its in zip(runs, losses, strict=True) if its == loss] for loss in losses}
+
+
 def shows_pictures(x: np.ndarray) -> bool:
-    """Whether rows are 28 x 28 pixels, as uint8 or from 0 to 1."""
-    return math.prod(x.shape[1:]) == SIDE * SIDE and (x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 1))
+    """Whether rows are 28 x 28 pixels, flat or not, as uint8 or from 0 to 1."""
+    return x[0].size == SIDE * SIDE and (x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 1))
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
@@ -219,5 +236,5 @@ def _backprop(runs: list[Run], p: np.ndarray, x: np.ndarray, labels: np.ndarray)
     right = p[k][np.arange(len(labels)), labels]
     row = int(np.argmin(np.abs(right - 0.6) + (p[k].argmax(axis=1) != labels)))
     values = x[[row]].astype(np.float64) / (255 if x.dtype == np.uint8 else 1)
-    step = backprop.trace(runs[k].network, values, int(labels[row]), p.shape[2])
+    step = backprop.trace(runs[k].network, values, int(labels[row]))
     return step | {"network": runs[k].name, "row": row}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import importlib
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +49,10 @@ def checked(path: str | os.PathLike[str]) -> Path:
 
 
 def write(facts: dict[str, Any], path: Path) -> None:
-    """The file appears whole or not at all."""
-    page = render(facts).encode("utf-8", errors="replace")
+    """The whole page, or the file as it was."""
+    text = render(facts)
     with replacing(path) as file:
-        file.write(page)
+        file.write(text.encode("utf-8", errors="replace"))
 
 
 def render(facts: dict[str, Any]) -> str:
@@ -63,6 +65,7 @@ def render(facts: dict[str, Any]) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = breakable
     style = (HERE / "style.css").read_text(encoding="utf-8")
     script = "\n".join((HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     best = max(facts["networks"], key=lambda network: network["validation"][1] or 0)
@@ -74,6 +77,11 @@ def render(facts: dict[str, Any]) -> str:
         script=script,
         facts_as_json=json_for_html({name: fact for name, fact in facts.items() if name != "table"}),
     )
+
+
+def breakable(name: str) -> str:
+    """A name as HTML, that may go on in the next line behind an x between two numbers."""
+    return re.sub(r"(?<=\d)x(?=\d)", "x<wbr>", html.escape(name))
 
 
 def policy(style: str, script: str) -> str:

@@ -27,7 +27,8 @@ def _row(
     runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: bool, failed_below: float
 ) -> list[dict[str, Any]]:
     """Means are those of the runs that worked, or of all where none did."""
-    sound = [k for k, score in enumerate(scores) if not _failed(score, failed_below)] or list(range(len(runs)))
+    worked = [score.accuracy is not None and score.accuracy >= failed_below for score in scores]
+    sound = [k for k in range(len(runs)) if worked[k]] or list(range(len(runs)))
     train = [training_score(runs[k]) for k in sound]
     trained = [run.history for run in runs if run.history]
     seconds = [sum(record.seconds for record in history) for history in trained]
@@ -45,22 +46,18 @@ def _row(
         _cell([fmean(speed)] if speed else [], "{:,.0f}"),
     ]
     if seeds:
-        failed = sum(_failed(score, failed_below) for score in scores)
+        failed = worked.count(False)
         cells.append({"text": f"{failed} of {len(runs)}", "spread": "", "sort": failed})
     return cells
 
 
-def _failed(score: Evaluation, below: float) -> bool:
-    return (score.accuracy or 0) < below
-
-
-def _cell(given: Sequence[float | None], form: str) -> dict[str, Any]:
-    """The mean, and with several different values their standard deviation."""
-    values = [value for value in given if value is not None and math.isfinite(value)]
-    if not values:
-        return {"text": "-", "spread": "", "sort": None}
-    mean = fmean(values)
-    spread = stdev(values) if len(set(values)) > 1 else 0
+def _cell(values: Sequence[float | None], form: str) -> dict[str, Any]:
+    """The mean, and with several different values their standard deviation; a dash where there is no number."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    if not known:
+        return {"text": "\N{EN DASH}", "spread": "", "sort": None}
+    mean = fmean(known)
+    spread = stdev(known) if len(set(known)) > 1 else 0
     return {"text": form.format(mean), "spread": form.format(spread) if spread else "", "sort": mean}
 
 
@@ -73,4 +70,4 @@ def training_score(run: Run) -> Evaluation:
     """On the training data: as given, else the last epoch's running means."""
     if run.train is not None:
         return Evaluation(*run.train)
-    return Evaluation(run.history[-1].loss, run.history[-1].accuracy) if run.history else Evaluation(math.nan, math.nan)
+    return Evaluation(run.history[-1].loss, run.history[-1].accuracy) if run.history else Evaluation(math.nan, None)

@@ -1,4 +1,4 @@
-"""Networks packed for the page: a row of plain layers, and their parameters as compressed text."""
+"""Networks packed for the page: their layers as plain facts, and their parameters as compressed text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layers import Dense, Dropout, ReLU, Softmax
+from ..layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Residual, Sigmoid, Softmax, Tanh
+from ..layers.base import walk
+from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..training.evaluation import predict
+from ..training.input_validation import loss_for
 
-KINDS = {Dense: "dense", ReLU: "relu", Softmax: "softmax", Dropout: "dropout"}
-"""The layers that script/network.js knows."""
+KINDS: dict[type[Layer], str] = {
+    Dense: "dense",
+    ReLU: "relu",
+    LeakyReLU: "leaky_relu",
+    Tanh: "tanh",
+    Sigmoid: "sigmoid",
+    GELU: "gelu",
+    Softmax: "softmax",
+    Dropout: "dropout",
+    Flatten: "flatten",
+    Residual: "residual",
+}
+"""The layers that script/network.js knows, by the names of their functions."""
+
+ENDINGS: dict[type[Loss], list[dict[str, Any]]] = {
+    SoftmaxCrossEntropy: [{"kind": "softmax", "name": "softmax: probabilities"}],
+    BinaryCrossEntropy: [{"kind": "chances", "name": "sigmoid: probabilities"}],
+    CrossEntropy: [],
+}
+"""What script/network.js does with a network's outputs to make probabilities of them, as one layer more."""
 
 MOST, LARGE = 2_200_000, 100_000
 """Parameters of all networks together from which on the large ones are halved: the page stays below 12 MB."""
@@ -28,17 +49,31 @@ class Packed(NamedTuple):
 
 
 def layers(network: Network) -> list[dict[str, Any]] | None:
-    """The layers as script/network.js takes them; None if one of them is unknown there."""
-    if any(type(layer) not in KINDS for layer in network):
+    """The layers as script/network.js takes them; None if one of them, or the loss, is unknown there."""
+    ending = ENDINGS.get(type(loss_for(network)))
+    if ending is None or any(type(layer) not in KINDS for _, _, layer in walk(network.layers)):
         return None
-    return [{"kind": KINDS[type(layer)], "name": f"{layer}"} | layer.config() for layer in network]
+    return [*_described(network.layers), *ending]
+
+
+def _described(part: Any) -> Any:
+    if isinstance(part, Layer):
+        inside = {name: _described(value) for name, value in part.config().items()}
+        return {"kind": KINDS[type(part)], "name": f"{part}"} | inside
+    return [_described(each) for each in part] if isinstance(part, list | tuple) else part
+
+
+def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
+    """What `predict` gives, (N, K); where that is the chance of the second of two classes, both (N, 2)."""
+    p = predict(network, x)
+    return np.hstack([1 - p, p]) if p.shape[-1] == 1 else p
 
 
 def pack(network: Network, x: np.ndarray, p: np.ndarray, crowded: bool) -> Packed:
     """Single precision; on a crowded page half of it for a large network, if all its answers in p stay the same."""
     half = rounded(network, "float16")
     if crowded and network.theta.size > LARGE and np.isfinite(half.theta).all():
-        moved = predict(half, x)
+        moved = probabilities(half, x)
         if (moved.argmax(axis=1) == p.argmax(axis=1)).all():
             return Packed("float16", float(np.abs(moved - p).max()), text(half.theta.astype("<f2")))
     return Packed("float32", 0.0, text(network.backend.to_host(network.theta).astype("<f4")))

@@ -1,6 +1,5 @@
 // What every chart is drawn with: axes that map values to places, their ticks, grids and words.
 
-const NARROW = 480;
 const FEWEST_TICKS = 3;
 
 // An axis maps a value to a place; its ticks are those of `candidates` that lie inside, or round values if few do.
@@ -25,6 +24,13 @@ function roundTicks(low, high) {
 // Every second, until there are no more than `most`.
 function thinned(ticks, most) {
   return ticks.length > most ? thinned(ticks.filter((_, k) => k % 2 === 0), most) : ticks;
+}
+
+// Those that leave room for the words of the one before.
+function apart(ticks, place, room) {
+  const kept = [];
+  for (const tick of ticks) if (!kept.length || place(tick) - place(kept.at(-1)) >= room) kept.push(tick);
+  return kept;
 }
 
 function multiples(low, high, digit, power) {

@@ -1,29 +1,25 @@
 // One step of backpropagation: the values go down on the left, meet the loss, and the gradient comes up on the right.
 
-// A map, for a layer's class may have any name, that of a property of every object too.
-const LAYER_WORDS = new Map([
-  [
-    "Dense",
-    [
-      "Each unit multiplies what comes in by its weights, adds it up, and adds its bias.",
-      "What comes back is shared out along the same weights; each weight learns what came in times what came back.",
-    ],
+const LAYER_WORDS = {
+  dense: [
+    "Each unit multiplies what comes in by its weights, adds it up, and adds its bias.",
+    "What comes back is shared out along the same weights; each weight learns what came in times what came back.",
   ],
-  ["ReLU", ["What is below zero becomes zero.", "Where it gave zero, nothing flows back."]],
-  ["LeakyReLU", ["What is below zero is made small.", "Where it was below zero, little flows back."]],
-  ["Tanh", ["Bent into the range from -1 to 1.", "The flatter the curve, the less flows back."]],
-  ["Sigmoid", ["Bent into the range from 0 to 1.", "The flatter the curve, the less flows back."]],
-  ["GELU", ["What is far below zero fades out.", "Steep where the curve is, flat where it faded out."]],
-  ["Flatten", ["The same numbers in one row.", "The same gradient in the shape that came in."]],
-  ["Residual", ["What comes in, plus what the layers inside make of it.", "Two ways back: around the layers, and through them."]],
-  [
-    "Softmax",
-    ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],
+  relu: ["What is below zero becomes zero.", "Where it gave zero, nothing flows back."],
+  leaky_relu: ["What is below zero becomes small.", "Where it was below zero, little flows back."],
+  tanh: ["What comes in is squeezed between -1 and 1.", "Near -1 and 1, where the curve is flat, little flows back."],
+  sigmoid: ["What comes in is squeezed between 0 and 1.", "Near 0 and 1, where the curve is flat, little flows back."],
+  gelu: ["What is far below zero becomes zero, softly.", "Where the curve is flat, little flows back."],
+  softmax: ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],
+  dropout: ["Some values are left out, the others scaled up.", "What was left out gets no gradient."],
+  flatten: ["The same numbers, in one row.", "The same gradients, in the shape that came in."],
+  residual: [
+    "What the layers inside give is added to what went around them.",
+    "The gradient goes back both ways, through the layers inside and around them, and is added up.",
   ],
-  ["Dropout", ["Some values are left out, the others scaled up.", "What was left out gets no gradient."]],
-]);
+};
 const WORDS = {
-  loss: "How surprised the network is by the truth: 0 if it were certain. Its gradient is where the way back begins.",
+  loss: "How surprised the network is by the truth. Its gradient is where the way back begins.",
   start: "The row that goes in.",
   end: "The gradient has reached the input: more where it is blue would lower the loss, where it is orange raise it.",
 };
@@ -60,14 +56,14 @@ class Backprop {
 
   intro() {
     const { network, row, label } = this.step;
-    const what = this.picture ? `the picture of a ${label}` : `a row of class ${label}`;
+    const what = `a ${this.picture ? "picture" : "row"} of class ${label}`;
     return element(
       "p",
       {},
       "The smallest network, ",
       element("b", {}, element("bdi", {}, network)),
       `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double `,
-      "precision, with this row as the whole batch (N = 1). The formulas are those of functions.py.",
+      "precision, with this row as the whole batch (N = 1). The formulas are those of functions.py, or a layer's own.",
     );
   }
 
@@ -126,7 +122,7 @@ class Backprop {
   }
 
   forwardCard(layer, number) {
-    const [words] = LAYER_WORDS.get(layer.kind) ?? [layer.formulas[0]];
+    const [words] = LAYER_WORDS[layer.kind] ?? [layer.formulas[0]];
     const weights = layer.W
       ? [
           size(`W ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.W).toPrecision(2)}`),
@@ -142,7 +138,7 @@ class Backprop {
   }
 
   backwardCard(layer, number) {
-    const words = LAYER_WORDS.get(layer.kind)?.[1] ?? "Its backward hands the gradient on.";
+    const words = LAYER_WORDS[layer.kind]?.[1] ?? "Its backward hands the gradient on.";
     const first = number === 1;
     const weights = layer.dW
       ? [
@@ -160,31 +156,24 @@ class Backprop {
     ]);
   }
 
-  // A picture for each unit where the inputs are pixels, else the matrix itself.
+  // A picture for each unit where the inputs are pixels, else the matrix itself, lying down if it is a single column.
   weights({ shape: [D, M] }, values, what) {
     const scale = strongest(values);
-    if (!this.picture || D !== 784) return matrix(values, M, scale, what);
-    const units = Array.from({ length: M }, (_, j) => values.filter((_, at) => at % M === j));
-    return unitGroup(
-      "units small",
-      units.map((column, j) =>
-        element(
-          "figure",
-          { class: "unit", title: `${what} of unit ${j}` },
-          numbersCanvas(column, 28, scale, `${what} of unit ${j}`),
-        ),
-      ),
-    );
+    if (!this.picture || D !== 784) return M === 1 ? strip(values) : matrix(values, M, scale, what);
+    const columnOf = (j) => filterOf({ inputs: D, outputs: M, W: values }, j);
+    const pictures = Array.from({ length: M }, (_, j) => unitPicture(columnOf(j), scale, `${what} of unit ${j}`));
+    return unitGroup("units small", pictures);
   }
 
   lossCard() {
     const { loss, label } = this.step;
+    const first = loss.p.length === 1 ? 1 : 0; // one output speaks of the second class
     const columns = loss.p.map((p, k) => {
-      const truth = k === label;
+      const truth = first + k === label;
       return element(
         "tr",
         { class: truth ? "truth" : "" },
-        element("th", { scope: "row" }, k, truth ? " ←" : ""),
+        element("th", { scope: "row" }, first + k, truth ? " ←" : ""),
         cellOf(p),
         cellOf(loss.t[k]),
         cellOf(loss.dz[k], strongest(loss.dz)),
@@ -208,7 +197,7 @@ class Backprop {
   updateCard() {
     const { update, loss, label } = this.step;
     const change = `${loss.value.toFixed(4)} → ${update.loss.toFixed(4)}`;
-    const chance = `${percent(loss.p[label])} → ${percent(update.p[label])}`;
+    const chance = update.chances.map((p) => percent(p)).join(" → ");
     return element(
       "div",
       { class: "update" },

@@ -23,7 +23,7 @@ function drawSizes(facts) {
     top,
   );
   gridY(picture.node, up, left, right, shareText);
-  for (const tick of thinned(across.ticks, picture.width > NARROW ? 10 : 5))
+  for (const tick of apart(across.ticks, across.place, 72))
     picture.node.append(text(across.place(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }));
   picture.node.append(
     text(right, bottom + 36, "parameters, on a logarithmic axis", { class: "tick", "text-anchor": "end" }),

@@ -32,7 +32,7 @@ class Curves {
       "button",
       { type: "button", class: "key", "aria-pressed": "false", onclick: () => this.isolate(k) },
       swatch(k),
-      element("bdi", {}, network.name),
+      element("bdi", {}, breakable(network.name)),
     );
   }
 

@@ -41,7 +41,7 @@ function party(vote, right, networks) {
     element(
       "span",
       { class: "voters" },
-      networks.map(({ name }) => element("span", {}, name)),
+      networks.map(({ name }) => element("span", {}, breakable(name))),
     ),
   );
 }

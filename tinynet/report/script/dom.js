@@ -32,6 +32,8 @@ const whole = (count) => count.toLocaleString("en");
 const plain = (value) => (value === 0 ? "0" : value.toFixed(Math.abs(value) < 10 ? 2 : 1).replace("-", "−"));
 const plural = (count, thing) => `${whole(count)} ${thing}${count === 1 ? "" : "s"}`;
 const shortened = (name) => (name.length > 26 ? `${name.slice(0, 25)}…` : name);
+// A name that may go on in the next line behind an x between two numbers.
+const breakable = (name) => name.split(/(?<=\dx)(?=\d)/).flatMap((part, k) => (k ? [element("wbr"), part] : [part]));
 // For text without elements: marks that keep a name's direction of writing to itself.
 const isolated = (name) => `\u2068${name}\u2069`;
 const argmax = (values) => values.reduce((best, value, k) => (value > values[best] ? k : best), 0);

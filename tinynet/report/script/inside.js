@@ -1,6 +1,7 @@
 // Inside one network: what each first-layer unit responds to, and what every layer makes of the drawing.
 
 const MOST_UNITS = 48;
+const CURVES = ["relu", "leaky_relu", "tanh", "sigmoid", "gelu"];
 
 class Inside {
   constructor(networks) {
@@ -30,11 +31,11 @@ class Inside {
     this.k = k;
     this.select.value = String(k);
     const { layers } = this.networks[k];
-    this.first = layers.findIndex((layer) => layer.kind === "dense");
+    this.first = placeOfFilters(layers);
     this.slots = this.first < 0 ? [] : this.makeSlots(layers[this.first]);
-    this.strips = layers.map((layer, i) => (layer.kind === "dropout" ? null : this.makeStrip(this.nameOf(layers, i))));
-    this.ending = this.makeStrip("softmax: probabilities");
-    const shown = this.strips.filter((strip, i) => strip && !this.followedByRelu(i));
+    const silent = ({ kind }) => kind === "dropout" || kind === "flatten";
+    this.strips = layers.map((layer, i) => (silent(layer) ? null : this.makeStrip(this.nameOf(layers, i))));
+    const shown = this.strips.filter((strip, i) => strip && !this.isBent(i));
     const most =
       this.slots.length < (layers[this.first]?.outputs ?? 0)
         ? ` The ${MOST_UNITS} strongest are shown, in this order.`
@@ -58,16 +59,15 @@ class Inside {
         "div",
         { class: "strips" },
         shown.map((strip) => strip.node),
-        this.ending.node,
       ),
     );
     this.refresh();
   }
 
-  // A Dense whose ReLU comes next is shown after it.
-  followedByRelu(i) {
+  // A Dense whose ReLU, or another curve, comes next is shown after it.
+  isBent(i) {
     const { layers } = this.networks[this.k];
-    return layers[i].kind === "dense" && layers[i + 1]?.kind === "relu";
+    return layers[i]?.kind === "dense" && CURVES.includes(layers[i + 1]?.kind);
   }
 
   makeSlots(layer) {
@@ -78,7 +78,7 @@ class Inside {
   }
 
   nameOf(layers, i) {
-    return layers[i].kind === "relu" && i > 0 ? `${layers[i - 1].name}, ReLU` : layers[i].name;
+    return this.isBent(i - 1) ? `${layers[i - 1].name}, ${layers[i].name}` : layers[i].name;
   }
 
   makeStrip(name) {
@@ -96,12 +96,12 @@ class Inside {
     if (this.holder.hidden) return;
     const { layers } = this.networks[this.k];
     const answer = this.answer && this.answer[this.k];
-    const after = this.first + (this.first >= 0 && this.followedByRelu(this.first) ? 2 : 1);
+    const after = this.first + (this.isBent(this.first) ? 2 : 1);
     if (this.slots.length) this.showUnits(layers[this.first], answer && answer.outputs[after]);
     this.strips.forEach(
-      (strip, i) => strip && showStrip(strip.cells, answer && answer.outputs[i + 1], layers[i].kind === "dense"),
+      (strip, i) =>
+        strip && showStrip(strip.cells, answer && answer.outputs[i + 1], i >= layers.length - 2),
     );
-    showStrip(this.ending.cells, answer && answer.probabilities, true);
   }
 
   showUnits(layer, values) {
@@ -139,7 +139,7 @@ function showStrip(cells, values, classes) {
         { class: "cell", title: `${k}: ${value}` },
         colour,
         element("small", {}, plain(value)),
-        classes ? element("em", {}, k) : null,
+        classes && values.length > 1 ? element("em", {}, k) : null,
       );
     }),
   );

@@ -79,7 +79,7 @@ function startPad(facts) {
   const samples = facts.disagreements.rows.concat(facts.networks[0].least_certain).slice(0, 8);
   fill(
     byId("samples"),
-    samples.map((k) => rowFigure(facts, k).firstChild),
+    samples.map((k) => rowPicture(facts, k)),
   );
 }
 

@@ -106,17 +106,12 @@ class Networks {
       .map((label, k) => k)
       .filter((k) => this.facts.digits.labels[k] === r && network.said[k] === c)
       .sort((a, b) => network.sure[b] - network.sure[a])
-      .slice(0, this.facts.most_of_a_cell ?? 40);
+      .slice(0, this.facts.most_of_a_cell);
     const few = members.length < count ? `, the ${members.length} surest of them` : "";
+    const how = r === c ? "right" : `as ${c}`;
     fill(
       this.cellDigits,
-      element(
-        "h3",
-        {},
-        r === c
-          ? `${r}, read right: ${plural(count, "row")}${few}`
-          : `${r}, read as ${c}: ${plural(count, "row")}${few}`,
-      ),
+      element("h3", {}, `${r}, read ${how}: ${plural(count, "row")}${few}`),
       element(
         "div",
         { class: "gallery" },
@@ -146,7 +141,7 @@ class Networks {
   }
 
   filters(network) {
-    const layer = network.layers.find(({ kind }) => kind === "dense");
+    const layer = network.layers[placeOfFilters(network.layers)];
     if (!layer?.W) return null;
     const units = Array.from({ length: layer.outputs }, (_, unit) => ({ unit, values: filterOf(layer, unit) }));
     const size = ({ values }) => values.reduce((sum, value) => sum + value * value, 0);
@@ -158,11 +153,7 @@ class Networks {
           .slice(0, MOST_FILTERS)
       : units;
     const pictures = shown.map(({ unit, values }) =>
-      element(
-        "figure",
-        { class: "unit", title: `unit ${unit}` },
-        numbersCanvas(values, 28, 0.7 * strongest(values), `Filter of unit ${unit}`),
-      ),
+      unitPicture(values, 0.7 * strongest(values), `Filter of unit ${unit}`),
     );
     return [
       element("h3", {}, "What its first layer looks for"),

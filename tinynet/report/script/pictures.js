@@ -105,23 +105,22 @@ function filterOf({ inputs, outputs, W }, j) {
   return Float32Array.from({ length: inputs }, (_, i) => W[i * outputs + j]);
 }
 
-// A figure of one validation row: its picture, or its number where rows are no pictures. A click lays it on the pad.
+// A unit's 28 x 28 numbers, one of a group.
+function unitPicture(values, scale, label) {
+  return element("figure", { class: "unit", title: label }, numbersCanvas(values, 28, scale, label));
+}
+
 function rowFigure(facts, k, ...caption) {
+  return element("figure", { class: "row" }, rowPicture(facts, k), element("figcaption", {}, ...caption));
+}
+
+// A validation row: its picture, or its number where rows are no pictures. A click lays it on the pad.
+function rowPicture(facts, k) {
   const row = facts.digits.rows[k];
-  if (!facts.pixels)
-    return element("figure", { class: "row" }, element("b", {}, `row ${row}`), element("figcaption", {}, ...caption));
-  if (!facts.pad)
-    return element("figure", { class: "row" }, digitCanvas(facts.pixels[k]), element("figcaption", {}, ...caption));
+  if (!facts.pixels) return element("b", {}, `row ${row}`);
+  const picture = digitCanvas(facts.pixels[k]);
+  if (!facts.pad) return picture;
   const take = () => document.dispatchEvent(new CustomEvent("take", { detail: facts.pixels[k] }));
   const label = `Validation row ${row}, a ${facts.digits.labels[k]}: lay it on the pad`;
-  return element(
-    "figure",
-    { class: "row" },
-    element(
-      "button",
-      { type: "button", class: "digit", "aria-label": label, title: label, onclick: take },
-      digitCanvas(facts.pixels[k]),
-    ),
-    element("figcaption", {}, ...caption),
-  );
+  return element("button", { type: "button", class: "digit", "aria-label": label, title: label, onclick: take }, picture);
 }
