@@ -1,6 +1,7 @@
 """What a training left: records, a table, a picture; and what `import tinynet` does not bring along."""
 
 import dataclasses
+import math
 import re
 import subprocess
 import sys
@@ -41,6 +42,7 @@ def test_a_record_is_not_to_be_changed(history):
 
 def test_rows_per_second_is_about_the_training_alone(history):
     assert history[0].rows_per_second == 50
+    assert math.isnan(tn.Record(1, 2.0, 0.5).rows_per_second)
 
 
 def test_the_table_has_a_row_an_epoch_and_a_column_a_field(history):

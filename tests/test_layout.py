@@ -131,6 +131,13 @@ def test_every_file_that_the_texts_name_is_there() -> None:
             assert (ROOT / name).exists(), f"{text} names {name}"
 
 
+def test_every_link_between_the_texts_leads_somewhere() -> None:
+    texts = [*ROOT.glob("*.md"), *ROOT.glob("benchmarks/*.md")]
+    links = [(text, link) for text in texts for link in re.findall(r"\]\((?!http)(.*?)\)", text.read_text())]
+    assert len(links) > 5
+    assert [f"{text.name}: {link}" for text, link in links if not (text.parent / link).exists()] == []
+
+
 def test_a_layer_is_added_by_following_the_text(tmp_path: Path) -> None:
     """Each piece of code goes to the end of the file that the line above it names; nothing else is touched."""
     shutil.copytree(PACKAGE, tmp_path / "tinynet", ignore=shutil.ignore_patterns("__pycache__", "mnist"))

@@ -741,7 +741,8 @@ REFUSED = {
     "t": ({"t": T + 3}, "labels must lie in"),
     "validation x": ({"validation": (X + np.nan, T)}, "x must be finite"),
     "validation t": ({"validation": (X, T + 3)}, "labels must lie in"),
-    "validation without t": ({"validation": (X,)}, "validation"),
+    "validation without t": ({"validation": (X,)}, r"validation=\(x, t\), two arrays"),
+    "validation as a share": ({"validation": 0.2}, r"validation=\(x, t\), two arrays to judge by; got 0.2"),
     "labels for arrays": ({"loss": tn.MeanSquaredError()}, r"MeanSquaredError takes targets \(4, 3\), got \(4,\)"),
     "a callback not in a list": ({"callbacks": print}, "callbacks in a list"),
 }

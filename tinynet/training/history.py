@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,8 @@ class Record:
 
     @property
     def rows_per_second(self) -> float:
-        return self.rows / self.seconds
+        """nan where no time was taken."""
+        return self.rows / self.seconds if self.seconds else math.nan
 
 
 SHOWN = {

@@ -115,8 +115,8 @@ def check_fit(
     """Refuses what `fit` cannot work with, before any work is done."""
     if not all(isinstance(count, Integral) and count > 0 for count in (epochs, batch_size)):
         raise ValueError(f"fit takes epochs and batch_size of at least 1; got {epochs} and {batch_size}")
-    if validation is not None and len(validation) != 2:
-        raise ValueError(f"fit takes validation=(x, t), got {len(validation)} of them")
+    if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
+        raise ValueError(f"fit takes validation=(x, t), two arrays to judge by; got {validation!r:.60}")
     if not isinstance(callbacks, Iterable):
         raise TypeError(f"fit takes callbacks in a list, got {type(callbacks).__name__}")
     if not isinstance(optimizer, Optimizer):
