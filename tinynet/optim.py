@@ -50,8 +50,10 @@ class Optimizer:
         return self.rates(1)[0]
 
     def rates(self, steps: int) -> list[float]:
-        """The learning rates of the next steps. ValueError for one below 0 or not finite."""
-        rates = [float(self.lr(self.t + k) if callable(self.lr) else self.lr) for k in range(steps)]
+        """The learning rates of the next steps. ValueError if a schedule gives one below 0 or not finite."""
+        if not callable(self.lr):
+            return [float(self.lr)] * steps
+        rates = [float(self.lr(self.t + k)) for k in range(steps)]
         for step, rate in enumerate(rates, start=self.t):
             self._require(0 <= rate < math.inf, f"a rate of at least 0 and finite at step {step}", rate)
         return rates
