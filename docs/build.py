@@ -1,0 +1,79 @@
+"""Builds the book into docs/_site: every cell is run, and every number that it prints is held against the one written
+down in docs/outputs. A warning, an exception, a link that leads nowhere or another number fails the build.
+
+    python docs/build.py            build and compare
+    python docs/build.py --accept   build, and write down what the cells print now
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+from sphinx.cmd.build import main as sphinx
+
+HERE = Path(__file__).resolve().parent
+SITE, WORK, OUTPUTS = HERE / "_site", HERE / "_work", HERE / "outputs"
+MEASURED = "measured"
+"""The tag of a cell whose output is the reader's machine's: it is run, and not compared."""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--accept", action="store_true", help="write down what the cells print now")
+    accept = parser.parse_args().accept
+    for folder in (SITE, WORK):
+        shutil.rmtree(folder, ignore_errors=True)
+    os.environ |= {"PYTHONPATH": str(HERE), "OPENBLAS_NUM_THREADS": "1", "IPYTHONDIR": str(quiet_kernels())}
+    failed = sphinx(["-q", "-n", "-W", "--keep-going", "-j", "2", "-d", str(WORK), str(HERE), str(SITE)])
+    if failed:
+        return failed
+    pages = {path.stem: printed(path) for path in sorted((HERE / "jupyter_execute").rglob("*.ipynb"))}
+    if accept:
+        write_down(pages)
+    changed = [line for name, text in pages.items() for line in difference(name, text)]
+    sys.stdout.writelines(changed)
+    print(f"docs/_site/index.html is the book; {len(changed)} lines of output changed")
+    return bool(changed)
+
+
+def quiet_kernels() -> Path:
+    """A folder of settings for IPython in place of the reader's own: its kernels speak of errors alone."""
+    profile = WORK / "ipython" / "profile_default"
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text('c = get_config()\nc.IPKernelApp.log_level = "ERROR"\n')
+    return profile.parent
+
+
+def printed(notebook: Path) -> str:
+    """What the cells of an executed page print, but for those that measure this machine."""
+    cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
+    texts = [text(output) for cell in cells if MEASURED not in cell.metadata.get("tags", ()) for output in cell.outputs]
+    return "".join(f"{part.rstrip()}\n\n" for part in texts if part.strip())
+
+
+def text(output: nbformat.NotebookNode) -> str:
+    return output.get("text") or output.get("data", {}).get("text/plain", "")
+
+
+def write_down(pages: dict[str, str]) -> None:
+    shutil.rmtree(OUTPUTS, ignore_errors=True)
+    OUTPUTS.mkdir()
+    for name, text in pages.items():
+        (OUTPUTS / f"{name}.txt").write_text(text)
+
+
+def difference(name: str, found: str) -> list[str]:
+    path = OUTPUTS / f"{name}.txt"
+    expected = path.read_text() if path.exists() else ""
+    lines = [expected.splitlines(keepends=True), found.splitlines(keepends=True)]
+    return list(difflib.unified_diff(*lines, f"{name}: written down", f"{name}: now", n=1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

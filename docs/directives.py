@@ -1,0 +1,86 @@
+"""What ties the book to the code: sources shown from the source, formulas held against docstrings, the reference."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+import tinynet as tn
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from tinynet import functions
+
+
+class Source(SphinxDirective):
+    """```{source} functions.dense functions.dense_backward``` shows them as they stand in the package."""
+
+    has_content = False
+    required_arguments = 1
+    final_argument_whitespace = True
+
+    def run(self) -> list[nodes.Node]:
+        things = [named(name) for name in self.arguments[0].split()]
+        path = inspect.getsourcefile(inspect.unwrap(things[0])) or ""
+        self.env.note_dependency(path)
+        code = "\n\n".join(inspect.getsource(thing).rstrip() for thing in things)
+        shown = "tinynet/" + path.rpartition("/tinynet/")[2]
+        caption = nodes.caption("", "", nodes.literal(text=shown))
+        block = nodes.literal_block(code, code, language="python")
+        return [nodes.container("", caption, block, literal_block=True, classes=["literal-block-wrapper"])]
+
+
+class Formula(SphinxDirective):
+    """A formula of a function, in lines of LaTeX; `says` is how its docstring puts it, and must stand there."""
+
+    has_content = True
+    required_arguments = 1
+    option_spec = {"says": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        (name,) = self.arguments
+        function, says = getattr(functions, name), self.options["says"]
+        if says not in " ".join(function.__doc__.split()):
+            raise self.error(f"the docstring of {name} does not say {says!r} any more: {function.__doc__}")
+        self.env.note_dependency(functions.__file__)
+        latex = r"\begin{gathered} %s \end{gathered}" % r" \\[4pt] ".join(self.content)
+        math = nodes.math_block(latex, latex, number=None, nowrap=False, **{"no-wrap": False, "label": None})
+        line = nodes.paragraph("", "", nodes.literal(text=f"{name}: {says}"), classes=["says"])
+        return [nodes.container("", math, line, classes=["formula"])]
+
+
+def named(name: str) -> Any:
+    """The thing of that name: functions.relu, optim.Adam.update, training.loop.train_steps."""
+    thing: Any = tn
+    for part in name.split("."):
+        thing = getattr(thing, part)
+    return thing
+
+
+def as_rst(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """A docstring is text and formulas: indented lines and columns stay as they are, `names` become links."""
+    paragraphs = re.split(r"\n\s*\n", "\n".join(lines).strip())
+    lines[:] = "\n\n".join(paragraph(part) for part in paragraphs).splitlines()
+
+
+def paragraph(text: str) -> str:
+    if re.search(r"\S {2,}\S|^ ", text, re.MULTILINE) or "\n  " in text:
+        return "::\n\n" + "\n".join(f"    {line}" for line in text.splitlines())
+    pieces = re.split(r"`([^`]+)`", text)
+    words = [re.sub(r"([*_|\\])", r"\\\1", piece) if k % 2 == 0 else linked(piece) for k, piece in enumerate(pieces)]
+    return "".join(words)
+
+
+def linked(name: str) -> str:
+    bare = name.removeprefix("tn.")
+    return f":py:obj:`{name} <tinynet.{bare}>`" if bare in tn.__all__ else f"``{name}``"
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("source", Source)
+    app.add_directive("formula", Formula)
+    app.connect("autodoc-process-docstring", as_rst)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
