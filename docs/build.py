@@ -17,10 +17,23 @@ from pathlib import Path
 import nbformat
 from sphinx.cmd.build import main as sphinx
 
+import tinynet as tn
+
 HERE = Path(__file__).resolve().parent
 SITE, WORK, OUTPUTS = HERE / "_site", HERE / "_work", HERE / "outputs"
 MEASURED = "measured"
 """The tag of a cell whose output is the reader's machine's: it is run, and not compared."""
+
+KERNELS = """
+c = get_config()
+c.IPKernelApp.log_level = "ERROR"
+c.IPKernelApp.exec_lines = [
+    "import sys, warnings",
+    "sys.stdout._isatty = sys.stderr._isatty = False",
+    "warnings.filterwarnings('ignore', 'IProgress not found')",
+    "del sys, warnings",
+]
+"""
 
 
 def main() -> int:
@@ -33,6 +46,7 @@ def main() -> int:
     failed = sphinx(["-q", "-n", "-W", "--keep-going", "-j", "2", "-d", str(WORK), str(HERE), str(SITE)])
     if failed:
         return failed
+    small_report()
     pages = {path.stem: printed(path) for path in sorted((HERE / "jupyter_execute").rglob("*.ipynb"))}
     if accept:
         write_down(pages)
@@ -42,11 +56,22 @@ def main() -> int:
     return bool(changed)
 
 
+def small_report() -> None:
+    """The report that the gallery shows: three small networks of the main job."""
+    digits, runs = tn.data.mnist_split(), []
+    for name, hidden in {"12x8x10": [12, 8], "24x12x6x10": [24, 12, 6], "48x24x10": [48, 24]}.items():
+        network = tn.mlp(784, hidden, 10, seed=1, backend="auto")
+        validation = digits.x_val, digits.y_val
+        history = tn.fit(network, tn.Adam(network), digits.x_train, digits.y_train, epochs=3, validation=validation)
+        runs.append(tn.Run(name, network, history))
+    tn.report(runs, SITE / "report.html", title="Three small networks")
+
+
 def quiet_kernels() -> Path:
-    """A folder of settings for IPython in place of the reader's own: its kernels speak of errors alone."""
+    """A folder of settings for IPython in place of the reader's own: a page is no terminal, and shows no bars."""
     profile = WORK / "ipython" / "profile_default"
     profile.mkdir(parents=True)
-    (profile / "ipython_kernel_config.py").write_text('c = get_config()\nc.IPKernelApp.log_level = "ERROR"\n')
+    (profile / "ipython_kernel_config.py").write_text(KERNELS)
     return profile.parent
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import inspect
 import re
-from typing import Any
+from typing import Any, ClassVar
 
-import tinynet as tn
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+import tinynet as tn
 from tinynet import functions
 
 
@@ -38,7 +38,7 @@ class Formula(SphinxDirective):
 
     has_content = True
     required_arguments = 1
-    option_spec = {"says": directives.unchanged_required}
+    option_spec: ClassVar = {"says": directives.unchanged_required}
 
     def run(self) -> list[nodes.Node]:
         (name,) = self.arguments
@@ -46,7 +46,7 @@ class Formula(SphinxDirective):
         if says not in " ".join(function.__doc__.split()):
             raise self.error(f"the docstring of {name} does not say {says!r} any more: {function.__doc__}")
         self.env.note_dependency(functions.__file__)
-        latex = r"\begin{gathered} %s \end{gathered}" % r" \\[4pt] ".join(self.content)
+        latex = r" \\[4pt] ".join([r"\begin{gathered}" + self.content[0], *self.content[1:]]) + r"\end{gathered}"
         math = nodes.math_block(latex, latex, number=None, nowrap=False, **{"no-wrap": False, "label": None})
         line = nodes.paragraph("", "", nodes.literal(text=f"{name}: {says}"), classes=["says"])
         return [nodes.container("", math, line, classes=["formula"])]
