@@ -17,8 +17,6 @@ from pathlib import Path
 import nbformat
 from sphinx.cmd.build import main as sphinx
 
-import tinynet as tn
-
 HERE = Path(__file__).resolve().parent
 SITE, WORK, OUTPUTS = HERE / "_site", HERE / "_work", HERE / "outputs"
 MEASURED = "measured"
@@ -46,7 +44,6 @@ def main() -> int:
     failed = sphinx(["-q", "-n", "-W", "--keep-going", "-j", "2", "-d", str(WORK), str(HERE), str(SITE)])
     if failed:
         return failed
-    small_report()
     pages = {path.stem: printed(path) for path in sorted((HERE / "jupyter_execute").rglob("*.ipynb"))}
     if accept:
         write_down(pages)
@@ -54,17 +51,6 @@ def main() -> int:
     sys.stdout.writelines(changed)
     print(f"docs/_site/index.html is the book; {len(changed)} lines of output changed")
     return bool(changed)
-
-
-def small_report() -> None:
-    """The report that the gallery shows: three small networks of the main job."""
-    digits, runs = tn.data.mnist_split(), []
-    for name, hidden in {"12x8x10": [12, 8], "24x12x6x10": [24, 12, 6], "48x24x10": [48, 24]}.items():
-        network = tn.mlp(784, hidden, 10, seed=1, backend="auto")
-        validation = digits.x_val, digits.y_val
-        history = tn.fit(network, tn.Adam(network), digits.x_train, digits.y_train, epochs=3, validation=validation)
-        runs.append(tn.Run(name, network, history))
-    tn.report(runs, SITE / "report.html", title="Three small networks")
 
 
 def quiet_kernels() -> Path:

@@ -68,7 +68,7 @@ def as_rst(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: l
 
 def paragraph(text: str) -> str:
     if re.search(r"\S {2,}\S|^ ", text, re.MULTILINE) or "\n  " in text:
-        return "::\n\n" + "\n".join(f"    {line}" for line in text.splitlines())
+        return ".. code-block:: text\n\n" + "\n".join(f"    {line}" for line in text.splitlines())
     pieces = re.split(r"`([^`]+)`", text)
     words = [re.sub(r"([*_|\\])", r"\\\1", piece) if k % 2 == 0 else linked(piece) for k, piece in enumerate(pieces)]
     return "".join(words)
