@@ -1,0 +1,152 @@
+"""The book's hundred lines, and what the build of the book refuses. Its pages are opened in tests/test_site.py."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@pytest.fixture(scope="module")
+def digits() -> tn.data.Split:
+    return tn.data.mnist_split()
+
+
+@pytest.fixture(scope="module")
+def built() -> ModuleType:
+    """docs/book/build_it_yourself.py"""
+    spec = importlib.util.spec_from_file_location("build_it_yourself", DOCS / "book" / "build_it_yourself.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_hundred_lines_are_no_more_and_need_numpy_alone() -> None:
+    text = (DOCS / "book" / "build_it_yourself.py").read_text()
+    assert len(text.splitlines()) <= 100
+    imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [ast.unparse(node) for node in imports] == ["from itertools import pairwise", "import numpy as np"]
+
+
+@pytest.mark.parametrize("hidden", [[12, 8], [48, 24], [12, 10, 8, 6, 4, 4]], ids=str)
+def test_the_hundred_lines_train_the_same_network_bit_for_bit(
+    built: ModuleType, digits: tn.data.Split, hidden: list[int]
+) -> None:
+    x, labels = digits.x_train[:1605], digits.y_train[:1605]
+    mine = built.Network([784, *hidden, 10], seed=3)
+    losses = list(built.train(mine, built.Adam(mine), x * (1 / 255), np.eye(10)[labels], epochs=2, seed=3))
+    theirs = tn.mlp(784, hidden, 10, seed=3, dtype="float64")
+    history = tn.fit(theirs, tn.Adam(theirs), x, labels, epochs=2)
+    flat = np.concatenate([theta.ravel() for layer in mine.layers for theta in layer.theta])
+    assert (flat == theirs.theta).all()
+    assert losses == pytest.approx([record.loss for record in history], rel=1e-12)
+
+
+@pytest.mark.slow
+def test_the_hundred_lines_read_96_percent_right(built: ModuleType, digits: tn.data.Split) -> None:
+    network = built.Network([784, 48, 24, 10], seed=1)
+    x, t = digits.x_train * (1 / 255), np.eye(10)[digits.y_train]
+    list(built.train(network, built.Adam(network), x, t, epochs=8, seed=1))
+    read = network.forward(digits.x_val * (1 / 255)).argmax(axis=1)
+    assert (read == digits.y_val).mean() > 0.96
+
+
+def test_every_public_name_stands_in_the_reference() -> None:
+    text = (DOCS / "reference.md").read_text()
+    shown = [line.rpartition("tinynet.")[2] for line in text.splitlines() if line.startswith(".. auto")]
+    assert sorted(shown) == sorted(tn.__all__)
+
+
+# ------------------------------------------------------------------------ what the build refuses, by trying it
+
+PAGE = """---
+file_format: mystnb
+kernelspec:
+  name: python3
+---
+
+# A page
+
+```{code-cell} ipython3
+print(6 * 7)
+```
+"""
+FORMULA = "```{formula} relu_backward\n:says: SAYS\n\\mathrm dx\n```\n"
+CELL = "```{code-cell} ipython3\nCODE\n```\n"
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """The engine of the book, for a page of one's own."""
+    pytest.importorskip("sphinx", reason="Sphinx is missing: pip install -e '.[docs]'", exc_type=ImportError)
+    for name in ("build.py", "conf.py", "directives.py", "plotting.py", "book.css"):
+        shutil.copy(DOCS / name, tmp_path)
+    return tmp_path
+
+
+def build(book: Path, page: str, *options: str) -> subprocess.CompletedProcess[str]:
+    (book / "index.md").write_text(page)
+    command = [sys.executable, str(book / "build.py"), *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.slow
+def test_a_sound_page_is_built_and_a_changed_number_fails(book: Path) -> None:
+    assert build(book, PAGE, "--accept").returncode == 0
+    assert "42" in (book / "_site" / "index.html").read_text()
+    assert build(book, PAGE).returncode == 0
+    changed = build(book, PAGE.replace("6 * 7", "6 * 8"))
+    assert changed.returncode == 1
+    assert "-42\n+48\n" in changed.stdout
+
+
+@pytest.mark.slow
+def test_a_measured_cell_may_print_another_number(book: Path) -> None:
+    page = PAGE.replace("print", ":tags: [measured]\nprint")
+    assert build(book, page, "--accept").returncode == 0
+    assert build(book, page.replace("6 * 7", "6 * 8")).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_number_that_nobody_wrote_down_fails(book: Path) -> None:
+    assert build(book, PAGE).returncode == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (CELL.replace("CODE", "1 / 0"), "ZeroDivisionError"),
+        (CELL.replace("CODE", "import warnings; warnings.warn('odd')"), "stderr was found"),
+        (FORMULA.replace("SAYS", "dx = dy [y >= 0]"), "the docstring of relu_backward does not say"),
+        (FORMULA.replace("relu_backward", "relu_onward").replace("SAYS", "dx"), "relu_onward"),
+        ("```{source} functions.relu_onward\n```\n", "relu_onward"),
+        ("[a chapter](book/00_nothing)\n", "cross-reference target not found"),
+    ],
+)
+def test_what_is_wrong_on_a_page_fails_the_build(book: Path, more: str, message: str) -> None:
+    done = build(book, PAGE + more, "--accept")
+    assert done.returncode != 0
+    assert message in done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_formula_and_a_source_are_shown(book: Path) -> None:
+    source = "```{source} functions.relu functions.relu_backward\n```\n"
+    assert build(book, PAGE + FORMULA.replace("SAYS", "dx = dy [y > 0]") + source, "--accept").returncode == 0
+    words = re.sub(r"<.*?>", "", (book / "_site" / "index.html").read_text())
+    assert "relu_backward: dx = dy [y &gt; 0]" in words
+    assert "tinynet/functions.py" in words
+    assert "return dy * (y &gt; 0)" in words
