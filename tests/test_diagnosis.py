@@ -10,6 +10,8 @@ import own_layers
 import pytest
 
 import tinynet as tn
+from tinynet.inspect.diagnosis import first_not_finite
+from tinynet.inspect.recording import received, recorded
 from tinynet.layers.base import walk
 
 
@@ -60,29 +62,18 @@ def test_a_row_holds_the_numbers_of_the_step(rows):
 
 
 @pytest.mark.parametrize("name", own_layers.OPTIMIZERS)
-def test_the_step_is_the_next_one_of_fit(name):
-    net, optimizer = own_layers.trained(name)
-    x, t = own_layers.pictures()
-    report = tn.diagnose(net, x, t, optimizer)
-    before = net.theta.copy()
-    parts = {place: layer for _, place, layer in walk(net.layers)}
-    held = {place: [layer.windows[own].copy() for own in layer.shapes()] for place, layer in parts.items()}
-    # every row in one batch, but in another order: sums may round differently, and dropout falls on other rows
-    own_order = copy.deepcopy(optimizer)
-    z = own_order.network.forward(net.backend.to_device(x), train=True)
-    loss = copy.deepcopy(own_order.network.loss)
-    loss.ops = net.backend.ops
-    assert report.loss == pytest.approx(float(loss.forward(z, np.eye(3, dtype="float32")[t])))
-    own_order.network.backward(loss.backward())
-    own_order.step()
-    moved = {place: layer for _, place, layer in walk(own_order.network.layers)}
-    for row in report.rows:
-        if held[row.layer]:
-            after = [moved[row.layer].windows[own] for own in moved[row.layer].shapes()]
-            change = math.sqrt(sum(((a - b) ** 2).sum() for a, b in zip(after, held[row.layer], strict=True)))
-            size = math.sqrt(sum((b**2).sum() for b in held[row.layer]))
-            assert row.update == pytest.approx(change / size, rel=1e-3)
-    assert (net.theta == before).all()
+def test_the_step_is_the_next_one_of_fit(rows, name):
+    net = tn.mlp(6, [5], 3, seed=1)
+    optimizer = own_layers.OPTIMIZERS[name](net)
+    tn.fit(net, optimizer, *rows, epochs=2, progress=False)
+    report = by_name(tn.diagnose(net, *rows, optimizer))
+    mover = copy.deepcopy(optimizer)
+    history = tn.fit(mover.network, mover, *rows, epochs=1, batch_size=64, progress=False)
+    assert history[0].loss == pytest.approx(tn.diagnose(net, *rows).loss)
+    for place, after in (("0 Dense(6, 5)", mover.network[0]), ("2 Dense(5, 3)", mover.network[2])):
+        before = net[int(place[0])]
+        theta, moved = (np.concatenate([layer.W.ravel(), layer.b.ravel()]) for layer in (before, after))
+        assert report[place].update == pytest.approx(np.linalg.norm(moved - theta) / np.linalg.norm(theta), rel=1e-3)
 
 
 def test_a_ratio_of_plain_gradient_descent_by_hand():
@@ -239,6 +230,16 @@ def test_nothing_of_the_users_moves(name):
         assert not {"forward", "backward", "backward_parameters"} & vars(layer).keys()
 
 
+def test_recordings_inside_each_other_leave_no_trace():
+    net = own_layers.network()
+    x, _ = own_layers.pictures()
+    with received(net.layers, "forward") as given, recorded(net.layers, "forward") as made:
+        net.forward(x)
+    assert sorted(given) == sorted(made) == sorted(own_layers.PARTS)
+    assert (given["5 Dense(5, 3)"] == made["4 BatchNorm(5, 0.25)"]).all()
+    assert not any("forward" in vars(layer) for _, _, layer in walk(net.layers))
+
+
 def test_training_goes_on_as_if_nobody_had_looked():
     (one, mover), (other, looked_at) = own_layers.trained("Adam"), own_layers.trained("Adam")
     tn.diagnose(other, *own_layers.pictures(), looked_at)
@@ -294,6 +295,14 @@ def test_gradients_that_vanish_are_seen(rows):
 def test_gradients_that_explode_are_seen(rows):
     sentences = tn.diagnose(deep(tn.ReLU, scale=20), *rows).warnings
     assert any(line.startswith("gradients explode: dy is 0.") for line in sentences)
+    calmer = tn.diagnose(deep(tn.ReLU, scale=3), *rows)
+    assert 1 < calmer.rows[0].dy_size / calmer.rows[-1].dy_size < 1e4
+    assert not any("explode" in line for line in calmer.warnings)
+
+
+def test_gradients_are_compared_where_something_learns(rows):
+    net = tn.Network(*(layer.copy() for layer in deep(tn.Sigmoid, scale=0.5)), tn.Softmax())
+    assert "at 16 Dense(6, 3) and" in tn.diagnose(net, *rows).warnings[0]
 
 
 def test_gradients_of_one_sign_are_no_explosion():
@@ -383,6 +392,24 @@ def test_a_loss_that_overflows_is_named():
     report = tn.diagnose(net, np.ones((2, 1)), np.zeros((2, 1)), tn.SGD(net), loss=tn.MeanSquaredError())
     assert report.not_finite == "loss: y up to 1e+25, t up to 0 in, inf out"
     assert report.loss == math.inf
+
+
+def test_squares_of_large_parameters_do_not_overflow():
+    net = tn.Network(tn.Dense(1, 1))
+    net.theta[...] = 1e25, 0
+    x, t = np.ones((2, 1)), np.zeros((2, 1))
+    report = tn.diagnose(net, x, t, tn.SGD(net, lr=0.125), loss=tn.MeanSquaredError())
+    assert report.rows[0].update == pytest.approx(math.hypot(0.25, 0.25))
+
+
+def test_nothing_that_overflows_warns_of_itself():
+    net = tn.Network(tn.Dense(1, 1))
+    net.theta[...] = 3e38, 0
+    place = net.backend
+    ones = place.to_device(np.ones((2, 1), "float32"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert first_not_finite(net, tn.MeanSquaredError(), ones, 0 * ones).startswith("loss: y up to 3e+38")
 
 
 def test_a_gradient_that_overflows_is_named():

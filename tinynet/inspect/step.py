@@ -100,13 +100,17 @@ def _move(optimizer: Optimizer, layers: dict[str, Layer]) -> tuple[dict[str, flo
     made += [
         Made(f"{who}, {own} of {name}", before[name] | gradients[name], value) for name, own, value in _each(after)
     ]
-    learning = {name: list(layer.shapes()) for name, layer in layers.items() if layer.shapes() and layer.trainable}
-    theta = {name: _joined(before[name], owns) for name, owns in learning.items()}
-    moved = {name: _joined(after[name], owns) for name, owns in learning.items()}
-    norm = np.linalg.norm
-    return {
-        name: float(norm(moved[name] - theta[name]) / norm(theta[name])) for name in theta if theta[name].any()
-    }, made
+    return _ratios(layers, before, after), made
+
+
+def _ratios(layers: dict[str, Layer], before: dict[str, Tensors], after: dict[str, Tensors]) -> dict[str, float]:
+    """|change of theta| / |theta| of every layer that is trained, where theta is not zero altogether."""
+    ratios = {}
+    for name, layer in layers.items():
+        theta, moved = _joined(before[name], [*layer.shapes()]), _joined(after[name], [*layer.shapes()])
+        if layer.trainable and theta.any():
+            ratios[name] = float(np.linalg.norm(moved - theta) / np.linalg.norm(theta))
+    return ratios
 
 
 def _values(layers: dict[str, Layer]) -> dict[str, Tensors]:
@@ -133,4 +137,4 @@ def _each(held: dict[str, Tensors]) -> Iterator[tuple[str, str, np.ndarray]]:
 
 def _joined(tensors: Tensors, names: list[str]) -> np.ndarray:
     """The tensors of these names in one vector, in float64, in which no square overflows."""
-    return np.concatenate([np.ravel(tensors[name]).astype(float) for name in names])
+    return np.concatenate([np.zeros(0), *(np.ravel(tensors[name]) for name in names)])
