@@ -272,6 +272,18 @@ def trained_without_dropout(backend, pixels):
     return [record.loss for record in history], [net.backend.to_host(net.theta)], []
 
 
+def test_a_diagnosis_fetches_its_numbers(backend):
+    x, t = digits()
+    there = network(backend)
+    before = backend.to_host(there.theta).tobytes()
+    here = there.copy(backend="numpy")
+    found, expected = tn.diagnose(there, x, t, tn.Adam(there)), tn.diagnose(here, x, t, tn.Adam(here))
+    assert [row.y_spread for row in found.rows] == pytest.approx([row.y_spread for row in expected.rows], rel=1e-4)
+    updates = [[row.update for row in report.rows if row.learns] for report in (found, expected)]
+    assert updates[0] == pytest.approx(updates[1], rel=1e-2)
+    assert backend.to_host(there.theta).tobytes() == before
+
+
 def test_steps_are_launched_as_graphs(backend):
     trained(backend, batch_size=5, epochs=1)
     assert standin.counts["graph launches"] == 50 // 5 - 1

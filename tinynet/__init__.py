@@ -10,6 +10,8 @@ from .files.archive import ModelFileError
 from .files.network_file import load, resume, save
 from .gradcheck import gradient_check, gradient_check_function, gradient_check_layer, gradient_check_loss
 from .inspect.compare_backends import Difference, TwinReport, compare_backends
+from .inspect.diagnosis import diagnose
+from .inspect.diagnosis_report import Diagnosis, LayerStep
 from .inspect.gradient_report import Comparison, GradientReport
 from .layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Residual, Sigmoid, Softmax, Tanh
 from .losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredError, SoftmaxCrossEntropy
@@ -78,4 +80,7 @@ __all__ = [
     "compare_backends",
     "TwinReport",
     "Difference",
+    "diagnose",
+    "Diagnosis",
+    "LayerStep",
 ]

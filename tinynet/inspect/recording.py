@@ -9,14 +9,31 @@ from typing import Any
 from ..layers import Layer
 from ..layers.base import walk
 
+Call = Callable[..., Any]
+
 
 @contextlib.contextmanager
 def recorded(layers: Sequence[Layer], method: str) -> Iterator[dict[str, Any]]:
     """What `method` of each layer returns while the block runs, in the order in which they finish."""
+    with _replaced(layers, method, _recording) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def received(layers: Sequence[Layer], method: str) -> Iterator[dict[str, Any]]:
+    """What `method` of each layer is given first while the block runs, in the order in which they begin."""
+    with _replaced(layers, method, _receiving) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def _replaced(
+    layers: Sequence[Layer], method: str, wrapper: Callable[[Call, dict[str, Any], str], Call]
+) -> Iterator[dict[str, Any]]:
     found: dict[str, Any] = {}
     replaced = [(layer, vars(layer).get(method)) for _, _, layer in walk(layers)]
     for _, name, layer in walk(layers):
-        setattr(layer, method, _recording(getattr(layer, method), found, name))
+        setattr(layer, method, wrapper(getattr(layer, method), found, name))
     try:
         yield found
     finally:
@@ -26,9 +43,17 @@ def recorded(layers: Sequence[Layer], method: str) -> Iterator[dict[str, Any]]:
                 setattr(layer, method, before)
 
 
-def _recording(call: Callable[..., Any], found: dict[str, Any], name: str) -> Callable[..., Any]:
+def _recording(call: Call, found: dict[str, Any], name: str) -> Call:
     def recording(*arguments: Any, **options: Any) -> Any:
         found[name] = call(*arguments, **options)
         return found[name]
 
     return recording
+
+
+def _receiving(call: Call, found: dict[str, Any], name: str) -> Call:
+    def receiving(first: Any, *arguments: Any, **options: Any) -> Any:
+        found[name] = first
+        return call(first, *arguments, **options)
+
+    return receiving

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..arrays import Array, rng
+from ..inspect.diagnosis import first_not_finite
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
@@ -70,7 +71,7 @@ def fit(
                 record = replace(record, val_loss=val_loss, val_accuracy=val_accuracy)
             history.append(record)
             bar.show(record)
-            history.stopped = _not_finite(record) or stopping.reason(record)
+            history.stopped = _not_finite(network, record, *data, batch_size) or stopping.reason(record)
             for callback in callbacks:
                 callback(record)
             if history.stopped:
@@ -138,9 +139,11 @@ class _EarlyStopping:
             self.network.theta[...], self.network.buffers[...] = self.best
 
 
-def _not_finite(record: Record) -> str:
+def _not_finite(network: Network, record: Record, loss: Loss, x: Array, t: Array, batch_size: int) -> str:
     if math.isfinite(record.loss):
         return ""
-    reason = f"the loss of epoch {record.epoch} is {record.loss}; a lower lr may help"
+    origin = first_not_finite(network, loss, *next(batches(network, np.arange(len(x)), batch_size, x, t)))
+    where = f"; first not finite: {origin}" if origin else ""
+    reason = f"the loss of epoch {record.epoch} is {record.loss}; a lower lr may help{where}"
     warn(f"fit stops: {reason}", RuntimeWarning)
     return reason

@@ -1,0 +1,140 @@
+"""One training step, and every tensor that is made in it, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..arrays import Array
+from ..layers import Layer
+from ..layers.base import walk
+from ..losses import Loss
+from ..network import Network
+from ..optim import Optimizer
+from .recording import received, recorded
+
+Tensors = dict[str, np.ndarray]
+
+
+class Made(NamedTuple):
+    """Where in the step a tensor is made, what goes in there, by name, and the tensor itself."""
+
+    place: str
+    given: Tensors
+    tensor: np.ndarray
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step computes, on the host: y, dy and |change of theta| / |theta| by layer; z, the loss; and `made`."""
+
+    layers: dict[str, Layer]
+    y: Tensors
+    z: np.ndarray
+    loss: float
+    dy: Tensors
+    updates: dict[str, float]
+    made: list[Made]
+
+
+def take_step(network: Network, loss: Loss, x: Array, t: Array, optimizer: Optimizer | None = None) -> Step:
+    """A step as in `train_steps`, with all that passes through; without an optimizer it ends with the gradients.
+
+    `updates` and `dy` leave out the layers that nothing moves, and to which no gradient comes.
+    """
+    layers, to_host = {name: layer for _, name, layer in walk(network.layers)}, network.backend.to_host
+    z, y, given, made = _forward(network, layers, x)
+    value = loss.forward(z, t)
+    dz = loss.backward()
+    judged = {"y": to_host(z), "t": to_host(t)}
+    made += [Made("loss", judged, to_host(value)), Made("gradient of the loss", judged, to_host(dz))]
+    dy, gradients = _backward(network, layers, dz, given)
+    updates, moved = _move(optimizer, layers) if optimizer else ({}, [])
+    return Step(layers, y, judged["y"], float(to_host(value)), dy, updates, [*made, *gradients, *moved])
+
+
+def _forward(
+    network: Network, layers: dict[str, Layer], x: Array
+) -> tuple[Array, Tensors, dict[str, Tensors], list[Made]]:
+    """z; y of every layer; what went into it, x and its parameters and buffers; and the tensors made."""
+    before = _values(layers)
+    with received(network.layers, "forward") as xs, recorded(network.layers, "forward") as ys:
+        z = network.forward(x, train=True)
+    y = _fetched(network, ys)
+    given = before | {name: {"x": rows} | before[name] for name, rows in _fetched(network, xs).items()}
+    made = [Made(f"{own} of {name} itself", {}, value) for name, own, value in _each(before)]
+    made += [Made(f"forward of {name}", given[name], value) for name, value in y.items()]
+    made += [Made(f"forward of {name}, its {own}", given[name], value) for name, own, value in _each(_values(layers))]
+    return z, y, given, made
+
+
+def _backward(
+    network: Network, layers: dict[str, Layer], dz: Array, given: dict[str, Tensors]
+) -> tuple[Tensors, list[Made]]:
+    """dy of every layer that backward reaches; and the tensors made, a layer's gradients before its dx."""
+    with (
+        received(network.layers, "backward_parameters") as first,
+        received(network.layers, "backward") as dys,
+        recorded(network.layers, "backward") as dxs,
+    ):
+        network.backward(dz)
+    dy, dx, gradients = _fetched(network, first | dys), _fetched(network, dxs), _gradients(layers)
+    made = []
+    for name in [*dx, *(name for name in dy if name not in dx)]:
+        went_in = {"dy": dy[name]} | given[name]
+        made += [Made(f"backward of {name}, its {own}", went_in, value) for own, value in gradients[name].items()]
+        made += [Made(f"backward of {name}", went_in, dx[name])] if name in dx else []
+    return dy, made
+
+
+def _move(optimizer: Optimizer, layers: dict[str, Layer]) -> tuple[dict[str, float], list[Made]]:
+    """How far each layer moves, in parts of its size; and the tensors made, the optimizer's own first."""
+    to_host, who = optimizer.network.backend.to_host, f"step of {type(optimizer).__name__}"
+    before, gradients, grad = _values(layers), _gradients(layers), to_host(optimizer.grad).copy()
+    optimizer.step()
+    after = _values(layers)
+    made = [Made(f"{who}, its {slot}", {"grad": grad}, to_host(getattr(optimizer, slot))) for slot in optimizer.slots]
+    made += [
+        Made(f"{who}, {own} of {name}", before[name] | gradients[name], value) for name, own, value in _each(after)
+    ]
+    return _ratios(layers, before, after), made
+
+
+def _ratios(layers: dict[str, Layer], before: dict[str, Tensors], after: dict[str, Tensors]) -> dict[str, float]:
+    """|change of theta| / |theta| of every layer that is trained, where theta is not zero altogether."""
+    ratios = {}
+    for name, layer in layers.items():
+        theta, moved = _joined(before[name], [*layer.shapes()]), _joined(after[name], [*layer.shapes()])
+        if layer.trainable and theta.any():
+            ratios[name] = float(np.linalg.norm(moved - theta) / np.linalg.norm(theta))
+    return ratios
+
+
+def _values(layers: dict[str, Layer]) -> dict[str, Tensors]:
+    """Parameters and buffers of every layer, as they are now."""
+    return {name: _held(layer, [*layer.shapes(), *layer.buffers()]) for name, layer in layers.items()}
+
+
+def _gradients(layers: dict[str, Layer]) -> dict[str, Tensors]:
+    return {name: _held(layer, [f"d{own}" for own in layer.shapes()]) for name, layer in layers.items()}
+
+
+def _held(layer: Layer, names: list[str]) -> Tensors:
+    return {name: layer.backend.to_host(layer.windows[name]).copy() for name in names}
+
+
+def _fetched(network: Network, found: dict[str, Any]) -> Tensors:
+    return {name: network.backend.to_host(value) for name, value in found.items()}
+
+
+def _each(held: dict[str, Tensors]) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Layer, name and value of every tensor."""
+    return ((name, own, value) for name, tensors in held.items() for own, value in tensors.items())
+
+
+def _joined(tensors: Tensors, names: list[str]) -> np.ndarray:
+    """The tensors of these names in one vector, in float64, in which no square overflows."""
+    return np.concatenate([np.zeros(0), *(np.ravel(tensors[name]) for name in names)])
