@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -69,7 +70,9 @@ def printed(notebook: Path) -> str:
 
 
 def text(output: nbformat.NotebookNode) -> str:
-    return output.get("text") or output.get("data", {}).get("text/plain", "")
+    """Without what the rounding of a gradient check leaves, which is each machine's own."""
+    printed = output.get("text") or output.get("data", {}).get("text/plain", "")
+    return re.sub(r"relative error +\S+|^worst: .*$", "...", printed, flags=re.MULTILINE)
 
 
 def write_down(pages: dict[str, str]) -> None:
