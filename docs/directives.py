@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import pydoc
 import re
 from typing import Any, ClassVar
 
@@ -23,7 +24,10 @@ class Source(SphinxDirective):
     final_argument_whitespace = True
 
     def run(self) -> list[nodes.Node]:
-        things = [named(name) for name in self.arguments[0].split()]
+        names = self.arguments[0].split()
+        things = [pydoc.locate(f"tinynet.{name}") for name in names]
+        if None in things:
+            raise self.error(f"tinynet has no {names[things.index(None)]}")
         path = inspect.getsourcefile(inspect.unwrap(things[0])) or ""
         self.env.note_dependency(path)
         code = "\n\n".join(inspect.getsource(thing).rstrip() for thing in things)
@@ -50,14 +54,6 @@ class Formula(SphinxDirective):
         math = nodes.math_block(latex, latex, number=None, nowrap=False, **{"no-wrap": False, "label": None})
         line = nodes.paragraph("", "", nodes.literal(text=f"{name}: {says}"), classes=["says"])
         return [nodes.container("", math, line, classes=["formula"])]
-
-
-def named(name: str) -> Any:
-    """The thing of that name: functions.relu, optim.Adam.update, training.loop.train_steps."""
-    thing: Any = tn
-    for part in name.split("."):
-        thing = getattr(thing, part)
-    return thing
 
 
 def as_rst(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
