@@ -29,6 +29,7 @@ c.IPKernelApp.log_level = "ERROR"
 c.IPKernelApp.exec_lines = [
     "import sys, warnings",
     "sys.stdout._isatty = sys.stderr._isatty = False",
+    "sys.stdout.flush_interval = 600",
     "warnings.filterwarnings('ignore', 'IProgress not found')",
     "del sys, warnings",
 ]
@@ -41,7 +42,11 @@ def main() -> int:
     accept = parser.parse_args().accept
     for folder in (SITE, WORK):
         shutil.rmtree(folder, ignore_errors=True)
-    os.environ |= {"PYTHONPATH": str(HERE), "OPENBLAS_NUM_THREADS": "1", "IPYTHONDIR": str(quiet_kernels())}
+    os.environ |= {
+        "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]),
+        "OPENBLAS_NUM_THREADS": "1",
+        "IPYTHONDIR": str(quiet_kernels()),
+    }
     failed = sphinx(["-q", "-n", "-W", "--keep-going", "-j", "2", "-d", str(WORK), str(HERE), str(SITE)])
     if failed:
         return failed
@@ -55,7 +60,8 @@ def main() -> int:
 
 
 def quiet_kernels() -> Path:
-    """A folder of settings for IPython in place of the reader's own: a page is no terminal, and shows no bars."""
+    """A folder of settings for IPython in place of the reader's own: a page is no terminal, shows
+    no bars, and gets what a cell prints in one piece."""
     profile = WORK / "ipython" / "profile_default"
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text(KERNELS)
@@ -65,8 +71,9 @@ def quiet_kernels() -> Path:
 def printed(notebook: Path) -> str:
     """What the cells of an executed page print, but for those that measure this machine."""
     cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
-    texts = [text(output) for cell in cells if MEASURED not in cell.metadata.get("tags", ()) for output in cell.outputs]
-    return "".join(f"{part.rstrip()}\n\n" for part in texts if part.strip())
+    compared = [cell for cell in cells if MEASURED not in cell.metadata.get("tags", ())]
+    texts = [text(output).rstrip() for cell in compared for output in cell.outputs]
+    return "".join(f"{part}\n\n" for part in texts if part)
 
 
 def text(output: nbformat.NotebookNode) -> str:

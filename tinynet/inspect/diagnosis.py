@@ -186,7 +186,7 @@ def _updates(rows: list[LayerStep]) -> list[str]:
     """Of the layers that move the most and the least, among those that move."""
     moved = [(row.update, row.layer) for row in rows if row.update and math.isfinite(row.update)]
     (most, fastest), (least, slowest) = max(moved, default=(0.0, "")), min(moved, default=(1.0, ""))
-    fast = f"{fastest}: a step changes its parameters by {100 * most:.2g} % of their size; lower lr"
+    fast = f"{fastest}: a step changes its parameters by {100 * most:,.0f} % of their size; lower lr"
     slow = f"{slowest}: a step changes its parameters by {least:.1g} of their size; higher lr, unless dy vanishes there"
     return [*([fast] if most > LARGEST_UPDATE else []), *([slow] if least < SMALLEST_UPDATE else [])]
 
