@@ -3,6 +3,7 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -48,6 +49,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if count := config.stash.get(LEFT_OUT, 0):
         terminalreporter.line(f"{count} tests need a browser and are left out: {chromium.missing()}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if reason := chromium.missing():
+        pytest.fail(reason)
+    with chromium.opened() as browser:
+        yield browser
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import chromium
 import numpy as np
 import pytest
 from draw_digits import STROKES
@@ -105,14 +104,6 @@ def facts_of(path: Path) -> dict[str, Any]:
 
 
 # ------------------------------------------------------------------------------------------- the browser
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    if reason := chromium.missing():
-        pytest.fail(reason)
-    with chromium.opened() as browser:
-        yield browser
 
 
 class Tab:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urldefrag
 
-import chromium
 import pytest
 
 SITE = Path(__file__).parent.parent / "docs" / "_site"
@@ -18,14 +17,6 @@ SHOTS = os.environ.get("TINYNET_SCREENSHOTS", "")
 NOT_BUILT = "the book is not built: python docs/build.py"
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PAGES, reason=NOT_BUILT)]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if reason := chromium.missing():
-        pytest.fail(reason) if chromium.NEEDED else pytest.skip(reason)
-    with chromium.opened() as browser:
-        yield browser
 
 
 @pytest.fixture(params=[(1280, "light"), (375, "dark")], ids=["desktop", "phone"])
