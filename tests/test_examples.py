@@ -89,6 +89,7 @@ def test_compare_ends_with_a_report_and_prints_its_path(compared: tuple[Path, st
     assert "0.9314" in page
 
 
+@pytest.mark.slow
 def test_second_run_loads_instead_of_training(compared: tuple[Path, str]) -> None:
     out, first = compared
     before = (out / "12x8x10.npz").stat().st_mtime_ns
@@ -137,6 +138,7 @@ def test_damaged_network_is_named_and_kept(compared: tuple[Path, str], tmp_path:
     assert damaged.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_several_seeds_give_mean_spread_and_failed_runs(tmp_path: Path) -> None:
     printed = run("mnist_compare.py", "--models", "12x8x10", "--epochs", 1, "--seeds", 3, "--out", tmp_path).stdout
     assert re.search(r"0\.\d{4} ± 0\.\d{4}", printed)
@@ -144,6 +146,7 @@ def test_several_seeds_give_mean_spread_and_failed_runs(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.npz"))) == 3
 
 
+@pytest.mark.slow
 def test_one_process_and_two_train_the_same_network(compared: tuple[Path, str], tmp_path: Path) -> None:
     run("mnist_compare.py", "--models", "12x8x10", "--epochs", 1, "--jobs", 1, "--out", tmp_path)
     alone, beside = (tn.load(folder / "12x8x10.npz") for folder in (tmp_path, compared[0]))
@@ -151,6 +154,7 @@ def test_one_process_and_two_train_the_same_network(compared: tuple[Path, str], 
 
 
 @pytest.mark.parametrize("ended", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
 def test_interrupted_run_keeps_what_is_finished_and_leaves_no_process(tmp_path: Path, ended: signal.Signals) -> None:
     models = ["12x8x10", "960x480x240x120x60x10"]
     command = [sys.executable, str(EXAMPLES / "mnist_compare.py"), "--models", *models, "--epochs", "3"]

@@ -700,6 +700,7 @@ def test_other_networks_have_no_pad_and_say_so(open_page: Any, draw: np.random.G
     tab.shot("two_classes")
 
 
+@pytest.mark.slow
 def test_one_large_network_has_no_picture_of_its_weights(open_page: Any, runs: list[tn.Run], tmp_path: Path) -> None:
     tab = open_page(tn.report([runs[4]], tmp_path / "report.html"))
     tab.draw("0")
@@ -1208,6 +1209,7 @@ def saved(tab: Tab, path: Path) -> np.ndarray:
         return np.asarray(picture.convert("L")).astype(int)
 
 
+@pytest.mark.slow
 def test_pad_saved_picture_and_networks_agree_on_a_loaded_picture(
     open_page: Any, small_page: Path, tmp_path: Path
 ) -> None:

@@ -1,0 +1,123 @@
+"""What the checks are made of: an answer is held against the truth, and a wrong one gets the name of its mistake."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+EXERCISES = sorted(path.stem for path in HERE.glob("[0-9]*.py"))
+GAP = re.compile(r"^.*(=|return|,|^)\s*\.\.\.$", re.MULTILINE)
+"""A line that is left for the reader to write."""
+
+
+class Mistake(Exception):
+    """What is wrong with an answer, in words."""
+
+
+def file_of(name: str) -> Path:
+    return HERE / f"{name}.py"
+
+
+def say(name: str) -> bool:
+    """Prints what is wrong with the answer to an exercise, or that it is solved; whether something is wrong."""
+    wrong = examine(name, file_of(name))
+    print("  " + (wrong or "solved").replace("\n", "\n  "), flush=True)
+    return bool(wrong)
+
+
+def teacher(name: str) -> dict[str, Any]:
+    """`HINTS` of an exercise, and its `check(answer)`, which raises Mistake."""
+    return runpy.run_path(str(HERE / "checks" / f"{name}.py"))
+
+
+def examine(name: str, path: Path) -> str:
+    """What is wrong with the answer in that file; empty if nothing is."""
+    if gap := GAP.search(text := path.read_text(encoding="utf-8")):
+        return f"line {text[: gap.end()].count(chr(10)) + 1} is for you to write: {gap[0].strip()}"
+    try:
+        answer = SimpleNamespace(**runpy.run_path(str(path)))
+        teacher(name)["check"](answer)
+    except Mistake as mistake:
+        return str(mistake)
+    except (Exception, SystemExit) as error:
+        return in_the_answer(error, path)
+    return ""
+
+
+def in_the_answer(error: BaseException, path: Path) -> str:
+    """An exception in one line, with the line of the answer that raised it."""
+    says = f"{type(error).__name__}: {error}"
+    if isinstance(error, SyntaxError):
+        return f"line {error.lineno} is not Python yet, {says}"
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
+    if not frames:
+        return f"what comes back cannot be used: {says}"
+    return f"line {frames[-1].lineno} raised {says}\n    {frames[-1].line}"
+
+
+def compare(
+    what: str, yours: Any, right: Any, mistakes: Mapping[str, Any] | None = None, tolerance: float = 1e-6
+) -> None:
+    """Mistake unless yours equals what was measured; named after the mistake that gives what is yours."""
+    right = np.asarray(right, dtype=float)
+    if yours is None:
+        raise Mistake(f"{what} is None: is a return missing?")
+    try:
+        yours = np.asarray(yours, dtype=float)
+    except (TypeError, ValueError):
+        raise Mistake(f"{what} is {yours!r}; expected numbers in the shape {right.shape}") from None
+
+    def same(numbers: Any) -> bool:
+        return np.shape(numbers) == yours.shape and np.allclose(yours, numbers, tolerance, tolerance, equal_nan=True)
+
+    if same(right):
+        return
+    for mistake, numbers in (mistakes or {}).items():
+        if same(numbers):
+            raise Mistake(f"{what}: {mistake}\n{evidence(what, yours, right)}")
+    raise Mistake(f"{what} {unnamed(yours, right)}\n{evidence(what, yours, right)}")
+
+
+def unnamed(yours: np.ndarray, right: np.ndarray) -> str:
+    """What can be said of a wrong answer that nobody foresaw."""
+    if yours.shape != right.shape:
+        return "has the wrong shape"
+    if not np.isfinite(yours).all():
+        return "is not finite everywhere"
+    if not yours.any():
+        return "is zero everywhere"
+    ratio = (yours * right).sum() / (right * right).sum() if right.any() else 1.0
+    if np.allclose(yours, ratio * right):
+        return (
+            f"is {ratio:.4g} times what it should be, everywhere" if ratio != -1 else "has the wrong sign, everywhere"
+        )
+    return "is not right"
+
+
+def evidence(what: str, yours: np.ndarray, right: np.ndarray) -> str:
+    """The number that is furthest off, or the two shapes."""
+    if yours.shape != right.shape:
+        return f"    {what} has the shape {yours.shape}, and should have {right.shape}"
+    off = np.abs(np.where(np.isfinite(yours), yours, np.inf) - right)
+    index = np.unravel_index(off.argmax(), off.shape)
+    place = f"[{', '.join(map(str, index))}]" if index else ""
+    return f"    {what}{place} is {yours[index]:.6g}; measured: {right[index]:.6g}"
+
+
+def slope(f: Callable[[Any], Any], x: Any, h: float = 1e-5) -> np.ndarray:
+    """df/dx, measured: (f(x + h) - f(x - h)) / 2h for one number of x after the other."""
+    x = np.array(x, dtype=float)
+    found = np.empty_like(x)
+    for index in np.ndindex(x.shape):
+        step = np.zeros_like(x)
+        step[index] = h
+        found[index] = (f(x + step) - f(x - step)) / (2 * h)
+    return found

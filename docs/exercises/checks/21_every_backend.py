@@ -1,0 +1,57 @@
+from dataclasses import replace
+
+import device
+import numpy as np
+from checking import Mistake
+
+import tinynet as tn
+
+HINTS = (
+    "y = x s depends on x twice, directly and through s. So dx has two terms, and both stand in the question.",
+    "beta is used by every row: dbeta adds up dy x ds/dbeta over the rows, in the shape (1, D).",
+    "Write into the window, self.dbeta[...] = ...; a new array under that name is one that the network never sees.",
+    "Make new arrays with zeros_like(x), or from tinynet.arrays.module_of(x): they lie where x lies, in its dtype.",
+)
+
+
+def check(answer):
+    draw = np.random.default_rng(21)
+    x = draw.normal(size=(6, 4))
+    layer = answer.Swish(4)
+    report = tn.gradient_check_layer(layer, x)
+    if not report:
+        raise Mistake(f"{what_it_saw(report)}\n{report}")
+
+    for dtype in ("float32", "float64"):
+        network = tn.Network(layer.copy(), seed=1, dtype=dtype)
+        y = network.forward(x.astype(dtype), train=True)
+        dx = network.backward(np.ones_like(y), need_dx=True)
+        found = {"forward": str(y.dtype), "backward": str(dx.dtype)}
+        for what, got in found.items():
+            if got != dtype:
+                raise Mistake(f"{what} makes {got} of a network in {dtype}: twice the memory, half the speed")
+
+    strict = replace(
+        tn.backend("numpy"), name="a strict device", xp=device, to_device=device.DeviceArray, to_host=lambda y: y.host
+    )
+    there = network.copy(backend=strict)
+    try:
+        there.forward(device.DeviceArray(x), train=True)
+        moved = there.backward(device.DeviceArray(np.ones_like(x)), need_dx=True)
+    except TypeError as error:
+        raise Mistake(f"right on the host, but not on a device: {error}") from error
+    if not isinstance(moved, device.DeviceArray):
+        raise Mistake("right on the host, but on a device backward returns an array of the host")
+    assert np.allclose(moved.host, dx)
+
+
+def what_it_saw(report):
+    """The failures in words."""
+    names = {entry.name for entry in report.failures}
+    if any("left unwritten" in hint for hint in report.hints):
+        return "dbeta is not where the network looks for it: write into the window, self.dbeta[...] = ..."
+    if names == {"x"}:
+        return "dbeta is right, dx is not: x takes part twice, directly and through s"
+    if "x" not in names:
+        return "dx is right, dbeta is not: it is the sum over the rows of dy x ds/dbeta"
+    return "both gradients are wrong"

@@ -1,0 +1,2 @@
+def dense_dW(dy, x):
+    return x.T @ dy

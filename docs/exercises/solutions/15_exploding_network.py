@@ -1,0 +1,2 @@
+def std(D):
+    return (2 / D) ** 0.5

@@ -1,0 +1,2 @@
+def direction(y, draw):
+    return draw.normal(size=y.shape)
