@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 project = "tinynet"
 copyright = "the tinynet authors"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "directives"]
-exclude_patterns = ["_site", "_work", "jupyter_execute", "exercises", "outputs", "README.md"]
+exclude_patterns = ["_site", "_work", "jupyter_execute", "outputs"]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 nb_execution_mode = "force"

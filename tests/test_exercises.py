@@ -4,6 +4,7 @@ answers get the name of their mistake."""
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -187,6 +188,11 @@ def test_each_exercise_has_all_its_parts() -> None:
     for folder in ("checks", "solutions"):
         assert sorted(path.stem for path in (EXERCISES / folder).glob("*.py")) == checking.EXERCISES
     assert list(UNTOUCHED) == list(WRONG) == checking.EXERCISES
+    rows = re.findall(
+        r"^\| `(\d.*?)` \| .*\(\.\./book/(.*\.md)\) \|$", (EXERCISES / "README.md").read_text(), re.MULTILINE
+    )
+    assert [name for name, _ in rows] == checking.EXERCISES
+    assert all((EXERCISES.parent / "book" / chapter).exists() for _, chapter in rows)
     assert {len(answers) for answers in WRONG.values()} == {3}
 
 

@@ -1,4 +1,4 @@
-"""Chapter 1 and 2. A residual block adds its input to what it makes of it: y = x + tanh(x W).
+"""Chapters 1 and 2. A residual block adds its input to what it makes of it: y = x + tanh(x W).
 
 x reaches y on two ways. Bring the gradient back on both.
 """
