@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib.util
+import inspect
 import re
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
+from tinynet import functions
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -67,6 +69,14 @@ def test_every_public_name_stands_in_the_reference() -> None:
     text = (DOCS / "reference.md").read_text()
     shown = [line.rpartition("tinynet.")[2] for line in text.splitlines() if line.startswith(".. auto")]
     assert sorted(shown) == sorted(tn.__all__)
+
+
+def test_every_public_name_says_its_formula_or_its_errors() -> None:
+    found = {name: getattr(room, name) for room in (tn, tn.data) for name in room.__all__}
+    found |= {name: f for name, f in vars(functions).items() if getattr(f, "__module__", "") == functions.__name__}
+    assert len(found) > 100
+    silent = {name for name, it in found.items() if not re.search(r" = |<-|Error|raise", inspect.getdoc(it) or "")}
+    assert silent == {"functions", "data"}, "modules, whose names are all here"
 
 
 # ------------------------------------------------------------------------ what the build refuses, by trying it

@@ -201,12 +201,12 @@ def huber_backward(y: Array, t: Array, delta: float) -> Array:
 
 
 def count_correct(z: Array, t: Array) -> Array:
-    """How many rows have their largest z where t has its largest        z (N, K), t (N, K) -> ()"""
+    """sum_n [argmax_k z_nk = argmax_k t_nk]        how many rows are right; z (N, K), t (N, K) -> ()"""
     return (z.argmax(axis=-1) == t.argmax(axis=-1)).sum(axis=-1)
 
 
 def count_correct_binary(z: Array, t: Array) -> Array:
-    """How many rows have z > 0, which is p > 1/2, where t > 1/2        z (N, 1), t (N, 1) -> ()"""
+    """sum_n [(z_n > 0) = (t_n > 1/2)]        how many rows are right: z > 0 is p > 1/2; z (N, 1), t (N, 1) -> ()"""
     return ((z > 0) == (t > 0.5)).sum(axis=(-2, -1))
 
 

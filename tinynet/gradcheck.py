@@ -68,7 +68,10 @@ def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int 
 
 
 def gradient_check_loss(loss: Loss, z: Any, t: Any, *, full: bool = False, seed: int = 0) -> GradientReport:
-    """Tests a loss: its backward() against its forward(z, t)        z (N, K) floats, t as the loss takes it"""
+    """Tests a loss: its backward() = dL/dz against its forward(z, t)        z (N, K) floats, t as forward takes it
+
+    Raises ValueError where the loss is not finite, and for a gradient in another shape than z.
+    """
     z, t = np.array(z, dtype=np.float64), np.asarray(t)
     loss.forward(z, t)
     gradients = [("z", z, loss.backward())]

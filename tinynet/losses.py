@@ -14,7 +14,10 @@ from .arrays.backend import backend
 
 
 class Loss:
-    """A loss of your own overrides `forward`, which keeps in `self.memory` what its `backward` needs."""
+    """L = forward(z, t), a mean over N, and dL/dz = backward() after it. A loss of your own overrides both.
+
+    `forward` keeps in `self.memory` what `backward` needs. NotImplementedError for the one that is missing.
+    """
 
     classifies = True
     """Targets are classes: labels, one-hot or soft rows; otherwise they are arrays like the network's output."""

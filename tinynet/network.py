@@ -219,7 +219,8 @@ def mlp(
 ) -> Network:
     """The usual stack from a row of widths: Dense and ReLU for each of `hidden`, then Dense to `outputs` logits.
 
-    `dropout[k]` is the rate in front of the k-th Dense; 0, or a row that ends before k, puts none there.
+    `dropout[k]` is the rate in front of the k-th Dense; 0, or a row that ends before k, puts none there. Raises
+    TypeError for a bare number in place of a list, ValueError for too many rates, and what the layers raise.
     """
     if isinstance(hidden, Integral) or isinstance(dropout, Real):
         raise TypeError(f"mlp takes hidden widths and dropout rates in lists; got {hidden!r} and {dropout!r}")

@@ -179,7 +179,7 @@ class Adam(Optimizer):
 
 
 def AdamW(network: Network, lr: float | Schedule = 0.001, weight_decay: float = 0.01, **settings: Any) -> Adam:
-    """Adam with decoupled weight decay, under the name it has elsewhere: Loshchilov and Hutter 2019, Algorithm 2"""
+    """theta <- theta - lr w theta, then a step of Adam        Loshchilov and Hutter 2019, Algorithm 2, w = 0.01"""
     return Adam(network, lr, weight_decay=weight_decay, **settings)
 
 
@@ -218,7 +218,7 @@ class _Schedule(partial[float]):
 
 
 def constant(lr: float) -> Schedule:
-    """lr at every step: what a bare number means, for use inside `warm_up`."""
+    """lr(t) = lr: what a bare number means, for use inside `warm_up`."""
     return _Schedule(_constant, lr)
 
 
@@ -227,7 +227,7 @@ def _constant(lr: float, t: int) -> float:
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
-    """lr factor^(t // every): down by a factor after each `every` steps."""
+    """lr(t) = lr factor^(t // every): down by a factor after each `every` steps. ValueError for every < 1."""
     _check_steps("step_decay", every)
     return _Schedule(_step_decay, lr, every, factor)
 
@@ -237,7 +237,7 @@ def _step_decay(lr: float, every: int, factor: float, t: int) -> float:
 
 
 def cosine(lr: float, steps: int, floor: float = 0.0) -> Schedule:
-    """floor + (lr - floor) (1 + cos(pi t / steps)) / 2, then floor        Loshchilov and Hutter 2017, equation 5"""
+    """lr(t) = floor + (lr - floor) (1 + cos(pi t / steps)) / 2, then floor; Loshchilov and Hutter 2017, equation 5"""
     _check_steps("cosine", steps)
     return _Schedule(_cosine, lr, steps, floor)
 
@@ -247,7 +247,7 @@ def _cosine(lr: float, steps: int, floor: float, t: int) -> float:
 
 
 def warm_up(schedule: Schedule, steps: int) -> Schedule:
-    """schedule(t) min(1, (t + 1) / steps): a straight rise over the first steps        Goyal et al. 2017, 2.2"""
+    """lr(t) = schedule(t) min(1, (t + 1) / steps): a straight rise over the first steps; Goyal et al. 2017, 2.2"""
     _check_steps("warm_up", steps)
     if not callable(schedule):
         raise TypeError(f"warm_up takes a schedule, got {schedule!r}; constant({schedule!r}) makes one")

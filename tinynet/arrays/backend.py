@@ -27,8 +27,9 @@ FASTEST_FIRST = ("cupy", "numba")
 class Backend:
     """Arrays of one kind (`xp`), the way there and back, and the functions that serve them (`ops`).
 
-    `train_steps` is a faster version of `training.train_steps`, if there is one; `describe()` says in a line what
-    computes, and what memory it holds; `note` says what "auto" would have liked better, and why it was not to be had.
+    to_host(to_device(x)) = x. `train_steps` is a faster version of `training.train_steps`, if there is one;
+    `describe()` says in a line what computes, and what memory it holds; `note` says what "auto" would have liked
+    better, and why it was not to be had.
     """
 
     name: str
@@ -91,7 +92,7 @@ def _unpickled(name: str) -> Backend:
 
 
 def backends() -> list[str]:
-    """The names that `backend` takes here."""
+    """The names that `backend` takes here; any other is its ValueError."""
     import pkgutil  # here, so that `import tinynet` stays quick
 
     modules = [module.name for module in pkgutil.iter_modules(kernels.__path__)]

@@ -11,7 +11,7 @@ from ..arrays import rng
 
 
 class Mnist(NamedTuple):
-    """70,000 digits: x uint8 (N, 28, 28), 0 for paper to 255 for ink; y uint8 (N,), 0 to 9."""
+    """70,000 digits: x uint8 (N, 28, 28), from paper = 0 to ink = 255; y uint8 (N,), 0 to 9."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -20,7 +20,7 @@ class Mnist(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Three sets: x uint8 (N, 784), 0 for paper to 255 for ink; y uint8 (N,), 0 to 9. Kaggle's y_test is None."""
+    """Three sets: x uint8 (N, 784), from paper = 0 to ink = 255; y uint8 (N,), 0 to 9. Kaggle's y_test is None."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -31,13 +31,13 @@ class Split(NamedTuple):
 
 
 def mnist() -> Mnist:
-    """MNIST as its authors split it, from this package: 60,000 digits to train, 10,000 to test."""
+    """MNIST as its authors split it, from this package: 60,000 + 10,000 = 70,000 digits, to train and to test."""
     with np.load(Path(__file__).parent / "mnist" / "mnist.npz", allow_pickle=False) as arrays:
         return Mnist(**arrays)
 
 
 def mnist_split(seed: int = 0) -> Split:
-    """MNIST's 70,000 digits, shuffled and cut as Kaggle cuts them: 32,000 / 10,000 / 28,000.
+    """MNIST's 70,000 = 32,000 + 10,000 + 28,000 digits, shuffled and cut as Kaggle cuts them.
 
     The last 28,000 play Kaggle's unlabelled set: y_test may judge a finished model, never choose one.
     """

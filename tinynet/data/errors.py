@@ -7,7 +7,7 @@ from typing import Any
 
 
 class DataError(ValueError):
-    """A file that cannot be used; the message says which, where, why, and the way out."""
+    """The ValueError of a file that cannot be used; it says which, where, why, and the way out."""
 
 
 def required(name: str) -> Any:

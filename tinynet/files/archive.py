@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ModelFileError(ValueError):
-    """A file that cannot be written or read as a network; the message names the file and the cause."""
+    """The ValueError of a file that cannot be written or read as a network; it names the file and the cause."""
 
 
 def require(holds: Any, cause: str) -> None:

@@ -85,7 +85,7 @@ def resume(
     """The network and the optimizer of a file that was saved with one: `fit` goes on as if never interrupted.
 
     `lr` replaces the learning rate, and must be given where it was a schedule, which no file holds. What is your own
-    must be named, as for `load`.
+    must be named, as for `load`. Raises ModelFileError for a file without an optimizer, and as `load` does.
     """
     known = _known(layers, losses, optimizers)
     with about(Path(path)):

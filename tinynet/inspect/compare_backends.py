@@ -21,8 +21,8 @@ from .recording import recorded
 class Difference:
     """How far one tensor differs between two backends, in units in the last place.
 
-    `ulps` is the largest difference of two numbers in units of the larger one; `of_largest` is it in units of the
-    tensor's largest number, which is what rounding leaves where numbers cancel. Both are 0 where all bits are equal.
+    `ulps` = max |a - b| / ulp(max(|a|, |b|)) over its numbers, and `of_largest` = max |a - b| / ulp(its largest
+    number), which is what rounding leaves where numbers cancel. Both are 0 where all bits are equal.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class TwinReport:
-    """Every tensor of a step, in the order in which it is computed."""
+    """Every tensor of a step, in the order in which it is computed. `largest` = max of all `of_largest`."""
 
     backends: tuple[str, str]
     differences: list[Difference]

@@ -36,7 +36,7 @@ class LayerStep:
     as below the first layer that learns. `dead` is the share of a ReLU's units, the numbers of one row, that are 0
     for every row; `saturated` the share of outputs where the curve is flat: |y| > 0.99 after Tanh, y < 0.01 or
     y > 0.99 after Sigmoid. Both are None for other layers, ones of your own too. `parameters` counts the layer's own,
-    without those of layers inside; `update` is |change of theta| / |theta| over them, None where nothing is to move.
+    without those of layers inside; `update` = |change of theta| / |theta| over them, None where nothing is to move.
     """
 
     layer: str
@@ -67,6 +67,7 @@ class Diagnosis:
     """A row for each layer, in the order of `network.summary()`; the loss; sentences about what looks wrong.
 
     `not_finite` names the first tensor of the step with a NaN or an inf, and what went in; empty if there is none.
+    ImportError where `to_frame` finds no pandas, or `plot` no matplotlib.
     """
 
     rows: list[LayerStep]

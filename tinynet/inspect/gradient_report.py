@@ -14,6 +14,7 @@ class Comparison:
 
     `index` is the coordinate in a full check. `verdict` is "ok", "wrong", "kink" (f has a corner here: skipped) or
     "zero" (both are zero, as in the whole array: nothing was tested).
+    error = |analytic - numeric| / max(|analytic|, |numeric|, 1e-4, 1e-4 |f|)
     """
 
     name: str
@@ -31,7 +32,8 @@ class Comparison:
 class GradientReport(list[Comparison]):
     """All comparisons, and `hints`: what looks wrong, with the names of the arrays where it does.
 
-    True if none failed and every array was tested at least once, so that `assert gradient_check(...)` is a test.
+    bool(report) = nothing failed and every array was tested at least once, so that `assert gradient_check(...)` is a
+    test.
     """
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from .base import Layer, Shape
 
 
 class Flatten(Layer):
-    """y (N, D) from x (N, ...): the same numbers, D of them in a row."""
+    """y_n = x_n in a row        x (N, ...) -> y (N, D), D the product of the other axes"""
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self.memory = x.shape if train else None

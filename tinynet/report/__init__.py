@@ -20,8 +20,9 @@ from ..training.history import Record
 
 @dataclass(frozen=True)
 class Run:
-    """A trained network, as `report` takes it. Runs of the same name are one network from several seeds.
+    """A trained network, as `report` takes it; what does not fit together is `report`'s TypeError or ValueError.
 
+    name     runs of the same name are one network from several seeds
     history  the records that `fit` returned
     train    what `evaluate` says on the training data; without it the last epoch's running means stand in the table
     figures  further columns of the table, by name, as {"blog accuracy": 0.9314}

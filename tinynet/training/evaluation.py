@@ -16,7 +16,7 @@ EVALUATION_BATCH = 1000
 
 
 class Evaluation(NamedTuple):
-    """Mean loss over the rows, and the share of rows whose class is right (None if the loss knows no classes)."""
+    """loss = 1/N sum of the rows' losses, accuracy = right rows / N (None if the loss knows no classes)."""
 
     loss: float
     accuracy: float | None
@@ -25,7 +25,10 @@ class Evaluation(NamedTuple):
 def evaluate(
     network: Network, x: Any, t: Any, loss: Loss | None = None, *, class_weight: Any = None, sample_weight: Any = None
 ) -> Evaluation:
-    """Loss and accuracy without dropout; x, t, loss and weights as in `fit`. Weights act on the loss alone."""
+    """Loss and accuracy without dropout; x, t, loss and weights as in `fit`, and so are the errors that it raises.
+
+    Weights act on the loss alone.
+    """
     loss = loss_for(network, loss)
     return evaluate_prepared(network, *prepare(network, loss, x, t, class_weight, sample_weight))
 
@@ -40,7 +43,7 @@ def evaluate_prepared(network: Network, loss: Loss, x: Array, t: Array) -> Evalu
 
 
 def outputs(network: Network, x: Any) -> np.ndarray:
-    """What the network gives for each row, as it is: logits, values, features (N, ...), on the host. x as in `fit`."""
+    """y = network.forward(x) as it is: logits, values, features (N, ...), on the host. x and errors as in `fit`."""
     return network.backend.to_host(_forward(network, x))
 
 

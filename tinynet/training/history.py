@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Record:
-    """One epoch. `loss` and `accuracy` are running means over its batches, with dropout and while theta moved;
-    `val_loss` and `val_accuracy` are measured after it, without dropout (None without validation data); accuracies
-    are None where the loss knows no classes. `seconds` is the training alone, `rows` the number of rows trained on,
-    `lr` the rate of its first step.
+    """One epoch. `loss` = sum over its batches of N L / rows and `accuracy` are running means, with dropout and while
+    theta moved; `val_loss` and `val_accuracy` are measured after it, without dropout (None without validation data);
+    accuracies are None where the loss knows no classes. `seconds` is the training alone, `rows` the number of rows
+    trained on, `lr` the rate of its first step.
     """
 
     epoch: int
@@ -46,7 +46,10 @@ SHOWN = {
 
 
 class History(list[Record]):
-    """The records of a training, in order; `stopped` says why it ended early (empty if it did not)."""
+    """The records of a training, in order; `stopped` says why it ended early (empty if it did not).
+
+    ImportError where `to_frame` finds no pandas, or `plot` no matplotlib.
+    """
 
     stopped: str = ""
 
