@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import pydoc
 import re
+import textwrap
 from typing import Any, ClassVar
 
 from docutils import nodes
@@ -28,13 +30,18 @@ class Source(SphinxDirective):
         things = [pydoc.locate(f"tinynet.{name}") for name in names]
         if None in things:
             raise self.error(f"tinynet has no {names[things.index(None)]}")
-        path = inspect.getsourcefile(inspect.unwrap(things[0])) or ""
+        return [self.shown(path, list(group)) for path, group in itertools.groupby(things, self.file_of)]
+
+    @staticmethod
+    def file_of(thing: Any) -> str:
+        return inspect.getsourcefile(inspect.unwrap(thing)) or ""
+
+    def shown(self, path: str, things: list[Any]) -> nodes.Node:
         self.env.note_dependency(path)
-        code = "\n\n".join(inspect.getsource(thing).rstrip() for thing in things)
-        shown = "tinynet/" + path.rpartition("/tinynet/")[2]
-        caption = nodes.caption("", "", nodes.literal(text=shown))
+        code = "\n\n".join(textwrap.dedent(inspect.getsource(thing)).rstrip() for thing in things)
+        caption = nodes.caption("", "", nodes.literal(text="tinynet/" + path.rpartition("/tinynet/")[2]))
         block = nodes.literal_block(code, code, language="python")
-        return [nodes.container("", caption, block, literal_block=True, classes=["literal-block-wrapper"])]
+        return nodes.container("", caption, block, literal_block=True, classes=["literal-block-wrapper"])
 
 
 class Formula(SphinxDirective):
