@@ -4,7 +4,7 @@ from checking import Mistake
 import tinynet as tn
 
 HINTS = (
-    "Look at a run that failed: python -c with tn.diagnose(network, x, labels) says which layers are dead.",
+    "tn.diagnose looked at one of the runs that failed. What does it say of its ReLUs?",
     "A ReLU that gives 0 for every row gets no gradient, and never comes back. With four units all four can die.",
     "tn.LeakyReLU(0.1) has a slope on the left too: no unit is ever without a gradient.",
 )
