@@ -805,11 +805,11 @@ REFUSED = {
     ),
     "a block that cannot add": (
         lambda: tn.Residual(tn.Dense(4, 5)),
-        "Residual(Dense(4, 5)) adds ('N', 5) to ('N', 4); it takes a shortcut, as shortcut=Dense(D, M), that gives",
+        "Residual(Dense(4, 5)) adds (N, 5) to (N, 4); it takes a shortcut, as shortcut=Dense(D, M), that gives",
     ),
     "a shortcut of another width": (
         lambda: tn.Residual(tn.Dense(4, 5), shortcut=tn.Dense(4, 6)),
-        "Residual(Dense(4, 5), shortcut=Dense(4, 6)) adds ('N', 5) to ('N', 6); it takes another shortcut that gives",
+        "Residual(Dense(4, 5), shortcut=Dense(4, 6)) adds (N, 5) to (N, 6); it takes another shortcut that gives",
     ),
     "a shortcut for another width": (
         lambda: tn.Residual(tn.Dense(4, 5), shortcut=tn.Dense(3, 5)),

@@ -745,6 +745,7 @@ REFUSED = {
     "validation as a share": ({"validation": 0.2}, r"validation=\(x, t\), two arrays to judge by; got 0.2"),
     "labels for arrays": ({"loss": tn.MeanSquaredError()}, r"MeanSquaredError takes targets \(4, 3\), got \(4,\)"),
     "a callback not in a list": ({"callbacks": print}, "callbacks in a list"),
+    "a callback that is none": ({"callbacks": [print, "print"]}, "each to be called with a Record"),
 }
 
 

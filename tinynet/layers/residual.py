@@ -61,7 +61,8 @@ class Residual(Layer):
     def _check_sum(self, y: tuple[Any, ...], around: tuple[Any, ...]) -> None:
         if y != around:
             way_out = "another shortcut" if self.shortcut else "a shortcut, as shortcut=Dense(D, M),"
-            raise ValueError(f"{self} adds {y} to {around}; it takes {way_out} that gives the shape of its layers")
+            shapes = " to ".join(f"({', '.join(map(str, shape))})" for shape in (y, around))
+            raise ValueError(f"{self} adds {shapes}; it takes {way_out} that gives the shape of its layers")
 
     def __repr__(self) -> str:
         parts = [*map(repr, self.layers), *([f"shortcut={self.shortcut!r}"] if self.shortcut else [])]

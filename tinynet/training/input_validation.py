@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from numbers import Integral
 from typing import Any
 
@@ -109,7 +109,6 @@ def check_fit(
     epochs: int,
     batch_size: int,
     validation: tuple[Any, Any] | None,
-    callbacks: Iterable[Any],
     patience: int | None,
 ) -> None:
     """Refuses what `fit` cannot work with, before any work is done."""
@@ -117,8 +116,6 @@ def check_fit(
         raise ValueError(f"fit takes epochs and batch_size of at least 1; got {epochs} and {batch_size}")
     if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
         raise ValueError(f"fit takes validation=(x, t), two arrays to judge by; got {validation!r:.60}")
-    if not isinstance(callbacks, Iterable):
-        raise TypeError(f"fit takes callbacks in a list, got {type(callbacks).__name__}")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"fit takes an optimizer, as Adam(network) is; got {optimizer!r}")
     network.check_windows()
@@ -128,6 +125,14 @@ def check_fit(
         raise ValueError("fit takes an optimizer of the network that it trains; this one moves another's theta")
     if patience is not None and (patience < 1 or validation is None):
         raise ValueError(f"fit takes patience of at least 1, with validation=(x, t) to judge by; got {patience}")
+
+
+def callbacks_in(callbacks: Any) -> list[Callable[..., Any]]:
+    """The callbacks as a list; TypeError for what is none of them."""
+    found = list(callbacks) if isinstance(callbacks, Iterable) else []
+    if not isinstance(callbacks, Iterable) or not all(map(callable, found)):
+        raise TypeError(f"fit takes callbacks in a list, each to be called with a Record; got {callbacks!r}")
+    return found
 
 
 def warn(message: str, category: type[Warning]) -> None:

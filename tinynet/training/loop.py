@@ -17,7 +17,7 @@ from ..network import Network
 from ..optim import Optimizer
 from .evaluation import Totals, batches, evaluate_prepared, prepare
 from .history import History, Record
-from .input_validation import check_fit, loss_for, warn
+from .input_validation import callbacks_in, check_fit, loss_for, warn
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -56,12 +56,12 @@ def fit(
     Training goes on where the network stands: two calls of 2 epochs are one of 4, bit for bit. It ends, with a
     warning, once the loss is not finite. Raises ValueError or TypeError for bad input, before the first step.
     """
-    check_fit(network, optimizer, epochs, batch_size, validation, callbacks, patience)
+    check_fit(network, optimizer, epochs, batch_size, validation, patience)
+    callbacks = callbacks_in(callbacks)
     loss = loss_for(network, loss)
     data = prepare(network, loss, x, t, class_weight, sample_weight)
     held_out = prepare(network, loss, *validation) if validation else None
     network.loss = loss
-    callbacks = list(callbacks)
     history, stopping = History(), _EarlyStopping(network, patience)
     with Progress(progress, epochs * len(data[1])) as bar, stopping:
         for _ in range(epochs):
