@@ -132,7 +132,8 @@ def _report(
             at = _line(lambda: number(f()), array, v)
             comparisons.append(_compare(name, index, at, number((gradient * v).sum())))
             alternatives.append(number((transposed * v).sum()))
-        report += _zeros_named(comparisons)
+        comparisons = _zeros_named(comparisons)
+        report += comparisons
         if hint := guess(comparisons, alternatives, N):
             report.hints.setdefault(hint, []).append(name)
     return report
