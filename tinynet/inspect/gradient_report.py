@@ -86,7 +86,7 @@ def guess(comparisons: Sequence[Comparison], transposed: Sequence[float], N: int
     `transposed` holds gradient . v for the transposed gradient, `N` is the number of rows in the batch.
     """
     if any(entry.verdict == "zero" for entry in comparisons):
-        return "zero on both sides, nothing tested: f is flat here, as behind dead ReLUs, or for a bias before a normalisation"
+        return "zero on both sides, nothing tested: f is flat here, as behind dead ReLUs, or before a normalisation"
     wrong = [k for k, entry in enumerate(comparisons) if entry.verdict == "wrong"]
     analytic = np.array([comparisons[k].analytic for k in wrong])
     numeric = np.array([comparisons[k].numeric for k in wrong])
