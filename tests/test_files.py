@@ -631,7 +631,7 @@ WRONG_BLOCKS = {
     "a sum that cannot be": (
         [layer("Dense", inputs=16, outputs=1)],
         {},
-        r"Residual\(Dense\(16, 1\)\) adds \('N', 1\) to \('N', 16\); it takes a shortcut, as shortcut=Dense",
+        r"Residual\(Dense\(16, 1\)\) adds \(N, 1\) to \(N, 16\); it takes a shortcut, as shortcut=Dense",
     ),
 }
 
