@@ -2,6 +2,7 @@
 
     a = w x,   z = a + b,   y = max(z, 0),   r = y - t,   L = r^2
 
+max(z, 0) is z where z is positive, and else 0; chapter 3 calls it ReLU. It takes the place of the chapter's tanh.
 Walk back from the last line to the first. dy means dL/dy: how fast the loss grows with y.
 """
 

@@ -61,8 +61,6 @@ def watch(name: str | None, go_on: bool) -> int:
                 time.sleep(0.1)
     except KeyboardInterrupt:
         print()
-    else:
-        print(f"\n{bar()}")
     return 0
 
 
@@ -76,11 +74,12 @@ def saved_at(name: str) -> int | None:
 
 def solved_now(name: str) -> bool:
     """Checks an exercise, says what was seen, and remembers whether it is solved."""
-    print(f"\n{bar()}\n{file_of(name)}", flush=True)
+    print(f"\n{file_of(name)}", flush=True)
     read, solved = fingerprint(name), says_solved(name)
     progress = read_progress()
     progress["solved"][name] = read if solved else ""
     PROGRESS.write_text(json.dumps(progress, indent=1))
+    print(f"  {bar()}", flush=True)
     return solved
 
 

@@ -16,6 +16,8 @@ HERE = Path(__file__).resolve().parent
 EXERCISES = sorted(path.stem for path in HERE.glob("[0-9]*.py"))
 GAP = re.compile(r"^.*(=|return|,|^)\s*\.\.\.$", re.MULTILINE)
 """A line that is left for the reader to write."""
+MATMUL = "the last axis of a product's left factor must be as long as the first of its right one"
+"""In place of what NumPy says, which names neither."""
 
 
 class Mistake(Exception):
@@ -54,13 +56,22 @@ def examine(name: str, path: Path) -> str:
 
 def in_the_answer(error: BaseException, path: Path) -> str:
     """An exception in one line, with the line of the answer that raised it."""
-    says = f"{type(error).__name__}: {error}"
+    says = f"{type(error).__name__}: {MATMUL if str(error).startswith('matmul') else error}"
     if isinstance(error, SyntaxError):
         return f"line {error.lineno} is not Python yet, {says}"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    if not frames:
+    lines, walked = traceback.extract_tb(error.__traceback__), traceback.walk_tb(error.__traceback__)
+    places = [(line, frame) for line, (frame, _) in zip(lines, walked, strict=True) if line.filename == str(path)]
+    if not places:
         return f"what comes back cannot be used: {says}"
-    return f"line {frames[-1].lineno} raised {says}\n    {frames[-1].line}"
+    line, frame = places[-1]
+    shapes = shapes_in(line.line or "", frame.f_locals) if isinstance(error, ValueError) else ""
+    return f"line {line.lineno} raised {says}\n    {line.line}{shapes}"
+
+
+def shapes_in(line: str, values: Mapping[str, Any]) -> str:
+    """The shapes of the arrays that a line names."""
+    names = [name for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", line)) if hasattr(values.get(name), "shape")]
+    return "".join(f"\n    {name} has the shape {values[name].shape}" for name in names)
 
 
 def compare(
@@ -93,13 +104,12 @@ def unnamed(yours: np.ndarray, right: np.ndarray) -> str:
     if not np.isfinite(yours).all():
         return "is not finite everywhere"
     if not yours.any():
-        return "is zero everywhere"
+        return "is zero everywhere" if right.size > 1 else "is zero"
     ratio = (yours * right).sum() / (right * right).sum() if right.any() else 1.0
-    if np.allclose(yours, ratio * right):
-        return (
-            f"is {ratio:.4g} times what it should be, everywhere" if ratio != -1 else "has the wrong sign, everywhere"
-        )
-    return "is not right"
+    if not np.allclose(yours, ratio * right):
+        return "is not right"
+    says = "has the wrong sign" if ratio == -1 else f"is {ratio:.4g} times what it should be"
+    return f"{says}, everywhere" if right.size > 1 else says
 
 
 def evidence(what: str, yours: np.ndarray, right: np.ndarray) -> str:

@@ -1,4 +1,5 @@
-from checking import compare, slope
+import numpy as np
+from checking import Mistake, compare, slope
 
 HINTS = (
     "Each line needs its own slope and the gradient that arrives, and nothing else. What is the slope of max(z, 0)?",
@@ -8,6 +9,9 @@ HINTS = (
 SHUT = "z is below zero, where max(z, 0) is flat, and yet a gradient comes through"
 SWAPPED = "w and x are the wrong way round: a = w x grows with w as fast as x is large"
 LEFT_OUT = "the slope of a = w x is left out"
+TANH = "1 - y^2 is the slope of tanh, and here y = max(z, 0)"
+ITSELF = "y stands where the slope of y = max(z, 0) should"
+SIGN = "the sign is wrong: nothing in these lines turns it around"
 
 
 def loss(x, w, b, t):
@@ -15,14 +19,29 @@ def loss(x, w, b, t):
 
 
 def check(answer):
-    for x, w, b, t in [(2.0, 0.5, 0.4, 3.0), (2.0, -0.5, 0.4, 3.0)]:
-        check_at(answer, x, w, b, t)
+    for x, w, b, t in [(2.0, 0.7, 0.4, 3.0), (2.0, -0.7, 0.4, 3.0)]:
+        try:
+            check_at(answer, x, w, b, t)
+        except Mistake as mistake:
+            raise Mistake(f"{mistake}\n    at x = {x}, w = {w}, b = {b}, t = {t}, with z = {w * x + b:.4g}") from None
 
 
 def check_at(answer, x, w, b, t):
     _, dw, db, dx = answer.neuron(x, w, b, t)
     z = w * x + b
-    dy = 2 * (max(z, 0.0) - t)
-    compare("db", db, slope(lambda b: loss(x, w, b, t), b), {SHUT: dy} if z < 0 else {})
-    compare("dw", dw, slope(lambda w: loss(x, w, b, t), w), {SWAPPED: dy * w, LEFT_OUT: dy})
-    compare("dx", dx, slope(lambda x: loss(x, w, b, t), x), {SWAPPED: dy * x, LEFT_OUT: dy})
+    y = max(z, 0.0)
+    dy = 2 * (y - t)
+    wrong_dz = {SHUT: dy} if z < 0 else {SIGN: -dy, TANH: dy * (1 - y**2), ITSELF: dy * y}
+    compare("dz" if hands_on(dw, db, dx, x, w) else "db", db, slope(lambda b: loss(x, w, b, t), b), wrong_dz)
+    wrong = {SWAPPED: dy * w, LEFT_OUT: dy, SIGN: -dy * x} if z > 0 else {SHUT: dy * x}
+    compare("dw", dw, slope(lambda w: loss(x, w, b, t), w), wrong)
+    wrong = {SWAPPED: dy * x, LEFT_OUT: dy, SIGN: -dy * w} if z > 0 else {SHUT: dy * w}
+    compare("dx", dx, slope(lambda x: loss(x, w, b, t), x), wrong)
+
+
+def hands_on(dw, db, dx, x, w):
+    """Whether these follow from one another as they should, so that dz is to blame if they are wrong."""
+    try:
+        return np.allclose([dw, dx], [db * x, db * w])
+    except (TypeError, ValueError):
+        return False
