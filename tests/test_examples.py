@@ -202,6 +202,8 @@ def test_readme_snippets_run_and_the_first_prints_what_it_shows(tmp_path: Path) 
     shown = re.search(r"```\n(gradient check passed.*?)```", readme, re.DOTALL)
     assert shown
     assert without_rounding(snippet(check, tmp_path)) == without_rounding(shown[1])
+    with_a_minus = snippet(check.replace("return dy", "return -dy"), tmp_path)
+    assert re.search(r"`(hint: the sign is wrong)`", readme)[1] in with_a_minus
     assert "gradient check passed" in snippet(others[0], tmp_path)
     assert "Dense(784, 32) (frozen)" in snippet(others[1], tmp_path)
 
