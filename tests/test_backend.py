@@ -219,7 +219,8 @@ def broken_rules(module: ModuleType) -> list[str]:
         and not name.startswith("_")
         and (getattr(function, "__module__", None) or "").startswith(module.__name__)
     }
-    originals = FUNCTIONS | {"train_steps": tn.training.loop.train_steps}
+    steps = {"train_steps": tn.training.loop.train_steps, "evaluate_steps": tn.training.evaluation.evaluate_steps}
+    originals = FUNCTIONS | steps
     return [
         name
         for name, function in offered.items()

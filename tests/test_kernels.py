@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import tinynet as tn
+import tinynet.kernels.numba.threads as threads_module
 from tinynet.arrays.backend import FUNCTIONS, _kernels
+from tinynet.kernels.numba import large
+from tinynet.kernels.numba import steps as steps_module
 
 KERNELS = [
     pytest.param(backend, name, id=f"{backend}-{name}")
@@ -178,8 +181,8 @@ def test_training_follows_the_plain_backend(draw, backend):
 
 SCHEDULE = tn.warm_up(tn.cosine(0.02, steps=9), steps=4)
 OPTIMIZERS = {
-    "Adam": lambda net: tn.Adam(net, 0.01),
-    "Adam, scheduled, with decay": lambda net: tn.Adam(net, SCHEDULE, beta1=0.8, eps=1e-6, weight_decay=0.1),
+    "Adam": lambda net: tn.Adam(net, 0.01, eps=1e-5),
+    "Adam, scheduled, with decay": lambda net: tn.Adam(net, SCHEDULE, beta1=0.8, eps=1e-5, weight_decay=0.1),
     "Adam, clipped": lambda net: tn.Adam(net, 0.01, weight_decay=0.1, clip_norm=0.3),
     "SGD": lambda net: tn.SGD(net, 0.1),
     "SGD, clipped": lambda net: tn.SGD(net, 0.1, momentum=0.9, clip_norm=0.3),
@@ -212,9 +215,12 @@ class OwnNetwork(tn.Network):
         return super().forward(x, train) * 2
 
 
-def stepped(backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, pixels=False, smoothing=0.0, **options):
+def stepped(
+    backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, pixels=False, zeros=0.0, smoothing=0.0, **options
+):
     """All that training one epoch leaves behind: totals, vectors, counters; and how often it yielded."""
     x = draw.integers(0, 256, (rows, D)).astype(np.uint8) if pixels else draw.normal(size=(rows, D)).astype("float32")
+    x[draw.random(x.shape) < zeros] = 0
     t = draw.dirichlet(np.ones(K), rows).astype("float32")
     t[::3] = np.eye(K, dtype="float32")[draw.integers(0, K, len(t[::3]))]
     net = tn.mlp(D, hidden, K, seed=3, backend=backend, **options)
@@ -250,15 +256,139 @@ def test_steps_compiled_as_a_whole_equal_the_plain_ones(hidden, options, optimiz
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
+LARGE = {
+    "pixels, mostly zero": {"hidden": [150, 70], "D": 50, "rows": 300, "batch": 64, "pixels": True, "zeros": 0.8},
+    "floats, mostly zero": {"hidden": [133], "D": 77, "rows": 150, "batch": 70, "zeros": 0.8},
+    "pixels": {"hidden": [130, 20], "D": 33, "rows": 200, "batch": 80, "pixels": True, "dropout": [0.1, 0.2, 0.3]},
+    "lists and dropout": {"hidden": [200, 33, 17], "D": 96, "batch": 49, "zeros": 0.9, "dropout": [0.2, 0.5, 0.0, 0.3]},
+    "floats": {"hidden": [300], "D": 7, "K": 2, "batch": 50, "smoothing": 0.1},
+    "more columns than fit a tile": {"hidden": [1000], "D": 40, "K": 70, "zeros": 0.75, "batch": 9},
+}
+
+
+@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if "clipped" not in name])
+@pytest.mark.parametrize("case", LARGE)
+def test_steps_on_threads_equal_the_plain_ones(case, optimizer):
+    (plain, _), (compiled, yields) = (
+        stepped(name, np.random.default_rng(5), optimizer=optimizer, **LARGE[case]) for name in ("numpy", "numba")
+    )
+    assert yields >= 1
+    for found, expected in zip(compiled, plain, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_no_bit_depends_on_the_number_of_threads(monkeypatch, case):
+    outcomes = []
+    for threads in (1, 2, 4):
+        monkeypatch.setattr(threads_module, "most_threads", lambda: 4)
+        monkeypatch.setattr(large, "most_threads", lambda: 4)
+        monkeypatch.setattr(large.Pace, "next", lambda pace, threads=threads: (threads, True))
+        outcomes.append(stepped("numba", np.random.default_rng(5), optimizer="Adam", **LARGE[case])[0])
+    for found in outcomes[1:]:
+        for values, expected in zip(found, outcomes[0], strict=True):
+            np.testing.assert_array_equal(values, expected)
+
+
+def test_large_networks_take_these_steps(monkeypatch):
+    def none(*arguments):
+        raise AssertionError("taken")
+
+    monkeypatch.setattr(large, "train", none)
+    with pytest.raises(AssertionError, match="taken"):
+        stepped("numba", np.random.default_rng(5), optimizer="Adam", **LARGE["floats"])
+    monkeypatch.setattr(steps_module, "HAS_BLAS", False)
+    stepped("numba", np.random.default_rng(5), optimizer="Adam", **LARGE["floats"])
+
+
+def test_training_on_threads_that_ends_early_leaves_the_steps_that_were_made(draw):
+    x, t = draw.normal(size=(5000, 40)).astype("float32"), np.eye(3, dtype="float32")[draw.integers(0, 3, 5000)]
+    net = tn.mlp(40, [300], 3, backend="numba")
+    rule, first = tn.Adam(net), net.theta.copy()
+    steps = net.backend.train_steps(net, rule, tn.SoftmaxCrossEntropy(), x, t, np.arange(5000), 50)
+    rows, _, _ = next(steps)
+    assert (net.theta == first).all()
+    steps.close()
+    assert rule.t == rows / 50
+    twin = tn.mlp(40, [300], 3, backend="numba")
+    list(twin.backend.train_steps(twin, tn.Adam(twin), tn.SoftmaxCrossEntropy(), x, t, np.arange(rows), 50))
+    np.testing.assert_array_equal(net.theta, twin.theta)
+
+
+@pytest.mark.parametrize("hidden", [[12, 8], [200, 100]], ids=str)
+@pytest.mark.parametrize("kind", ["pixels", "mostly zero", "floats"])
+def test_compiled_evaluation_equals_the_plain_one(draw, hidden, kind):
+    x = draw.normal(size=(5001, 40)).astype("float32")
+    x = (
+        draw.integers(0, 256, x.shape).astype(np.uint8)
+        if kind == "pixels"
+        else np.where(draw.random(x.shape) < 0.8, 0, x)
+        if kind == "mostly zero"
+        else x
+    )
+    labels = draw.integers(0, 3, len(x))
+    net = tn.mlp(40, hidden, 3, dropout=[0.5, 0.5], backend="numba")
+    loss = tn.SoftmaxCrossEntropy(net.backend.ops, label_smoothing=0.1)
+    found = tn.evaluate(net, x, labels, loss)
+    expected = tn.evaluate(net.copy(backend="numpy"), x, labels, tn.SoftmaxCrossEntropy(label_smoothing=0.1))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    assert [layer.counter for layer in net] == [0] * len(net.layers)
+
+
+def test_evaluation_by_ones_own_loss_is_not_compiled(draw):
+    net = tn.mlp(6, [5], 3, backend="numba")
+    loss = tn.SoftmaxCrossEntropy()
+    loss.count_correct = lambda z, t: np.array(1)
+    assert tn.evaluate(net, draw.normal(size=(10, 6)), draw.integers(0, 3, 10), loss).accuracy == 0.1
+
+
+def test_threads_work_together_or_not_at_all():
+    ranks = []
+    threads_module.together(3, ranks.append)
+    assert sorted(ranks) == [0, 1, 2]
+    with pytest.raises(ZeroDivisionError):
+        threads_module.together(2, lambda rank: 1 // rank)
+
+
+def test_a_thread_that_cannot_start_holds_up_no_other(monkeypatch):
+    class Pool(threads_module.ThreadPoolExecutor):
+        def submit(self, work, rank):
+            if rank == 1:
+                raise RuntimeError("can't start new thread")
+            return super().submit(work, rank)
+
+    ranks = []
+    monkeypatch.setattr(threads_module, "ThreadPoolExecutor", Pool)
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        threads_module.together(2, ranks.append)
+    assert ranks == []
+
+
+def test_the_faster_number_of_threads_is_taken_and_the_other_tried_again(monkeypatch):
+    now, taken = [0.0], []
+    monkeypatch.setattr(threads_module, "most_threads", lambda: 2)
+    monkeypatch.setattr(threads_module.time, "perf_counter", lambda: now[0])
+    pace = threads_module.Pace()
+    for k in range(100):
+        threads, is_trial = pace.next()
+        assert is_trial == (k < 2 or threads != (1 if k > 60 else 2)) or 50 <= k <= 60
+        taken.append(threads)
+        with pace.timed(threads, 10):
+            busy = k >= 50
+            now[0] += {1: 1.0, 2: 2.5 if busy else 0.6}[threads]
+    assert {1, 2} <= set(taken[:2])
+    assert 0.6 < np.mean(np.array(taken[2:50]) == 2) < 1
+    assert 0.6 < np.mean(np.array(taken[60:]) == 1) < 1
+
+
 @pytest.mark.parametrize(
     "layers",
     [
         lambda: [tn.Dense(6, 5), Ours(), tn.Dense(5, 3)],
         lambda: [tn.Dense(6, 5), tn.Dense(5, 3)],
         lambda: [tn.Dense(6, 5), tn.ReLU(), tn.Dense(5, 3), tn.Dropout(0.5)],
-        lambda: [tn.Dense(6, 500), tn.ReLU(), tn.Dense(500, 3)],
     ],
-    ids=["a layer of one's own", "no ReLU between", "dropout last", "wide"],
+    ids=["a layer of one's own", "no ReLU between", "dropout last"],
 )
 def test_networks_of_another_form_take_the_plain_steps(draw, layers):
     x, t = draw.normal(size=(20, 6)).astype("float32"), draw.integers(0, 3, 20)

@@ -2,8 +2,8 @@
 
 A backend is a module in `tinynet.kernels` that holds faster versions of functions in `functions.py`, under the
 same names; where arrays do not live on the host, also `xp`, `to_device`, `to_host`, `synchronize` and `use`; and, if
-it can, a faster `train_steps` than that of `training.py`. "numpy" is the backend with no such module: the readable
-functions themselves.
+it can, a faster `train_steps` or `evaluate_steps` than those of `training/`. "numpy" is the backend with no such
+module: the readable functions themselves.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ FASTEST_FIRST = ("cupy", "numba")
 class Backend:
     """Arrays of one kind (`xp`), the way there and back, and the functions that serve them (`ops`).
 
-    to_host(to_device(x)) = x. `train_steps` is a faster version of `training.train_steps`, if there is one;
-    `describe()` says in a line what computes, and what memory it holds; `note` says what "auto" would have liked
-    better, and why it was not to be had.
+    to_host(to_device(x)) = x. `train_steps` and `evaluate_steps` are faster versions of those in `training/`, if
+    there are any; `describe()` says in a line what computes, and what memory it holds; `note` says what "auto" would
+    have liked better, and why it was not to be had.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Backend:
     synchronize: Callable[[], None]
     describe: Callable[[], str]
     train_steps: Callable[..., Any] | None = None
+    evaluate_steps: Callable[..., Any] | None = None
     note: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -80,6 +81,7 @@ def backend(name: str | Backend) -> Backend:
         getattr(module, "synchronize", lambda: None),
         getattr(module, "describe", lambda: f"NumPy {np.__version__} on the host"),
         getattr(module, "train_steps", None),
+        getattr(module, "evaluate_steps", None),
     )
 
 

@@ -13,11 +13,11 @@ from ..losses import Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD, Adam, Optimizer
 
-METHODS = {"forward", "backward", "backward_parameters", "step", "update", "rates"}
+METHODS = {"forward", "backward", "backward_parameters", "step", "update", "rates", "count_correct"}
 
 
-def is_covered(network: Network, optimizer: Optimizer, loss: Loss, x: Array) -> bool:
-    """Whether these are the layers, the optimizer, the loss and the arrays for which whole steps are written.
+def is_covered(network: Network, loss: Loss, x: Array) -> bool:
+    """Whether these are the layers, the loss and the arrays for which whole steps are written.
 
     Objects of one's own classes, methods that were replaced and functions of one's own take the plain steps.
     """
@@ -25,13 +25,20 @@ def is_covered(network: Network, optimizer: Optimizer, loss: Loss, x: Array) -> 
     return (
         type(network) is Network
         and re.fullmatch("(P?DR)*P?D", "".join(letters.get(type(layer), "?") for layer in network)) is not None
-        and type(optimizer) in (SGD, Adam)
         and type(loss) is SoftmaxCrossEntropy
-        and all(layer.trainable for layer in network)
         and network.dtype == np.float32
         and x.dtype in (np.uint8, np.float32)
-        and not any(METHODS & vars(part).keys() for part in (network, optimizer, loss, *network))
+        and not any(METHODS & vars(part).keys() for part in (network, loss, *network))
         and vars(network.backend.ops) == vars(backend(network.backend.name.partition(":")[0]).ops)
+    )
+
+
+def has_covered_optimizer(network: Network, optimizer: Optimizer) -> bool:
+    """Whether the same holds of the optimizer, and it moves all layers."""
+    return (
+        type(optimizer) in (SGD, Adam)
+        and all(layer.trainable for layer in network)
+        and not METHODS & vars(optimizer).keys()
     )
 
 

@@ -82,11 +82,12 @@ def fit(
 def _train_epoch(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int, bar: Progress
 ) -> Record:
-    start, lr, totals = time.perf_counter(), optimizer.rate, Totals(network, loss)
+    lr, totals = optimizer.rate, Totals(network, loss)
     order = rng.generator(network.seed, "shuffle", network.epoch).permutation(len(x))
     network.epoch += 1
-    steps = network.backend.train_steps or train_steps
-    for rows, summed_loss, correct in steps(network, optimizer, loss, x, t, order, batch_size):
+    steps = (network.backend.train_steps or train_steps)(network, optimizer, loss, x, t, order, batch_size)
+    start = time.perf_counter()
+    for rows, summed_loss, correct in steps:
         totals.add(rows, summed_loss, correct)
         if bar.is_due(rows):
             bar.show(Record(network.epoch, *totals.means()))

@@ -22,7 +22,7 @@ from ...losses import Loss
 from ...network import Network
 from ...optim import Optimizer
 from ...training import loop
-from .._mlp import dense_layers, dropouts, is_covered, smoothed
+from .._mlp import dense_layers, dropouts, has_covered_optimizer, is_covered, smoothed
 from .device import launch
 from .products import Products
 
@@ -36,7 +36,7 @@ SQUARES = 1024
 def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
-    covered = is_covered(network, optimizer, loss, x)
+    covered = is_covered(network, loss, x) and has_covered_optimizer(network, optimizer)
     step = _step_for(network, optimizer, loss, x, t, min(batch_size, len(order))) if covered else None
     if step is None:
         yield from loop.train_steps(network, optimizer, loss, x, t, order, batch_size)

@@ -21,7 +21,7 @@ from .functions import (
     sgd,
     softmax_cross_entropy,
 )
-from .steps import train_steps
+from .steps import evaluate_steps, train_steps
 
 
 def describe() -> str:
@@ -46,4 +46,5 @@ __all__ = [
     "clip_norm",
     "gather",
     "train_steps",
+    "evaluate_steps",
 ]

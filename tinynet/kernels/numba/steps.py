@@ -1,51 +1,45 @@
-"""`loop.train_steps` for small networks as `mlp` makes them: many steps in one compiled loop, without BLAS.
-
-A BLAS call costs a microsecond where the product is worth a fifth of it, and so does a call from Python. Everything
-behind the first Dense is held transposed, (features, N), and so is the first W, (M, D): the innermost loop always
-runs over something long, the pixels of a digit or the rows of a batch. Two functions make all products, `_dots` and
-`_add_weighted_rows`; the number of rows that each takes at once is what LLVM still keeps in registers and vectorises.
-"""
+"""`loop.train_steps` and `evaluation.evaluate_steps` compiled, for the networks that one of two loops covers."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...arrays import Array
-from ...layers import Dense
 from ...losses import Loss
 from ...network import Network
-from ...optim import Adam, Optimizer
-from ...training import loop
-from .._mlp import dense_layers, dropouts, is_covered, smoothed
-from .functions import adam_loop, clip_norm, jit, random_bits, sgd, threshold
+from ...optim import Optimizer
+from ...training import evaluation, loop
+from .._mlp import dense_layers, has_covered_optimizer, is_covered, smoothed
+from . import large, small
+from .threads import HAS_BLAS
 
 SMALL, NARROW = 8192, 16
-"""A network is trained here if the units of its widest layer, times the rows of a batch, are at most SMALL, or those
-units at most NARROW; others are faster with BLAS on two threads."""
-
-ROWS_AT_ONCE = 4096
-"""Rows between two returns to Python, so that the progress bar moves and Ctrl-C is heard."""
-
-LINE = 16
-"""Numbers of float32 in a cache line: arrays start on one, for half of all wide loads would cross two otherwise."""
+"""A network is small if the units of its widest layer, times the rows of a batch, are at most SMALL, or those units
+at most NARROW; others are faster with BLAS."""
 
 
 def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
-    if not is_covered(network, optimizer, loss, x) or not _is_small(network, batch_size):
-        yield from loop.train_steps(network, optimizer, loss, x, t, order, batch_size)
-        return
-    x, t = (np.require(array, requirements=("C", "W")) for array in (x, smoothed(loss, t)))
-    batch_size = min(batch_size, len(order))
-    plan = _plan(network, batch_size)
-    rows_at_once = batch_size * max(1, ROWS_AT_ONCE // batch_size)
-    for start in range(0, len(order), rows_at_once):
-        rows = order[start : start + rows_at_once]
-        yield len(rows), *_train(network, optimizer, plan, x, t, rows, batch_size)
+    if is_covered(network, loss, x) and has_covered_optimizer(network, optimizer):
+        x, t, batch_size = _contiguous(x), _contiguous(smoothed(loss, t)), min(batch_size, len(order))
+        if _is_small(network, batch_size):
+            return small.train(network, optimizer, x, t, order, batch_size)
+        if HAS_BLAS and not optimizer.clip_norm:
+            return large.train(network, optimizer, x, t, order, batch_size)
+    return loop.train_steps(network, optimizer, loss, x, t, order, batch_size)
+
+
+def evaluate_steps(network: Network, loss: Loss, x: Array, t: Array) -> Iterator[tuple[int, Array, Array]]:
+    if is_covered(network, loss, x):
+        x, t = _contiguous(x), _contiguous(smoothed(loss, t))
+        if _is_small(network, small.EVALUATED):
+            return small.evaluate(network, x, t)
+        if HAS_BLAS:
+            return large.evaluate(network, x, t)
+    return evaluation.evaluate_steps(network, loss, x, t)
 
 
 def _is_small(network: Network, batch_size: int) -> bool:
@@ -53,362 +47,5 @@ def _is_small(network: Network, batch_size: int) -> bool:
     return widest * batch_size <= SMALL or widest <= NARROW
 
 
-class _Plan(NamedTuple):
-    """Where everything is. Row k of `layout` is the k-th Dense, a last row the logits: features that go in, where W
-    starts in theta, where the input starts in the work arrays `h` (activations) and `dh` (their gradients)."""
-
-    layout: np.ndarray
-    thresholds: np.ndarray
-    scales: np.ndarray
-    streams: np.ndarray
-    h: np.ndarray
-    dh: np.ndarray
-
-
-def _plan(network: Network, batch_size: int) -> _Plan:
-    dense, before = dense_layers(network), dropouts(network)
-    widths = [layer.D for layer in dense] + [dense[-1].M]
-    starts = np.cumsum([0] + [layer.size for layer in dense])
-    sizes = [-(-width * batch_size // LINE) * LINE for width in widths]
-    layout = np.array([widths, starts, np.cumsum([0, *sizes[:-1]])]).T.copy()
-    return _Plan(
-        layout,
-        np.array([threshold(layer.rate) if layer else 0 for layer in before], np.uint32),
-        np.array([1 / (1 - layer.rate) if layer else 1 for layer in before], np.float32),
-        np.array([layer.stream if layer else 0 for layer in before], np.uint64),
-        _aligned(sum(sizes)),
-        _aligned(sum(sizes)),
-    )
-
-
-def _train(
-    network: Network, optimizer: Optimizer, plan: _Plan, x: Array, t: Array, rows: np.ndarray, batch_size: int
-) -> tuple[float, int]:
-    """Steps for all these rows: the vectors go in with the first W transposed, and come back as they were."""
-    steps = -(-len(rows) // batch_size)
-    first = plan.layout[0, 0], plan.layout[1, 0]
-    vectors = [network.theta, network.grad, *(getattr(optimizer, name) for name in optimizer.slots)]
-    turned = [_turned(vector, *first) for vector in vectors]
-    theta, grad, m = turned[:3]
-    v = turned[3] if isinstance(optimizer, Adam) else np.empty(0, np.float32)
-    before = dropouts(network)
-    counters = np.array([layer.counter if layer else 0 for layer in before])
-    rates, settings = np.array(optimizer.rates(steps)), _settings(optimizer)
-    loss, correct = _steps(theta, grad, m, v, plan, counters, x, t, rows, batch_size, optimizer.t, rates, settings)
-    for vector, changed in zip(vectors, turned, strict=True):
-        _turn_back(changed, vector, *first)
-    optimizer.t += steps
-    for layer in before:
-        if layer:
-            layer.counter += steps
-    return loss, correct
-
-
-def _turned(vector: np.ndarray, D: int, M: int) -> np.ndarray:
-    turned = _aligned(vector.size)
-    turned[: D * M].reshape(M, D)[...] = vector[: D * M].reshape(D, M).T
-    turned[D * M :] = vector[D * M :]
-    return turned
-
-
-def _turn_back(turned: np.ndarray, vector: np.ndarray, D: int, M: int) -> None:
-    vector[: D * M].reshape(D, M)[...] = turned[: D * M].reshape(M, D).T
-    vector[D * M :] = turned[D * M :]
-
-
-def _aligned(size: int) -> np.ndarray:
-    array = np.zeros(size + LINE, np.float32)
-    start = -(array.ctypes.data // array.itemsize) % LINE
-    return array[start : start + size]
-
-
-def _settings(optimizer: Any) -> np.ndarray:
-    """clip_norm (0: none), weight_decay, then Adam's beta1, beta2, eps, or momentum and nesterov."""
-    of_all = optimizer.clip_norm or 0.0, optimizer.weight_decay
-    if isinstance(optimizer, Adam):
-        return np.array([*of_all, optimizer.beta1, optimizer.beta2, optimizer.eps])
-    return np.array([*of_all, optimizer.momentum, float(optimizer.nesterov)])
-
-
-# ------------------------------------------------------------------------------------------- the step
-
-
-@jit
-def _steps(theta, grad, m, v, plan, counters, x, t, order, batch_size, done, lr, settings):
-    loss, correct, last = 0.0, 0, len(plan.layout) - 1
-    D, K = plan.layout[0, 0], plan.layout[last, 0]
-    targets, columns = np.empty(K * batch_size, np.float32), np.empty((3, batch_size), np.float32)
-    for step in range(lr.size):
-        index = order[step * batch_size : (step + 1) * batch_size]
-        N = index.size
-        t_batch = targets[: K * N].reshape(K, N)
-        _gather(x, index, plan.h[: N * D].reshape(N, D))
-        _gather_transposed(t, index, t_batch)
-        _forward(theta, plan, counters + step, N)
-        z, dz = _features(plan.h, plan.layout, last, N), _features(plan.dh, plan.layout, last, N)
-        batch_loss, batch_correct = _softmax_cross_entropy(z, t_batch, dz, columns)
-        loss += batch_loss
-        correct += batch_correct
-        _backward(theta, grad, plan, N)
-        _update(theta, grad, m, v, done + step + 1, lr[step], settings)
-    return loss, correct
-
-
-@jit
-def _forward(theta, plan, counters, N):
-    layout = plan.layout
-    x = plan.h[: N * layout[0, 0]].reshape(N, layout[0, 0])
-    if plan.thresholds[0]:
-        _drop_rows(x, plan.thresholds[0], plan.scales[0], _stream_key(plan.streams[0], counters[0]))
-    W, b = _parameters(theta, layout, 0)
-    z = _features(plan.h, layout, 1, N)
-    _dots(W.reshape(W.shape[1], W.shape[0]), x, z)
-    _add_bias(z, b)
-    for k in range(1, len(layout) - 1):
-        y = z
-        _relu(y)
-        if plan.thresholds[k]:
-            _drop_columns(y, plan.thresholds[k], plan.scales[k], _stream_key(plan.streams[k], counters[k]))
-        W, b = _parameters(theta, layout, k)
-        z = _features(plan.h, layout, k + 1, N)
-        z[:] = 0
-        _add_weighted_rows(W.T, y, z)
-        _add_bias(z, b)
-
-
-@jit
-def _backward(theta, grad, plan, N):
-    layout = plan.layout
-    for k in range(len(layout) - 2, 0, -1):
-        y = _features(plan.h, layout, k, N)
-        dy, dz = _features(plan.dh, layout, k, N), _features(plan.dh, layout, k + 1, N)
-        dW, db = _parameters(grad, layout, k)
-        _dots(y, dz, dW)
-        _sum_rows(dz, db)
-        dy[:] = 0
-        _add_weighted_rows(_parameters(theta, layout, k)[0], dz, dy)
-        _relu_dropout_backward(dy, y, plan.scales[k])
-    x, dz = plan.h[: N * layout[0, 0]].reshape(N, layout[0, 0]), _features(plan.dh, layout, 1, N)
-    dW, db = _parameters(grad, layout, 0)
-    dW[:] = 0
-    _add_weighted_rows(dz, x, dW.reshape(dW.shape[1], dW.shape[0]))
-    _sum_rows(dz, db)
-
-
-@jit
-def _update(theta, grad, m, v, step, lr, settings):
-    number = np.float32
-    if settings[0]:
-        clip_norm(grad, settings[0])
-    if settings[1]:
-        keep = number(1 - lr * settings[1])
-        for k in range(theta.size):
-            theta[k] *= keep
-    if v.size:
-        beta1, beta2 = settings[2], settings[3]
-        root = (1 - beta2**step) ** 0.5
-        adam_loop(theta, grad, m, v, lr / (1 - beta1**step) * root, beta1, beta2, settings[4] * root)
-    else:
-        sgd(theta, grad, m, lr, settings[2], settings[3] > 0)
-
-
-@jit
-def _parameters(vector, layout, k):
-    """W (D, M) and b (M,) of the k-th Dense, or their gradients."""
-    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
-    stop = start + D * M
-    return vector[start:stop].reshape(D, M), vector[stop : stop + M]
-
-
-@jit
-def _features(work, layout, k, N):
-    """What goes into the k-th Dense, or the logits behind the last: (D, N)."""
-    D, start = layout[k, 0], layout[k, 2]
-    return work[start : start + D * N].reshape(D, N)
-
-
-# ------------------------------------------------------------------------------------------- products
-
-
-@jit
-def _dots(a, b, out):
-    """out = a b^T, four rows of a by four rows of b; beyond the last row the last one is taken once more."""
-    end_a, end_b = a.shape[0] - 1, b.shape[0] - 1
-    for i in range(0, end_a + 1, 4):
-        i1, i2, i3 = min(i + 1, end_a), min(i + 2, end_a), min(i + 3, end_a)
-        a0, a1, a2, a3 = a[i], a[i1], a[i2], a[i3]
-        for j in range(0, end_b + 1, 4):
-            j1, j2, j3 = min(j + 1, end_b), min(j + 2, end_b), min(j + 3, end_b)
-            b0, b1, b2, b3 = b[j], b[j1], b[j2], b[j3]
-            s00 = s01 = s02 = s03 = s10 = s11 = s12 = s13 = np.float32(0)
-            s20 = s21 = s22 = s23 = s30 = s31 = s32 = s33 = np.float32(0)
-            for k in range(a0.size):
-                s00 += a0[k] * b0[k]
-                s01 += a0[k] * b1[k]
-                s02 += a0[k] * b2[k]
-                s03 += a0[k] * b3[k]
-                s10 += a1[k] * b0[k]
-                s11 += a1[k] * b1[k]
-                s12 += a1[k] * b2[k]
-                s13 += a1[k] * b3[k]
-                s20 += a2[k] * b0[k]
-                s21 += a2[k] * b1[k]
-                s22 += a2[k] * b2[k]
-                s23 += a2[k] * b3[k]
-                s30 += a3[k] * b0[k]
-                s31 += a3[k] * b1[k]
-                s32 += a3[k] * b2[k]
-                s33 += a3[k] * b3[k]
-            out[i, j], out[i, j1], out[i, j2], out[i, j3] = s00, s01, s02, s03
-            out[i1, j], out[i1, j1], out[i1, j2], out[i1, j3] = s10, s11, s12, s13
-            out[i2, j], out[i2, j1], out[i2, j2], out[i2, j3] = s20, s21, s22, s23
-            out[i3, j], out[i3, j1], out[i3, j2], out[i3, j3] = s30, s31, s32, s33
-
-
-@jit
-def _add_weighted_rows(w, rows, out):
-    """out += w rows, seven rows at a time; beyond the last row the last one is taken with weight 0."""
-    last, zero = rows.shape[0] - 1, np.float32(0)
-    for j in range(0, last + 1, 7):
-        j1, j2, j3 = min(j + 1, last), min(j + 2, last), min(j + 3, last)
-        j4, j5, j6 = min(j + 4, last), min(j + 5, last), min(j + 6, last)
-        r0, r1, r2, r3, r4, r5, r6 = rows[j], rows[j1], rows[j2], rows[j3], rows[j4], rows[j5], rows[j6]
-        for i in range(out.shape[0]):
-            row = out[i]
-            w0 = w[i, j]
-            w1 = w[i, j1] if j + 1 <= last else zero
-            w2 = w[i, j2] if j + 2 <= last else zero
-            w3 = w[i, j3] if j + 3 <= last else zero
-            w4 = w[i, j4] if j + 4 <= last else zero
-            w5 = w[i, j5] if j + 5 <= last else zero
-            w6 = w[i, j6] if j + 6 <= last else zero
-            for k in range(row.size):
-                row[k] += w0 * r0[k] + w1 * r1[k] + w2 * r2[k] + w3 * r3[k] + w4 * r4[k] + w5 * r5[k] + w6 * r6[k]
-
-
-# ------------------------------------------------------------------- everything else, on (features, N)
-
-
-@jit
-def _gather(x, index, y):
-    scale = np.float32(1 / 255 if x.itemsize == 1 else 1)
-    for n in range(index.size):
-        x_row, y_row = x[index[n]], y[n]
-        for d in range(y_row.size):
-            y_row[d] = np.float32(x_row[d]) * scale
-
-
-@jit
-def _gather_transposed(t, index, y):
-    for n in range(index.size):
-        row = t[index[n]]
-        for k in range(row.size):
-            y[k, n] = row[k]
-
-
-@jit
-def _add_bias(y, b):
-    for m in range(y.shape[0]):
-        row, bias = y[m], b[m]
-        for n in range(row.size):
-            row[n] += bias
-
-
-@jit
-def _sum_rows(dy, db):
-    for m in range(dy.shape[0]):
-        row, total = dy[m], np.float32(0)
-        for n in range(row.size):
-            total += row[n]
-        db[m] = total
-
-
-@jit
-def _relu(y):
-    zero = np.float32(0)
-    for m in range(y.shape[0]):
-        row = y[m]
-        for n in range(row.size):
-            row[n] = zero if row[n] <= zero else row[n]
-
-
-@jit
-def _relu_dropout_backward(dy, y, scale):
-    """dy times the mask of the dropout, where ReLU and dropout have let something through: where y > 0."""
-    zero = np.float32(0)
-    for m in range(dy.shape[0]):
-        dy_row, y_row = dy[m], y[m]
-        for n in range(dy_row.size):
-            dy_row[n] = dy_row[n] * scale if y_row[n] > zero else zero
-
-
-@jit
-def _drop_rows(x, threshold, scale, key):
-    zero = np.float32(0)
-    for n in range(x.shape[0]):
-        row = x[n]
-        for d in range(row.size):
-            row[d] *= scale if random_bits(n * row.size + d, key) >= threshold else zero
-
-
-@jit
-def _drop_columns(y, threshold, scale, key):
-    zero = np.float32(0)
-    for d in range(y.shape[0]):
-        row = y[d]
-        for n in range(row.size):
-            row[n] *= scale if random_bits(n * y.shape[0] + d, key) >= threshold else zero
-
-
-@jit
-def _stream_key(stream, counter):
-    """`rng.stream_key`"""
-    word = stream + np.uint64(counter + 1) * np.uint64(0x9E3779B97F4A7C15)
-    word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    word ^= word >> np.uint64(31)
-    return np.uint32(word >> np.uint64(32)), np.uint32(word & np.uint64(0xFFFFFFFF))
-
-
-@jit
-def _softmax_cross_entropy(z, t, dz, columns):
-    """dz, and the loss and the right answers of all columns together; `columns` (3, N) is room for maxima and sums."""
-    K, N = z.shape
-    top, top_t, total = columns[0, :N], columns[1, :N], columns[2, :N]
-    answer, truth = np.zeros(N, np.int32), np.zeros(N, np.int32)
-    for n in range(N):
-        top[n], top_t[n], total[n] = z[0, n], t[0, n], 0
-    for k in range(1, K):
-        z_k, t_k = z[k], t[k]
-        for n in range(N):
-            answer[n] = k if z_k[n] > top[n] else answer[n]
-            truth[n] = k if t_k[n] > top_t[n] else truth[n]
-            top[n] = z_k[n] if z_k[n] > top[n] else top[n]
-            top_t[n] = t_k[n] if t_k[n] > top_t[n] else top_t[n]
-    loss, correct = 0.0, 0
-    for k in range(K):
-        z_k, t_k, dz_k = z[k], t[k], dz[k]
-        for n in range(N):
-            shifted = z_k[n] - top[n]
-            loss -= t_k[n] * shifted
-            dz_k[n] = np.exp(shifted)
-            total[n] += dz_k[n]
-    for n in range(N):
-        loss += np.log(total[n])
-        correct += answer[n] == truth[n]
-    for k in range(K):
-        t_k, dz_k = t[k], dz[k]
-        for n in range(N):
-            dz_k[n] = (dz_k[n] / total[n] - t_k[n]) / np.float32(N)
-    return loss, correct
-
-
-def _compile() -> None:
-    """Trains once on both kinds of rows, so that compilation, cached on disk, is never counted as training."""
-    for dtype in (np.uint8, np.float32):
-        network = Network(Dense(2, 2), backend="numpy")
-        rows, targets = np.ones((1, 2), dtype), np.ones((1, 2), np.float32)
-        _train(network, Adam(network), _plan(network, 1), rows, targets, np.zeros(1, np.int64), 1)
-
-
-_compile()
+def _contiguous(array: Array) -> Array:
+    return np.require(array, requirements=("C", "W"))

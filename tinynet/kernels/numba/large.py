@@ -1,0 +1,445 @@
+"""`loop.train_steps` for larger networks as `mlp` makes them: many steps in one compiled loop, on threads of our own.
+
+Forward each thread makes its own columns of y, for all rows of the batch; backward its own rows of W, which are its
+own columns of dx: their gradient, and at once their update, while both are in the cache. Threads meet once a layer.
+What is a piece depends on the machine's cores alone, never on how many threads share the pieces, so no bit does.
+
+Where most numbers of x are zero, as in pictures of digits, the first layer takes lists of those that are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...arrays import Array
+from ...network import Network
+from .functions import jit, random_bits
+from .intrinsics import LANES, WIDE, add_tile, add_wide_tile, lowest_bit, not_zero
+from .plan import (
+    ROWS_AT_ONCE,
+    Plan,
+    Timetable,
+    advance,
+    aligned,
+    four,
+    plan_of,
+    settings_at,
+    stream_key,
+    timetable,
+    update,
+    vectors_of,
+    without_training,
+)
+from .threads import Pace, meet, most_threads, product, together
+
+MOSTLY_ZERO, LISTED_ROWS = 0.3, 512
+"""Lists pay if at most this part of x is not zero, and for at most so many rows in a batch."""
+
+FIRST_LOOK = 1000
+"""Rows in which zeros are counted."""
+
+TRIAL = 4
+"""Steps for which another number of threads is tried."""
+
+
+MOVED_ROWS = 16
+"""Rows of the first W whose gradient is still in the cache when they are moved."""
+
+EVALUATED = 256
+"""Rows in a batch when nothing is trained."""
+
+
+def train(
+    network: Network, optimizer: Any, x: Array, t: Array, order: np.ndarray, batch_size: int
+) -> Iterator[tuple[int, float, int]]:
+    """Compiles at once, and trains as the totals are asked for."""
+    plan, lists = plan_of(network, batch_size), _lists_for(x, batch_size)
+    vectors = vectors_of(network, optimizer)
+    moving = [_laid_out(vector, plan, lists) for vector in vectors]
+
+    def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
+        count = -(-len(rows) // batch_size)
+        try:
+            table = timetable(network, optimizer, count)
+            return _on_threads(threads, four(*moving), plan, lists, table, (x, t, rows, batch_size))
+        finally:
+            advance(network, optimizer, count)
+
+    def all_steps() -> Iterator[tuple[int, float, int]]:
+        try:
+            yield from _in_parts(steps, order, batch_size)
+        finally:
+            for vector, moved in zip(vectors, moving, strict=True):
+                _put_back(moved, vector, plan, lists)
+
+    steps(order[:0], 1)
+    return all_steps()
+
+
+def evaluate(network: Network, x: Array, t: Array) -> Iterator[tuple[int, float, int]]:
+    plan, lists = plan_of(network, EVALUATED, dropout=False), _lists_for(x, EVALUATED)
+    theta, table = four(_laid_out(network.theta, plan, lists)), without_training(network)
+
+    def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
+        return _on_threads(threads, theta, plan, lists, table, (x, t, rows, EVALUATED))
+
+    return _in_parts(steps, np.arange(len(x)), EVALUATED)
+
+
+def _in_parts(
+    steps: Callable[[np.ndarray, int], tuple[int, float, int]], order: np.ndarray, batch_size: int
+) -> Iterator[tuple[int, float, int]]:
+    """steps(rows, threads) over all rows, on as many threads as are fastest just now."""
+    pace, start = Pace(), 0
+    while start < len(order):
+        threads, is_trial = pace.next()
+        at_once = TRIAL if is_trial else max(1, ROWS_AT_ONCE // batch_size)
+        rows = order[start : start + at_once * batch_size]
+        with pace.timed(threads, len(rows)):
+            totals = steps(rows, threads)
+        start += len(rows)
+        yield totals
+
+
+class _Lists(NamedTuple):
+    """The numbers of a batch that are not zero: (where, what) of each, and how many there are in each line.
+
+    Line p N + n is row n in the columns of piece p; or line d is column d.
+    """
+
+    entries: np.ndarray
+    count: np.ndarray
+
+
+def _lists_for(x: Array, batch_size: int) -> tuple[_Lists, _Lists]:
+    """Room for the lists of rows and those of columns; none where x is dense."""
+    D, first, pieces = x.shape[1], x[:FIRST_LOOK], most_threads()
+    if np.count_nonzero(first) > MOSTLY_ZERO * first.size or batch_size > LISTED_ROWS or pieces * LANES > D:
+        return _lists(0, 0), _lists(0, 0)
+    return _lists(pieces * batch_size, D), _lists(D, batch_size)
+
+
+def _lists(lines: int, room: int) -> _Lists:
+    return _Lists(np.empty((lines, room, 2), np.float32), np.zeros(lines, np.int64))
+
+
+def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[_Lists, _Lists]) -> np.ndarray:
+    """A copy that starts on a cache line; with lists, each piece of the first W's columns lies by itself."""
+    copy = aligned(vector.size)
+    copy[...] = vector
+    for piece, columns in _first_layer(copy, vector, plan, lists):
+        piece[...] = columns
+    return copy
+
+
+def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[_Lists, _Lists]) -> None:
+    vector[...] = copy
+    for piece, columns in _first_layer(copy, vector, plan, lists):
+        columns[...] = piece
+
+
+def _first_layer(
+    copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[_Lists, _Lists]
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Each piece of the first W, and the columns of W where it belongs; none without lists."""
+    D, M = plan.layout[:2, 0]
+    pieces = most_threads() if _are_used(lists) else 0
+    for p in range(pieces):
+        first, end = _piece(M, p, pieces)
+        yield copy[D * first : D * end].reshape(D, end - first), vector[: D * M].reshape(D, M)[:, first:end]
+
+
+def _on_threads(
+    threads: int,
+    vectors: tuple[np.ndarray, ...],
+    plan: Plan,
+    lists: tuple[_Lists, _Lists],
+    table: Timetable,
+    data: tuple[Array, Array, np.ndarray, int],
+) -> tuple[int, float, int]:
+    pieces = most_threads()
+    met, totals = np.zeros(1, np.int64), np.zeros((pieces, 2))
+    together(threads, lambda rank: _steps((rank, threads, pieces, met), vectors, plan, lists, table, data, totals))
+    loss, correct = totals.sum(axis=0)
+    return len(data[2]), loss, int(correct)
+
+
+# ------------------------------------------------------------------------------------------- the step
+
+
+@jit
+def _steps(team, vectors, plan, lists, table, data, totals):
+    rank, threads, pieces, met = team
+    theta, grad, _, _ = vectors
+    x, t, order, batch_size = data
+    listed, last = _are_used(lists), len(plan.layout) - 1
+    meetings = 0
+    for start in range(0, order.size, batch_size):
+        index, counters, step = order[start : start + batch_size], table.counters, start // batch_size
+        N = index.size
+        for p in range(rank, pieces, threads):
+            drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counters[0] + step)
+            if listed:
+                _list_pixels(x, index, lists, p, pieces, drop)
+            else:
+                _gather_columns(x, index, _rows(plan.h, plan.layout, 0, N), p, pieces, drop)
+        meet(met, threads, meetings)
+        for k in range(last):
+            for p in range(rank, pieces, threads):
+                after = (k + 1) % last
+                drop = (
+                    plan.thresholds[after],
+                    plan.scales[after],
+                    stream_key(plan.streams[after], counters[after] + step),
+                )
+                if k == 0 and listed:
+                    _forward_listed(theta, plan, lists[0], N, p, pieces)
+                else:
+                    _forward(theta, plan, k, N, p, pieces)
+                _activate(theta, plan, k, N, p, pieces, drop)
+            meet(met, threads, meetings + 1 + k)
+        for p in range(rank, pieces, threads):
+            batch_loss, batch_correct = _softmax_cross_entropy(plan, t, index, p, pieces)
+            totals[p, 0] += batch_loss
+            totals[p, 1] += batch_correct
+        meet(met, threads, meetings + 1 + last)
+        meetings += 2 + last
+        if grad.size:
+            now = settings_at(table, step)
+            for k in range(last - 1, -1, -1):
+                for p in range(rank, pieces, threads):
+                    if k == 0 and listed:
+                        _backward_listed(vectors, plan, lists[1], N, p, pieces, now)
+                    else:
+                        _backward(vectors, plan, k, N, p, pieces, now)
+                    _backward_bias(vectors, plan, k, N, p, pieces, now)
+                meet(met, threads, meetings)
+                meetings += 1
+
+
+@jit
+def _are_used(lists):
+    return lists[0].count.size > 0
+
+
+@jit
+def _forward(theta, plan, k, N, p, pieces):
+    """Columns of x W."""
+    layout = plan.layout
+    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
+    first, end = _piece(M, p, pieces)
+    if first < end:
+        x, W, y = plan.h[layout[k, 2] :], theta[start + first :], plan.h[layout[k + 1, 2] + first :]
+        product(False, False, (N, end - first, D), x, D, W, M, y, M)
+
+
+@jit
+def _forward_listed(theta, plan, by_row, N, p, pieces):
+    """The first layer's columns of x W."""
+    D, M = plan.layout[0, 0], plan.layout[1, 0]
+    first, end = _piece(M, p, pieces)
+    W, y = theta[D * first : D * end].reshape(D, end - first), _rows(plan.h, plan.layout, 1, N)
+    for n in range(N if first < end else 0):
+        row = y[n, first:end]
+        row[:] = 0
+        for q in range(pieces):
+            _add_listed(by_row, q * N + n, W, 0, row)
+
+
+@jit
+def _activate(theta, plan, k, N, p, pieces, drop):
+    """Columns of dropout(relu(x W + b)), or of the logits x W + b, from those of x W."""
+    layout = plan.layout
+    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
+    first, end = _piece(M, p, pieces)
+    y, b = _rows(plan.h, layout, k + 1, N), theta[start + D * M + first : start + D * M + end]
+    for n in range(N):
+        if k + 2 < len(layout):
+            _bias_relu_dropout(y[n, first:end], b, n * M + first, drop)
+        else:
+            _add_bias(y[n, first:end], b)
+
+
+@jit
+def _backward(vectors, plan, k, N, p, pieces, now):
+    """Columns of dx through dropout and ReLU; the same rows of W, their gradient and their update."""
+    layout = plan.layout
+    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
+    first, end = _piece(D, p, pieces)
+    if first == end:
+        return
+    x, dz, begin, stop = plan.h[layout[k, 2] + first :], plan.dh[layout[k + 1, 2] :], start + first * M, start + end * M
+    if k:
+        product(False, True, (N, end - first, M), dz, M, vectors[0][begin:stop], M, plan.dh[layout[k, 2] + first :], D)
+        _relu_dropout_backward(plan, k, N, first, end)
+    product(True, False, (end - first, M, N), x, D, dz, M, vectors[1][begin:stop], M)
+    _move(vectors, begin, stop, now)
+
+
+@jit
+def _backward_listed(vectors, plan, by_column, N, p, pieces, now):
+    """The first layer's columns of W, some rows at a time: their gradient and their update."""
+    D, M = plan.layout[0, 0], plan.layout[1, 0]
+    first, end = _piece(M, p, pieces)
+    dz, width = _rows(plan.dh, plan.layout, 1, N), end - first
+    for begin in range(0, D if width else 0, MOVED_ROWS):
+        stop = min(begin + MOVED_ROWS, D)
+        for d in range(begin, stop):
+            dW = vectors[1][D * first + d * width : D * first + (d + 1) * width]
+            dW[:] = 0
+            _add_listed(by_column, d, dz, first, dW)
+        _move(vectors, D * first + begin * width, D * first + stop * width, now)
+
+
+@jit
+def _backward_bias(vectors, plan, k, N, p, pieces, now):
+    layout = plan.layout
+    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
+    first, end = _piece(M, p, pieces)
+    begin, stop = start + D * M + first, start + D * M + end
+    _sum_rows(_rows(plan.dh, layout, k + 1, N), first, end, vectors[1][begin:stop])
+    _move(vectors, begin, stop, now)
+
+
+@jit
+def _move(vectors, begin, stop, now):
+    theta, grad, m, v = vectors
+    update(theta[begin:stop], grad[begin:stop], m[begin:stop], v[begin:stop] if v.size else v, now)
+
+
+@jit
+def _piece(width, p, pieces):
+    """First and end of the columns that are piece p: cut where a cache line begins."""
+    first, end = p * width // pieces // 16 * 16, (p + 1) * width // pieces // 16 * 16
+    return first, (width if p + 1 == pieces else end)
+
+
+@jit
+def _rows(work, layout, k, N):
+    """What goes into the k-th Dense, or the logits behind the last: (N, D)."""
+    D, start = layout[k, 0], layout[k, 2]
+    return work[start : start + N * D].reshape(N, D)
+
+
+# --------------------------------------------------------------------------------------- the first layer
+
+
+@jit
+def _gather_columns(x, index, y, p, pieces, drop):
+    threshold, scale, key = drop
+    first, end = _piece(y.shape[1], p, pieces)
+    unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
+    for n in range(index.size):
+        x_row, y_row, position = x[index[n], first:end], y[n, first:end], n * y.shape[1] + first
+        for d in range(y_row.size):
+            y_row[d] = np.float32(x_row[d]) * unit
+        if threshold:
+            for d in range(y_row.size):
+                y_row[d] *= scale if random_bits(position + d, key) >= threshold else zero
+
+
+@jit
+def _list_pixels(x, index, lists, p, pieces, drop):
+    """The lists of piece p: what `_gather_columns` gives, without the zeros."""
+    threshold, scale, key = drop
+    by_row, by_column = lists
+    unit = np.float32(1 / 255 if x.itemsize == 1 else 1) * scale
+    first, end = _piece(x.shape[1], p, pieces)
+    by_column.count[first:end] = 0
+    for n in range(index.size):
+        row, count, line = x[index[n]], 0, p * index.size + n
+        in_row = by_row.entries[line]
+        for begin in range(first, end, LANES):
+            bits = not_zero(row, min(begin, end - LANES)) >> max(0, begin + LANES - end)
+            while bits:
+                d = begin + lowest_bit(bits)
+                bits &= bits - 1
+                if threshold == 0 or random_bits(n * x.shape[1] + d, key) >= threshold:
+                    value, place = np.float32(row[d]) * unit, by_column.count[d]
+                    in_row[count, 0], in_row[count, 1] = d, value
+                    by_column.entries[d, place, 0], by_column.entries[d, place, 1] = n, value
+                    by_column.count[d] = place + 1
+                    count += 1
+        by_row.count[line] = count
+
+
+@jit
+def _add_listed(lists, line, rows, first, out):
+    """out += sum of the listed rows, from column `first` on, each times its number."""
+    entries, count, begin = lists.entries[line], lists.count[line], 0
+    while begin + WIDE * LANES <= out.size:
+        add_wide_tile(entries, count, rows, first + begin, out, begin)
+        begin += WIDE * LANES
+    while begin + LANES <= out.size:
+        add_tile(entries, count, rows, first + begin, out, begin)
+        begin += LANES
+    for j in range(count if begin < out.size else 0):
+        row, weight = rows[int(entries[j, 0])], entries[j, 1]
+        for k in range(begin, out.size):
+            out[k] += weight * row[first + k]
+
+
+# ------------------------------------------------------------------------------------- everything else
+
+
+@jit
+def _bias_relu_dropout(row, b, position, drop):
+    threshold, scale, key = drop
+    zero = np.float32(0)
+    for m in range(row.size):
+        z = row[m] + b[m]
+        row[m] = zero if z <= zero else z
+    if threshold:
+        for m in range(row.size):
+            row[m] *= scale if random_bits(position + m, key) >= threshold else zero
+
+
+@jit
+def _add_bias(row, b):
+    for m in range(row.size):
+        row[m] += b[m]
+
+
+@jit
+def _relu_dropout_backward(plan, k, N, first, end):
+    dy, y = _rows(plan.dh, plan.layout, k, N), _rows(plan.h, plan.layout, k, N)
+    scale, zero = plan.scales[k], np.float32(0)
+    for n in range(N):
+        dy_row, y_row = dy[n, first:end], y[n, first:end]
+        for m in range(dy_row.size):
+            dy_row[m] *= scale if y_row[m] > zero else zero
+
+
+@jit
+def _sum_rows(dy, first, end, db):
+    db[:] = 0
+    for n in range(dy.shape[0]):
+        row = dy[n, first:end]
+        for m in range(db.size):
+            db[m] += row[m]
+
+
+@jit
+def _softmax_cross_entropy(plan, t, index, p, pieces):
+    """dz, and the loss and the right answers of piece p of the rows together."""
+    N, last = index.size, len(plan.layout) - 1
+    K = plan.layout[last, 0]
+    z, dz = _rows(plan.h, plan.layout, last, N), _rows(plan.dh, plan.layout, last, N)
+    loss, correct = 0.0, 0
+    for n in range(p * N // pieces, (p + 1) * N // pieces):
+        z_row, t_row, dz_row = z[n], t[index[n]], dz[n]
+        top = z_row.max()
+        total, shifted_t = np.float32(0), np.float32(0)
+        for k in range(K):
+            shifted = z_row[k] - top
+            dz_row[k] = np.exp(shifted)
+            total += dz_row[k]
+            shifted_t += t_row[k] * shifted
+        for k in range(K):
+            dz_row[k] = (dz_row[k] / total - t_row[k]) / np.float32(N)
+        loss += np.log(total) - shifted_t
+        correct += z_row.argmax() == t_row.argmax()
+    return loss, correct

@@ -1,0 +1,131 @@
+"""Threads of our own inside compiled code: matrix products of NumPy's BLAS on one thread each, and where they meet.
+
+OpenBLAS's own threads wait for each other by spinning: beside another busy program a step took eight times as long.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import binding
+from numba import types
+from threadpoolctl import ThreadpoolController
+
+from .functions import jit
+from .intrinsics import add_one, offer_core, read_counter
+
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
+"""CBLAS's names for how a matrix lies in memory."""
+
+SPINS = 2000
+"""Looks at the counter before a thread offers its core to others: some microseconds, as long as a meeting lasts."""
+
+
+# ----------------------------------------------------------------------------------------------- BLAS
+
+
+@cache
+def blas() -> ThreadpoolController:
+    return ThreadpoolController().select(internal_api="openblas")
+
+
+def _sgemm_address() -> int | None:
+    """Where NumPy's OpenBLAS keeps cblas_sgemm with 64-bit sizes; None for another BLAS."""
+    for library in blas().lib_controllers:
+        function = getattr(ctypes.CDLL(library.filepath), "scipy_cblas_sgemm64_", None)
+        if function:
+            return ctypes.cast(function, ctypes.c_void_p).value
+    return None
+
+
+_ADDRESS = _sgemm_address()
+HAS_BLAS = _ADDRESS is not None and hasattr(os, "sched_yield")
+binding.add_symbol("tinynet_sgemm", _ADDRESS or 0)
+_int, _long, _number, _pointer = types.int32, types.int64, types.float32, types.intp
+_matrix = _pointer, _long
+_sgemm = types.ExternalFunction(
+    "tinynet_sgemm",
+    types.void(_int, _int, _int, _long, _long, _long, _number, *_matrix, *_matrix, _number, *_matrix),
+)
+
+
+@jit
+def product(a_turned, b_turned, sizes, a, a_row, b, b_row, out, out_row):
+    """out = a b, sizes (rows, columns, terms); each a vector from its first number on, and the length of its rows."""
+    rows, columns, terms = sizes
+    a_lies, b_lies = TRANSPOSED if a_turned else PLAIN, TRANSPOSED if b_turned else PLAIN
+    one, zero = np.float32(1), np.float32(0)
+    a_at, b_at, out_at = a.ctypes.data, b.ctypes.data, out.ctypes.data
+    _sgemm(ROW_MAJOR, a_lies, b_lies, rows, columns, terms, one, a_at, a_row, b_at, b_row, zero, out_at, out_row)
+
+
+# -------------------------------------------------------------------------------------------- threads
+
+
+def most_threads() -> int:
+    """A power of two, at most eight and NUMBA_NUM_THREADS, which is the cores of this process unless set."""
+    return 1 << min(numba.config.NUMBA_NUM_THREADS, 8).bit_length() - 1
+
+
+def together(threads: int, work: Callable[[int], Any]) -> None:
+    """work(rank) on so many threads at once, or on none. None is the main one, so that Ctrl-C waits for all."""
+    gate = threading.Barrier(threads)
+
+    def start(rank: int) -> None:
+        gate.wait()
+        work(rank)
+
+    with blas().limit(limits=1), ThreadPoolExecutor(threads) as pool:
+        try:
+            for future in [pool.submit(start, rank) for rank in range(threads)]:
+                future.result()
+        except BaseException:
+            gate.abort()
+            raise
+
+
+class Pace:
+    """Which number of threads takes least time a row: each is tried, and again the longer ago that was."""
+
+    FORGETTING = 0.8
+
+    def __init__(self) -> None:
+        numbers = [2**k for k in range(most_threads().bit_length())]
+        self.seconds = dict.fromkeys(numbers, 0.0)
+        self.hoped = dict.fromkeys(numbers, 0.0)
+
+    def next(self) -> tuple[int, bool]:
+        """A number of threads, and whether it is only tried: it was not the fastest when it was measured."""
+        threads = min(self.hoped, key=lambda number: self.hoped[number])
+        return threads, self.seconds[threads] == 0 or self.seconds[threads] > min(self.seconds.values())
+
+    @contextmanager
+    def timed(self, threads: int, rows: int) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.hoped = {number: self.FORGETTING * seconds for number, seconds in self.hoped.items()}
+        self.seconds[threads] = self.hoped[threads] = (time.perf_counter() - start) / rows
+
+
+@jit
+def meet(counter, threads, meetings):
+    """Waits until all threads have come here, after so many meetings before."""
+    if threads == 1:
+        return
+    address = counter.ctypes.data
+    add_one(address)
+    looks = 0
+    while read_counter(address) < threads * (meetings + 1):
+        looks += 1
+        if looks > SPINS:
+            offer_core()
