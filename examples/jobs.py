@@ -87,6 +87,7 @@ def run_all(jobs: list[Job], side_by_side: int, retrain: bool) -> list[tn.Run]:
         for job in missing:
             say(train(job))
     elif missing:
+        say(f"{len(missing)} networks to train, {side_by_side} at a time; the first run of all compiles, some seconds")
         _train_in_processes(missing, side_by_side)
     return [load(job) for job in jobs]
 
@@ -123,10 +124,10 @@ def load(job: Job) -> tn.Run:
 
 def train(job: Job) -> str:
     """Trains one network, saves it with its history, and says in a line how it went."""
-    x_train, y_train, x_val, y_val = _digits_to_train(job.data)
     recipe, name = job.recipe, job.path.stem
-    network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, seed=job.seed, backend=job.backend)
     bar = tqdm(desc=f"{name:>22}", position=_slot, leave=False, disable=None, unit=" digits", unit_scale=True)
+    x_train, y_train, x_val, y_val = _digits_to_train(job.data)
+    network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, seed=job.seed, backend=job.backend)
     with threadpool_limits(1 if max(recipe.hidden) < 100 else None, "blas"):
         history = tn.fit(
             network,
@@ -167,7 +168,6 @@ def _digits_to_train(folder: Path | None) -> tuple[np.ndarray, ...]:
 
 def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
     context = multiprocessing.get_context("spawn")
-    tn.backend(jobs[0].backend)  # compiles the kernels and keeps them on disk, before every process asks for them
     slots, lock = context.Queue(), context.RLock()
     tqdm.set_lock(lock)
     for slot in range(side_by_side):

@@ -111,7 +111,7 @@ class _Lists(NamedTuple):
     """
 
     entries: np.ndarray
-    count: np.ndarray
+    counts: np.ndarray
 
 
 def _lists_for(x: Array, batch_size: int) -> tuple[_Lists, _Lists]:
@@ -222,7 +222,7 @@ def _steps(team, vectors, plan, lists, table, data, totals):
 
 @jit
 def _are_used(lists):
-    return lists[0].count.size > 0
+    return lists[0].counts.size > 0
 
 
 @jit
@@ -348,7 +348,7 @@ def _list_pixels(x, index, lists, p, pieces, drop):
     by_row, by_column = lists
     unit = np.float32(1 / 255 if x.itemsize == 1 else 1) * scale
     first, end = _piece(x.shape[1], p, pieces)
-    by_column.count[first:end] = 0
+    by_column.counts[first:end] = 0
     for n in range(index.size):
         row, count, line = x[index[n]], 0, p * index.size + n
         in_row = by_row.entries[line]
@@ -358,18 +358,18 @@ def _list_pixels(x, index, lists, p, pieces, drop):
                 d = begin + lowest_bit(bits)
                 bits &= bits - 1
                 if threshold == 0 or random_bits(n * x.shape[1] + d, key) >= threshold:
-                    value, place = np.float32(row[d]) * unit, by_column.count[d]
+                    value, place = np.float32(row[d]) * unit, by_column.counts[d]
                     in_row[count, 0], in_row[count, 1] = d, value
                     by_column.entries[d, place, 0], by_column.entries[d, place, 1] = n, value
-                    by_column.count[d] = place + 1
+                    by_column.counts[d] = place + 1
                     count += 1
-        by_row.count[line] = count
+        by_row.counts[line] = count
 
 
 @jit
 def _add_listed(lists, line, rows, first, out):
     """out += sum of the listed rows, from column `first` on, each times its number."""
-    entries, count, begin = lists.entries[line], lists.count[line], 0
+    entries, count, begin = lists.entries[line], lists.counts[line], 0
     while begin + WIDE * LANES <= out.size:
         add_wide_tile(entries, count, rows, first + begin, out, begin)
         begin += WIDE * LANES

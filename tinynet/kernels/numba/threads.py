@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import binding
 from numba import types
+from numba.core import config
 from threadpoolctl import ThreadpoolController
 
 from .functions import jit
@@ -74,7 +74,8 @@ def product(a_turned, b_turned, sizes, a, a_row, b, b_row, out, out_row):
 
 def most_threads() -> int:
     """A power of two, at most eight and NUMBA_NUM_THREADS, which is the cores of this process unless set."""
-    return 1 << min(numba.config.NUMBA_NUM_THREADS, 8).bit_length() - 1
+    cores: int = vars(config)["NUMBA_NUM_THREADS"]
+    return 1 << min(cores, 8).bit_length() - 1
 
 
 def together(threads: int, work: Callable[[int], Any]) -> None:
