@@ -1,6 +1,11 @@
 """Every kernel beside its original in functions.py: values, dtype, shapes, and arrays that are not contiguous."""
 
+import os
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +15,7 @@ import tinynet.kernels.numba.threads as threads_module
 from tinynet.arrays.backend import FUNCTIONS, _kernels
 from tinynet.kernels.numba import large
 from tinynet.kernels.numba import steps as steps_module
+from tinynet.kernels.numba.sparse import are_used, lists_for
 
 KERNELS = [
     pytest.param(backend, name, id=f"{backend}-{name}")
@@ -244,6 +250,8 @@ def stepped(
         ([1, 2, 3], {"D": 1, "K": 2, "batch": 1}),
         ([5, 6, 7, 9], {"D": 17, "batch": 13, "dropout": [0.0, 0.3]}),
         ([16, 10], {"D": 33, "batch": 64, "dropout": [0.1, 0.25, 0.5], "pixels": True}),
+        ([50, 8], {"D": 90, "pixels": True, "zeros": 0.8}),
+        ([112], {"D": 64, "batch": 15, "zeros": 0.9, "dropout": [0.3, 0.1]}),
     ],
     ids=str,
 )
@@ -257,12 +265,18 @@ def test_steps_compiled_as_a_whole_equal_the_plain_ones(hidden, options, optimiz
 
 
 LARGE = {
-    "pixels, mostly zero": {"hidden": [150, 70], "D": 50, "rows": 300, "batch": 64, "pixels": True, "zeros": 0.8},
-    "floats, mostly zero": {"hidden": [133], "D": 77, "rows": 150, "batch": 70, "zeros": 0.8},
+    "pixels, mostly zero": {"hidden": [150, 70], "D": 260, "rows": 300, "batch": 64, "pixels": True, "zeros": 0.8},
+    "floats, mostly zero": {"hidden": [133], "D": 277, "rows": 150, "batch": 70, "zeros": 0.8},
     "pixels": {"hidden": [130, 20], "D": 33, "rows": 200, "batch": 80, "pixels": True, "dropout": [0.1, 0.2, 0.3]},
-    "lists and dropout": {"hidden": [200, 33, 17], "D": 96, "batch": 49, "zeros": 0.9, "dropout": [0.2, 0.5, 0.0, 0.3]},
+    "lists and dropout": {
+        "hidden": [200, 33, 17],
+        "D": 300,
+        "batch": 49,
+        "zeros": 0.9,
+        "dropout": [0.2, 0.5, 0.0, 0.3],
+    },
     "floats": {"hidden": [300], "D": 7, "K": 2, "batch": 50, "smoothing": 0.1},
-    "more columns than fit a tile": {"hidden": [1000], "D": 40, "K": 70, "zeros": 0.75, "batch": 9},
+    "more columns than fit a tile": {"hidden": [1000], "D": 256, "K": 70, "zeros": 0.75, "batch": 9},
 }
 
 
@@ -290,6 +304,20 @@ def test_no_bit_depends_on_the_number_of_threads(monkeypatch, case):
             np.testing.assert_array_equal(values, expected)
 
 
+@pytest.mark.parametrize(
+    ("zeros", "shape", "batch", "expected"),
+    [
+        (0.8, (50, 256), 64, True),
+        (0.5, (50, 256), 64, False),
+        (0.8, (50, 255), 64, False),
+        (0.8, (50, 256), 513, False),
+    ],
+)
+def test_lists_are_for_wide_rows_that_are_mostly_zero(draw, zeros, shape, batch, expected):
+    x = np.where(draw.random(shape) < zeros, 0, draw.integers(1, 256, shape)).astype(np.uint8)
+    assert are_used(lists_for(x, batch, pieces=4)) == expected
+
+
 def test_large_networks_take_these_steps(monkeypatch):
     def none(*arguments):
         raise AssertionError("taken")
@@ -315,10 +343,10 @@ def test_training_on_threads_that_ends_early_leaves_the_steps_that_were_made(dra
     np.testing.assert_array_equal(net.theta, twin.theta)
 
 
-@pytest.mark.parametrize("hidden", [[12, 8], [200, 100]], ids=str)
+@pytest.mark.parametrize("hidden", [[12, 8], [40, 8], [200, 100]], ids=str)
 @pytest.mark.parametrize("kind", ["pixels", "mostly zero", "floats"])
 def test_compiled_evaluation_equals_the_plain_one(draw, hidden, kind):
-    x = draw.normal(size=(5001, 40)).astype("float32")
+    x = draw.normal(size=(5001, 140)).astype("float32")
     x = (
         draw.integers(0, 256, x.shape).astype(np.uint8)
         if kind == "pixels"
@@ -327,7 +355,7 @@ def test_compiled_evaluation_equals_the_plain_one(draw, hidden, kind):
         else x
     )
     labels = draw.integers(0, 3, len(x))
-    net = tn.mlp(40, hidden, 3, dropout=[0.5, 0.5], backend="numba")
+    net = tn.mlp(140, hidden, 3, dropout=[0.5, 0.5], backend="numba")
     loss = tn.SoftmaxCrossEntropy(net.backend.ops, label_smoothing=0.1)
     found = tn.evaluate(net, x, labels, loss)
     expected = tn.evaluate(net.copy(backend="numpy"), x, labels, tn.SoftmaxCrossEntropy(label_smoothing=0.1))
@@ -474,3 +502,27 @@ def test_a_nan_in_the_rows_reaches_the_loss_of_compiled_steps():
     x, t = np.full((8, 3), np.nan, np.float32), np.full((8, 2), 0.5, np.float32)
     ((_, loss, _),) = net.backend.train_steps(net, tn.Adam(net), tn.SoftmaxCrossEntropy(), x, t, np.arange(8), 4)
     assert np.isnan(loss)
+
+
+@pytest.mark.slow
+def test_kernels_are_compiled_anew_when_a_file_changes_that_they_call_into(tmp_path):
+    shutil.copytree(Path(tn.__file__).parent, tmp_path / "tinynet", ignore=shutil.ignore_patterns("__pycache__"))
+    script = """
+import numpy as np, tinynet as tn
+net = tn.mlp(4, [3], 2, backend="numba")
+tn.fit(net, tn.SGD(net, 0.1), np.eye(4), np.array([0, 1, 0, 1]), epochs=1, progress=False)
+print(net.theta)
+"""
+
+    def theta():
+        environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+        command = [sys.executable, "-c", script]
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True, timeout=300
+        ).stdout
+
+    before = theta()
+    assert theta() == before
+    functions = tmp_path / "tinynet/kernels/numba/functions.py"
+    functions.write_text(functions.read_text().replace("theta[k] -= step *", "theta[k] += step *"))
+    assert theta() != before

@@ -8,6 +8,7 @@ Arrays with axes in front of the last two go to the plain versions, as do all fu
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numba
@@ -17,7 +18,15 @@ from ... import functions
 from ...arrays import Array
 
 FAST_MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
-jit = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH)
+SOURCES = [(path.name, path.stat().st_mtime_ns) for path in sorted(Path(__file__).parent.glob("*.py"))]
+
+
+def jit(function: Any) -> Any:
+    """Compiled when first called, and kept on disk until any file of this folder changes, not only the function's own:
+    what it calls was compiled into it."""
+    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH)(function)
+    compiled._cache._cache_file._source_stamp = SOURCES
+    return compiled
 
 
 TINY = 1e-30

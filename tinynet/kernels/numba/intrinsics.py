@@ -15,77 +15,134 @@ from numba.extending import intrinsic
 LANES = 16
 """Numbers taken at once; a processor with narrower registers takes two or four in their place."""
 
-_LONG, _FLOAT = ir.IntType(64), ir.FloatType()
-_VECTOR = ir.VectorType(_FLOAT, LANES)
+_LONG, _INT = ir.IntType(64), ir.IntType(32)
+_VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
-def _at(builder: Any, array: Any, kind: Any, index: Any = None) -> Any:
-    """A pointer of this kind to the array's data, so many numbers further."""
-    data = array if index is None else builder.gep(array, [index])
-    return builder.bitcast(data, kind.as_pointer())
+def _tile(vectors: int) -> tuple[Any, Any]:
+    """Two loops over (row_j, weight_j) = listed[j], j < count, on so many vectors of columns, of the last `lanes`."""
 
-
-def _tile(vectors: int) -> Any:
     @intrinsic
-    def add_tile(typing_context, listed, count, rows, first, out, begin):
-        """out[begin:] += sum over j < count of weight_j rows[row_j, first:], where listed[j] is (row_j, weight_j)."""
+    def gather(typing_context, listed, count, rows, first, out, begin, lanes):
+        """out[begin:] += sum over j of weight_j rows[row_j, first:]"""
 
         def code(context, builder, signature, arguments):
-            listed_array, terms, rows_array, offset, out_array, start = arguments
-            pairs, matrix, target = (
-                context.make_array(kind)(context, builder, value)
-                for kind, value in ((listed, listed_array), (rows, rows_array), (out, out_array))
-            )
-            width = builder.extract_value(matrix.shape, 1)
-            aims = [_at(builder, target.data, _VECTOR, builder.add(start, _LONG(LANES * k))) for k in range(vectors)]
-            sums = [cgutils.alloca_once_value(builder, builder.load(aim, align=4)) for aim in aims]
+            pairs, terms, matrix, offset, out_array, start, last_lanes = _opened(context, builder, signature, arguments)
+            tile = _Tile(builder, vectors, last_lanes)
+            sums = [cgutils.alloca_once_value(builder, part) for part in tile.load(out_array.data, start)]
             with cgutils.for_range(builder, terms) as loop:
-                pair = builder.mul(loop.index, _LONG(2))
-                row = builder.fptosi(builder.load(builder.gep(pairs.data, [pair])), _LONG)
-                weight = _in_all_lanes(builder, builder.load(builder.gep(pairs.data, [builder.add(pair, _LONG(1))])))
-                begin_row = builder.add(builder.mul(row, width), offset)
-                for k, total in enumerate(sums):
-                    part = builder.load(
-                        _at(builder, matrix.data, _VECTOR, builder.add(begin_row, _LONG(LANES * k))), align=4
-                    )
-                    term = builder.fmul(weight, part, flags=("contract",))
-                    builder.store(builder.fadd(builder.load(total), term, flags=("contract",)), total)
-            for total, aim in zip(sums, aims, strict=True):
-                builder.store(builder.load(total), aim, align=4)
+                begin_row, weight = _entry(builder, pairs, loop.index, matrix, offset)
+                for total, part in zip(sums, tile.load(matrix.data, begin_row), strict=True):
+                    builder.store(_multiply_add(builder, weight, part, builder.load(total)), total)
+            tile.store([builder.load(total) for total in sums], out_array.data, start)
             return context.get_dummy_value()
 
-        return types.void(listed, types.intp, rows, types.intp, out, types.intp), code
+        return types.void(listed, types.intp, rows, types.intp, out, types.intp, types.intp), code
 
-    return add_tile
+    @intrinsic
+    def scatter(typing_context, listed, count, rows, first, vector, begin, lanes):
+        """rows[row_j, first:] += weight_j vector[begin:]"""
+
+        def code(context, builder, signature, arguments):
+            pairs, terms, matrix, offset, array, start, last_lanes = _opened(context, builder, signature, arguments)
+            tile = _Tile(builder, vectors, last_lanes)
+            parts = tile.load(array.data, start)
+            with cgutils.for_range(builder, terms) as loop:
+                begin_row, weight = _entry(builder, pairs, loop.index, matrix, offset)
+                totals = tile.load(matrix.data, begin_row)
+                moved = [_multiply_add(builder, weight, *pair) for pair in zip(parts, totals, strict=True)]
+                tile.store(moved, matrix.data, begin_row)
+            return context.get_dummy_value()
+
+        return types.void(listed, types.intp, rows, types.intp, vector, types.intp, types.intp), code
+
+    return gather, scatter
+
+
+def _opened(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
+    """The arguments, arrays with their data and shape."""
+    return [
+        context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else value
+        for kind, value in zip(signature.args, arguments, strict=True)
+    ]
+
+
+class _Tile:
+    """So many vectors side by side in memory; of the last only the first `lanes` numbers."""
+
+    def __init__(self, builder: Any, vectors: int, lanes: Any) -> None:
+        numbers = ir.Constant(ir.VectorType(_LONG, LANES), list(range(LANES)))
+        self.builder, self.vectors = builder, vectors
+        self.mask = builder.icmp_signed("<", numbers, _in_all_lanes(builder, lanes))
+
+    def load(self, data: Any, start: Any) -> list[Any]:
+        *whole, last = self._places(data, start)
+        arguments = [last, _INT(4), self.mask, ir.Constant(_VECTOR, None)]
+        return [*(self.builder.load(at, align=4) for at in whole), self._call("load", _VECTOR, arguments)]
+
+    def store(self, numbers: list[Any], data: Any, start: Any) -> None:
+        *whole, last = self._places(data, start)
+        for number, at in zip(numbers, whole, strict=False):
+            self.builder.store(number, at, align=4)
+        self._call("store", ir.VoidType(), [numbers[-1], last, _INT(4), self.mask])
+
+    def _places(self, data: Any, start: Any) -> list[Any]:
+        starts = [self.builder.add(start, _LONG(LANES * k)) for k in range(self.vectors)]
+        return [_at(self.builder, data, _VECTOR, begin) for begin in starts]
+
+    def _call(self, name: str, result: Any, arguments: list[Any]) -> Any:
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.masked.{name}.v{LANES}f32.p0")
+        return self.builder.call(function, arguments)
+
+
+def _at(builder: Any, data: Any, kind: Any, index: Any) -> Any:
+    """A pointer to such a vector, so many numbers behind the first."""
+    return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
+
+
+def _entry(builder: Any, pairs: Any, j: Any, matrix: Any, offset: Any) -> tuple[Any, Any]:
+    """Where the columns from `offset` on begin in the row that entry j names, and its weight in all lanes."""
+    pair = builder.mul(j, _LONG(2))
+    row = builder.fptosi(builder.load(builder.gep(pairs.data, [pair])), _LONG)
+    weight = builder.load(builder.gep(pairs.data, [builder.add(pair, _LONG(1))]))
+    width = builder.extract_value(matrix.shape, 1)
+    return builder.add(builder.mul(row, width), offset), _in_all_lanes(builder, weight)
+
+
+def _multiply_add(builder: Any, a: Any, b: Any, total: Any) -> Any:
+    return builder.fadd(total, builder.fmul(a, b, flags=("contract",)), flags=("contract",))
 
 
 def _in_all_lanes(builder: Any, number: Any) -> Any:
-    empty = ir.Constant(_VECTOR, ir.Undefined)
-    single = builder.insert_element(empty, number, ir.IntType(32)(0))
-    return builder.shuffle_vector(single, empty, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+    empty = ir.Constant(ir.VectorType(number.type, LANES), ir.Undefined)
+    single = builder.insert_element(empty, number, _INT(0))
+    return builder.shuffle_vector(single, empty, ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES))
 
 
-WIDE = 4
-add_wide_tile, add_tile = _tile(WIDE), _tile(1)
+(gather_4, scatter_4), (gather_3, scatter_3), (gather_1, scatter_1) = _tile(4), _tile(3), _tile(1)
+
+LOOKED_AT = 64
+"""Numbers compared with zero at once."""
 
 
 @intrinsic
 def not_zero(typing_context, row, first):
-    """Bit k is set where row[first + k] is not 0, for k < LANES."""
+    """Bit k is set where row[first + k] is not 0, for k < LOOKED_AT."""
     item = row.dtype
 
     def code(context, builder, signature, arguments):
         array = context.make_array(row)(context, builder, arguments[0]).data
-        kind = ir.VectorType(context.get_value_type(item), LANES)
+        kind = ir.VectorType(context.get_value_type(item), LOOKED_AT)
         numbers = builder.load(_at(builder, array, kind, arguments[1]), align=1)
         zeros = ir.Constant(kind, None)
         is_float = isinstance(item, types.Float)
         found = (
             builder.fcmp_unordered("!=", numbers, zeros) if is_float else builder.icmp_unsigned("!=", numbers, zeros)
         )
-        return builder.zext(builder.bitcast(found, ir.IntType(LANES)), _LONG)
+        return builder.bitcast(found, ir.IntType(LOOKED_AT))
 
-    return types.int64(row, types.intp), code
+    return types.uint64(row, types.intp), code
 
 
 @intrinsic
@@ -95,7 +152,7 @@ def lowest_bit(typing_context, bits):
     def code(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.IntType(1)(1))
 
-    return types.int64(types.int64), code
+    return types.int64(types.uint64), code
 
 
 @intrinsic

@@ -10,14 +10,13 @@ Where most numbers of x are zero, as in pictures of digits, the first layer take
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ...arrays import Array
 from ...network import Network
 from .functions import jit, random_bits
-from .intrinsics import LANES, WIDE, add_tile, add_wide_tile, lowest_bit, not_zero
 from .plan import (
     ROWS_AT_ONCE,
     Plan,
@@ -25,6 +24,7 @@ from .plan import (
     advance,
     aligned,
     four,
+    piece_of,
     plan_of,
     settings_at,
     stream_key,
@@ -33,13 +33,8 @@ from .plan import (
     vectors_of,
     without_training,
 )
+from .sparse import Lists, are_used, gradient_of_columns, list_pixels, lists_for, product_of_rows
 from .threads import Pace, meet, most_threads, product, together
-
-MOSTLY_ZERO, LISTED_ROWS = 0.3, 512
-"""Lists pay if at most this part of x is not zero, and for at most so many rows in a batch."""
-
-FIRST_LOOK = 1000
-"""Rows in which zeros are counted."""
 
 TRIAL = 4
 """Steps for which another number of threads is tried."""
@@ -56,7 +51,7 @@ def train(
     network: Network, optimizer: Any, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, float, int]]:
     """Compiles at once, and trains as the totals are asked for."""
-    plan, lists = plan_of(network, batch_size), _lists_for(x, batch_size)
+    plan, lists = plan_of(network, batch_size), lists_for(x, batch_size, most_threads())
     vectors = vectors_of(network, optimizer)
     moving = [_laid_out(vector, plan, lists) for vector in vectors]
 
@@ -80,7 +75,7 @@ def train(
 
 
 def evaluate(network: Network, x: Array, t: Array) -> Iterator[tuple[int, float, int]]:
-    plan, lists = plan_of(network, EVALUATED, dropout=False), _lists_for(x, EVALUATED)
+    plan, lists = plan_of(network, EVALUATED, dropout=False), lists_for(x, EVALUATED, most_threads())
     theta, table = four(_laid_out(network.theta, plan, lists)), without_training(network)
 
     def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
@@ -104,29 +99,7 @@ def _in_parts(
         yield totals
 
 
-class _Lists(NamedTuple):
-    """The numbers of a batch that are not zero: (where, what) of each, and how many there are in each line.
-
-    Line p N + n is row n in the columns of piece p; or line d is column d.
-    """
-
-    entries: np.ndarray
-    counts: np.ndarray
-
-
-def _lists_for(x: Array, batch_size: int) -> tuple[_Lists, _Lists]:
-    """Room for the lists of rows and those of columns; none where x is dense."""
-    D, first, pieces = x.shape[1], x[:FIRST_LOOK], most_threads()
-    if np.count_nonzero(first) > MOSTLY_ZERO * first.size or batch_size > LISTED_ROWS or pieces * LANES > D:
-        return _lists(0, 0), _lists(0, 0)
-    return _lists(pieces * batch_size, D), _lists(D, batch_size)
-
-
-def _lists(lines: int, room: int) -> _Lists:
-    return _Lists(np.empty((lines, room, 2), np.float32), np.zeros(lines, np.int64))
-
-
-def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[_Lists, _Lists]) -> np.ndarray:
+def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> np.ndarray:
     """A copy that starts on a cache line; with lists, each piece of the first W's columns lies by itself."""
     copy = aligned(vector.size)
     copy[...] = vector
@@ -135,20 +108,20 @@ def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[_Lists, _Lists]) -> n
     return copy
 
 
-def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[_Lists, _Lists]) -> None:
+def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> None:
     vector[...] = copy
     for piece, columns in _first_layer(copy, vector, plan, lists):
         columns[...] = piece
 
 
 def _first_layer(
-    copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[_Lists, _Lists]
+    copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each piece of the first W, and the columns of W where it belongs; none without lists."""
     D, M = plan.layout[:2, 0]
-    pieces = most_threads() if _are_used(lists) else 0
+    pieces = most_threads() if are_used(lists) else 0
     for p in range(pieces):
-        first, end = _piece(M, p, pieces)
+        first, end = piece_of(M, p, pieces)
         yield copy[D * first : D * end].reshape(D, end - first), vector[: D * M].reshape(D, M)[:, first:end]
 
 
@@ -156,7 +129,7 @@ def _on_threads(
     threads: int,
     vectors: tuple[np.ndarray, ...],
     plan: Plan,
-    lists: tuple[_Lists, _Lists],
+    lists: tuple[Lists, Lists],
     table: Timetable,
     data: tuple[Array, Array, np.ndarray, int],
 ) -> tuple[int, float, int]:
@@ -175,7 +148,7 @@ def _steps(team, vectors, plan, lists, table, data, totals):
     rank, threads, pieces, met = team
     theta, grad, _, _ = vectors
     x, t, order, batch_size = data
-    listed, last = _are_used(lists), len(plan.layout) - 1
+    listed, last = are_used(lists), len(plan.layout) - 1
     meetings = 0
     for start in range(0, order.size, batch_size):
         index, counters, step = order[start : start + batch_size], table.counters, start // batch_size
@@ -183,7 +156,7 @@ def _steps(team, vectors, plan, lists, table, data, totals):
         for p in range(rank, pieces, threads):
             drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counters[0] + step)
             if listed:
-                _list_pixels(x, index, lists, p, pieces, drop)
+                list_pixels(x, index, lists, p, pieces, drop)
             else:
                 _gather_columns(x, index, _rows(plan.h, plan.layout, 0, N), p, pieces, drop)
         meet(met, threads, meetings)
@@ -221,16 +194,11 @@ def _steps(team, vectors, plan, lists, table, data, totals):
 
 
 @jit
-def _are_used(lists):
-    return lists[0].counts.size > 0
-
-
-@jit
 def _forward(theta, plan, k, N, p, pieces):
     """Columns of x W."""
     layout = plan.layout
     D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
-    first, end = _piece(M, p, pieces)
+    first, end = piece_of(M, p, pieces)
     if first < end:
         x, W, y = plan.h[layout[k, 2] :], theta[start + first :], plan.h[layout[k + 1, 2] + first :]
         product(False, False, (N, end - first, D), x, D, W, M, y, M)
@@ -240,13 +208,10 @@ def _forward(theta, plan, k, N, p, pieces):
 def _forward_listed(theta, plan, by_row, N, p, pieces):
     """The first layer's columns of x W."""
     D, M = plan.layout[0, 0], plan.layout[1, 0]
-    first, end = _piece(M, p, pieces)
-    W, y = theta[D * first : D * end].reshape(D, end - first), _rows(plan.h, plan.layout, 1, N)
-    for n in range(N if first < end else 0):
-        row = y[n, first:end]
-        row[:] = 0
-        for q in range(pieces):
-            _add_listed(by_row, q * N + n, W, 0, row)
+    first, end = piece_of(M, p, pieces)
+    if first < end:
+        W, y = theta[D * first : D * end].reshape(D, end - first), _rows(plan.h, plan.layout, 1, N)
+        product_of_rows(by_row, W, pieces, y[:, first:end])
 
 
 @jit
@@ -254,7 +219,7 @@ def _activate(theta, plan, k, N, p, pieces, drop):
     """Columns of dropout(relu(x W + b)), or of the logits x W + b, from those of x W."""
     layout = plan.layout
     D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
-    first, end = _piece(M, p, pieces)
+    first, end = piece_of(M, p, pieces)
     y, b = _rows(plan.h, layout, k + 1, N), theta[start + D * M + first : start + D * M + end]
     for n in range(N):
         if k + 2 < len(layout):
@@ -268,7 +233,7 @@ def _backward(vectors, plan, k, N, p, pieces, now):
     """Columns of dx through dropout and ReLU; the same rows of W, their gradient and their update."""
     layout = plan.layout
     D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
-    first, end = _piece(D, p, pieces)
+    first, end = piece_of(D, p, pieces)
     if first == end:
         return
     x, dz, begin, stop = plan.h[layout[k, 2] + first :], plan.dh[layout[k + 1, 2] :], start + first * M, start + end * M
@@ -283,22 +248,19 @@ def _backward(vectors, plan, k, N, p, pieces, now):
 def _backward_listed(vectors, plan, by_column, N, p, pieces, now):
     """The first layer's columns of W, some rows at a time: their gradient and their update."""
     D, M = plan.layout[0, 0], plan.layout[1, 0]
-    first, end = _piece(M, p, pieces)
+    first, end = piece_of(M, p, pieces)
     dz, width = _rows(plan.dh, plan.layout, 1, N), end - first
-    for begin in range(0, D if width else 0, MOVED_ROWS):
-        stop = min(begin + MOVED_ROWS, D)
-        for d in range(begin, stop):
-            dW = vectors[1][D * first + d * width : D * first + (d + 1) * width]
-            dW[:] = 0
-            _add_listed(by_column, d, dz, first, dW)
-        _move(vectors, D * first + begin * width, D * first + stop * width, now)
+    for row in range(0, D if width else 0, MOVED_ROWS):
+        begin, stop = D * first + row * width, D * first + min(row + MOVED_ROWS, D) * width
+        gradient_of_columns(by_column, dz, first, row, vectors[1][begin:stop].reshape(-1, width))
+        _move(vectors, begin, stop, now)
 
 
 @jit
 def _backward_bias(vectors, plan, k, N, p, pieces, now):
     layout = plan.layout
     D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
-    first, end = _piece(M, p, pieces)
+    first, end = piece_of(M, p, pieces)
     begin, stop = start + D * M + first, start + D * M + end
     _sum_rows(_rows(plan.dh, layout, k + 1, N), first, end, vectors[1][begin:stop])
     _move(vectors, begin, stop, now)
@@ -308,13 +270,6 @@ def _backward_bias(vectors, plan, k, N, p, pieces, now):
 def _move(vectors, begin, stop, now):
     theta, grad, m, v = vectors
     update(theta[begin:stop], grad[begin:stop], m[begin:stop], v[begin:stop] if v.size else v, now)
-
-
-@jit
-def _piece(width, p, pieces):
-    """First and end of the columns that are piece p: cut where a cache line begins."""
-    first, end = p * width // pieces // 16 * 16, (p + 1) * width // pieces // 16 * 16
-    return first, (width if p + 1 == pieces else end)
 
 
 @jit
@@ -330,7 +285,7 @@ def _rows(work, layout, k, N):
 @jit
 def _gather_columns(x, index, y, p, pieces, drop):
     threshold, scale, key = drop
-    first, end = _piece(y.shape[1], p, pieces)
+    first, end = piece_of(y.shape[1], p, pieces)
     unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
     for n in range(index.size):
         x_row, y_row, position = x[index[n], first:end], y[n, first:end], n * y.shape[1] + first
@@ -339,47 +294,6 @@ def _gather_columns(x, index, y, p, pieces, drop):
         if threshold:
             for d in range(y_row.size):
                 y_row[d] *= scale if random_bits(position + d, key) >= threshold else zero
-
-
-@jit
-def _list_pixels(x, index, lists, p, pieces, drop):
-    """The lists of piece p: what `_gather_columns` gives, without the zeros."""
-    threshold, scale, key = drop
-    by_row, by_column = lists
-    unit = np.float32(1 / 255 if x.itemsize == 1 else 1) * scale
-    first, end = _piece(x.shape[1], p, pieces)
-    by_column.counts[first:end] = 0
-    for n in range(index.size):
-        row, count, line = x[index[n]], 0, p * index.size + n
-        in_row = by_row.entries[line]
-        for begin in range(first, end, LANES):
-            bits = not_zero(row, min(begin, end - LANES)) >> max(0, begin + LANES - end)
-            while bits:
-                d = begin + lowest_bit(bits)
-                bits &= bits - 1
-                if threshold == 0 or random_bits(n * x.shape[1] + d, key) >= threshold:
-                    value, place = np.float32(row[d]) * unit, by_column.counts[d]
-                    in_row[count, 0], in_row[count, 1] = d, value
-                    by_column.entries[d, place, 0], by_column.entries[d, place, 1] = n, value
-                    by_column.counts[d] = place + 1
-                    count += 1
-        by_row.counts[line] = count
-
-
-@jit
-def _add_listed(lists, line, rows, first, out):
-    """out += sum of the listed rows, from column `first` on, each times its number."""
-    entries, count, begin = lists.entries[line], lists.counts[line], 0
-    while begin + WIDE * LANES <= out.size:
-        add_wide_tile(entries, count, rows, first + begin, out, begin)
-        begin += WIDE * LANES
-    while begin + LANES <= out.size:
-        add_tile(entries, count, rows, first + begin, out, begin)
-        begin += LANES
-    for j in range(count if begin < out.size else 0):
-        row, weight = rows[int(entries[j, 0])], entries[j, 1]
-        for k in range(begin, out.size):
-            out[k] += weight * row[first + k]
 
 
 # ------------------------------------------------------------------------------------- everything else

@@ -134,3 +134,10 @@ def stream_key(stream, counter):
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     word ^= word >> np.uint64(31)
     return np.uint32(word >> np.uint64(32)), np.uint32(word & np.uint64(0xFFFFFFFF))
+
+
+@jit
+def piece_of(width, p, pieces):
+    """First and end of the columns that are piece p: cut where a cache line begins."""
+    first, end = p * width // pieces // LINE * LINE, (p + 1) * width // pieces // LINE * LINE
+    return first, (width if p + 1 == pieces else end)

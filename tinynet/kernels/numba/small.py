@@ -15,6 +15,7 @@ import numpy as np
 
 from ...arrays import Array
 from ...network import Network
+from .._mlp import dense_layers
 from .functions import jit, random_bits
 from .plan import (
     ROWS_AT_ONCE,
@@ -30,6 +31,10 @@ from .plan import (
     vectors_of,
     without_training,
 )
+from .sparse import NO_LISTS, Lists, are_used, gradient_of_rows, list_pixels, lists_for, product_of_rows
+
+LISTED_UNITS = 32
+"""The first layer takes lists if it has at least so many units."""
 
 EVALUATED = 64
 """Rows in a batch when nothing is trained."""
@@ -39,15 +44,16 @@ def train(
     network: Network, optimizer: Any, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, float, int]]:
     """Compiles at once, and trains as the totals are asked for."""
-    plan = plan_of(network, batch_size)
+    plan, lists = plan_of(network, batch_size), _lists_for(network, x, batch_size)
 
     def steps(rows: np.ndarray) -> tuple[int, float, int]:
-        """The vectors go in with the first W transposed, and come back as they were."""
+        """The vectors go in as the loop holds them, and come back as they were."""
         vectors, count = vectors_of(network, optimizer), -(-len(rows) // batch_size)
-        turned = [_turned(vector, plan) for vector in vectors]
-        loss, correct = _steps(four(*turned), plan, timetable(network, optimizer, count), x, t, rows, batch_size)
+        turned = [_laid_out(vector, plan, lists) for vector in vectors]
+        table = timetable(network, optimizer, count)
+        loss, correct = _steps(four(*turned), plan, lists, table, x, t, rows, batch_size)
         for vector, changed in zip(vectors, turned, strict=True):
-            _turn_back(changed, vector, plan)
+            _put_back(changed, vector, plan, lists)
         advance(network, optimizer, count)
         return len(rows), loss, correct
 
@@ -56,10 +62,10 @@ def train(
 
 
 def evaluate(network: Network, x: Array, t: Array) -> Iterator[tuple[int, float, int]]:
-    plan = plan_of(network, EVALUATED, dropout=False)
-    theta, table = four(_turned(network.theta, plan)), without_training(network)
+    plan, lists = plan_of(network, EVALUATED, dropout=False), _lists_for(network, x, EVALUATED)
+    theta, table = four(_laid_out(network.theta, plan, lists)), without_training(network)
     for rows in _in_parts(np.arange(len(x)), EVALUATED):
-        yield len(rows), *_steps(theta, plan, table, x, t, rows, EVALUATED)
+        yield len(rows), *_steps(theta, plan, lists, table, x, t, rows, EVALUATED)
 
 
 def _in_parts(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -67,70 +73,88 @@ def _in_parts(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [order[start : start + rows] for start in range(0, len(order), rows)]
 
 
-def _turned(vector: np.ndarray, plan: Plan) -> np.ndarray:
-    D, M = plan.layout[:2, 0]
-    turned = aligned(vector.size)
-    turned[: D * M].reshape(M, D)[...] = vector[: D * M].reshape(D, M).T
-    turned[D * M :] = vector[D * M :]
-    return turned
+def _lists_for(network: Network, x: Array, batch_size: int) -> tuple[Lists, Lists]:
+    is_wide = dense_layers(network)[0].M >= LISTED_UNITS
+    return lists_for(x, batch_size, pieces=1, with_columns=False) if is_wide else NO_LISTS
 
 
-def _turn_back(turned: np.ndarray, vector: np.ndarray, plan: Plan) -> None:
-    D, M = plan.layout[:2, 0]
-    vector[: D * M].reshape(D, M)[...] = turned[: D * M].reshape(M, D).T
-    vector[D * M :] = turned[D * M :]
+def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> np.ndarray:
+    """A copy that starts on a cache line, with the first W transposed unless x comes in lists."""
+    copy = aligned(vector.size)
+    copy[...] = vector
+    if not are_used(lists):
+        D, M = plan.layout[:2, 0]
+        copy[: D * M].reshape(M, D)[...] = vector[: D * M].reshape(D, M).T
+    return copy
+
+
+def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> None:
+    vector[...] = copy
+    if not are_used(lists):
+        D, M = plan.layout[:2, 0]
+        vector[: D * M].reshape(D, M)[...] = copy[: D * M].reshape(M, D).T
 
 
 # ------------------------------------------------------------------------------------------- the step
 
 
 @jit
-def _steps(vectors, plan, timetable, x, t, order, batch_size):
+def _steps(vectors, plan, lists, timetable, x, t, order, batch_size):
     theta, grad, m, v = vectors
     loss, correct, last = 0.0, 0, len(plan.layout) - 1
-    D, K = plan.layout[0, 0], plan.layout[last, 0]
+    K = plan.layout[last, 0]
     targets, columns = np.empty(K * batch_size, np.float32), np.empty((3, batch_size), np.float32)
     for start in range(0, order.size, batch_size):
         index, step = order[start : start + batch_size], start // batch_size
         N = index.size
         t_batch = targets[: K * N].reshape(K, N)
-        _gather(x, index, plan.h[: N * D].reshape(N, D))
         _gather_transposed(t, index, t_batch)
-        _forward(theta, plan, timetable.counters + step, N)
+        _first_layer(theta, plan, lists, x, index, timetable.counters[0] + step)
+        _other_layers(theta, plan, timetable.counters + step, N)
         z, dz = _features(plan.h, plan.layout, last, N), _features(plan.dh, plan.layout, last, N)
         batch_loss, batch_correct = _softmax_cross_entropy(z, t_batch, dz, columns)
         loss += batch_loss
         correct += batch_correct
         if grad.size:
-            _backward(theta, grad, plan, N)
+            _backward(theta, grad, plan, lists, N)
             update(theta, grad, m, v, settings_at(timetable, step))
     return loss, correct
 
 
 @jit
-def _forward(theta, plan, counters, N):
-    layout = plan.layout
-    x = plan.h[: N * layout[0, 0]].reshape(N, layout[0, 0])
-    if plan.thresholds[0]:
-        _drop_rows(x, plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counters[0]))
+def _first_layer(theta, plan, lists, x, index, counter):
+    layout, N = plan.layout, index.size
+    drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counter)
     W, b = _parameters(theta, layout, 0)
     z = _features(plan.h, layout, 1, N)
-    _dots(W.reshape(W.shape[1], W.shape[0]), x, z)
+    if are_used(lists):
+        by_rows = plan.dh[layout[1, 2] :][: z.size].reshape(N, -1)
+        list_pixels(x, index, lists, 0, 1, drop)
+        product_of_rows(lists[0], W, 1, by_rows)
+        _transpose(by_rows, z)
+    else:
+        rows = plan.h[: N * layout[0, 0]].reshape(N, -1)
+        _gather(x, index, rows, drop)
+        _dots(W.reshape(W.shape[1], W.shape[0]), rows, z)
     _add_bias(z, b)
+
+
+@jit
+def _other_layers(theta, plan, counters, N):
+    layout = plan.layout
     for k in range(1, len(layout) - 1):
-        y = z
+        y, z = _features(plan.h, layout, k, N), _features(plan.h, layout, k + 1, N)
         _relu(y)
         if plan.thresholds[k]:
             _drop_columns(y, plan.thresholds[k], plan.scales[k], stream_key(plan.streams[k], counters[k]))
         W, b = _parameters(theta, layout, k)
-        z = _features(plan.h, layout, k + 1, N)
         z[:] = 0
         _add_weighted_rows(W.T, y, z)
         _add_bias(z, b)
 
 
 @jit
-def _backward(theta, grad, plan, N):
+def _backward(theta, grad, plan, lists, N):
     layout = plan.layout
     for k in range(len(layout) - 2, 0, -1):
         y = _features(plan.h, layout, k, N)
@@ -141,10 +165,15 @@ def _backward(theta, grad, plan, N):
         dy[:] = 0
         _add_weighted_rows(_parameters(theta, layout, k)[0], dz, dy)
         _relu_dropout_backward(dy, y, plan.scales[k])
-    x, dz = plan.h[: N * layout[0, 0]].reshape(N, layout[0, 0]), _features(plan.dh, layout, 1, N)
+    dz = _features(plan.dh, layout, 1, N)
     dW, db = _parameters(grad, layout, 0)
-    dW[:] = 0
-    _add_weighted_rows(dz, x, dW.reshape(dW.shape[1], dW.shape[0]))
+    if are_used(lists):
+        by_rows = plan.h[layout[1, 2] :][: dz.size].reshape(N, -1)
+        _transpose(dz, by_rows)
+        gradient_of_rows(lists[0], by_rows, dW)
+    else:
+        dW[:] = 0
+        _add_weighted_rows(dz, plan.h[: N * layout[0, 0]].reshape(N, -1), dW.reshape(dW.shape[1], dW.shape[0]))
     _sum_rows(dz, db)
 
 
@@ -226,12 +255,16 @@ def _add_weighted_rows(w, rows, out):
 
 
 @jit
-def _gather(x, index, y):
-    scale = np.float32(1 / 255 if x.itemsize == 1 else 1)
+def _gather(x, index, y, drop):
+    threshold, scale, key = drop
+    unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
     for n in range(index.size):
         x_row, y_row = x[index[n]], y[n]
         for d in range(y_row.size):
-            y_row[d] = np.float32(x_row[d]) * scale
+            y_row[d] = np.float32(x_row[d]) * unit
+        if threshold:
+            for d in range(y_row.size):
+                y_row[d] *= scale if random_bits(n * y_row.size + d, key) >= threshold else zero
 
 
 @jit
@@ -240,6 +273,14 @@ def _gather_transposed(t, index, y):
         row = t[index[n]]
         for k in range(row.size):
             y[k, n] = row[k]
+
+
+@jit
+def _transpose(a, out):
+    for i in range(out.shape[0]):
+        row = out[i]
+        for j in range(row.size):
+            row[j] = a[j, i]
 
 
 @jit
@@ -276,15 +317,6 @@ def _relu_dropout_backward(dy, y, scale):
         dy_row, y_row = dy[m], y[m]
         for n in range(dy_row.size):
             dy_row[n] = dy_row[n] * scale if y_row[n] > zero else zero
-
-
-@jit
-def _drop_rows(x, threshold, scale, key):
-    zero = np.float32(0)
-    for n in range(x.shape[0]):
-        row = x[n]
-        for d in range(row.size):
-            row[d] *= scale if random_bits(n * row.size + d, key) >= threshold else zero
 
 
 @jit
