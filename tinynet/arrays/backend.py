@@ -2,8 +2,8 @@
 
 A backend is a module in `tinynet.kernels` that holds faster versions of functions in `functions.py`, under the
 same names; where arrays do not live on the host, also `xp`, `to_device`, `to_host`, `synchronize` and `use`; and, if
-it can, a faster `train_steps` or `evaluate_steps` than those of `training/`. "numpy" is the backend with no such
-module: the readable functions themselves.
+it can, a faster `train_steps` or `evaluate_steps` than those of `training/`. "numpy" are the readable functions
+themselves; its module only feeds theta to the optimizers in parts.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def backend(name: str | Backend) -> Backend:
     if name == "auto":
         return _fastest()
     kind, _, device = name.partition(":") if isinstance(name, str) else (name, "", "")
-    module = None if kind == "numpy" else _kernels(kind)
+    module = _kernels(kind)
     if device:
         _use(kind, module, device)
     return Backend(
@@ -98,7 +98,7 @@ def backends() -> list[str]:
     import pkgutil  # here, so that `import tinynet` stays quick
 
     modules = [module.name for module in pkgutil.iter_modules(kernels.__path__)]
-    return ["numpy", *(name for name in modules if not name.startswith("_"))]
+    return [name for name in modules if not name.startswith("_")]
 
 
 def _fastest() -> Backend:
@@ -120,14 +120,14 @@ def _kernels(name: str) -> ModuleType:
         raise ImportError(f"backend {name!r} does not work here: {error}") from error
 
 
-def _use(name: str, module: ModuleType | None, device: str) -> None:
+def _use(name: str, module: ModuleType, device: str) -> None:
     use = getattr(module, "use", None)
     if not use or not device.isdecimal():
         raise ValueError(f"backend takes the number of a device for a GPU, as in 'cupy:1'; got '{name}:{device}'")
     use(int(device))
 
 
-def _overrides(module: ModuleType | None) -> dict[str, Callable[..., Any]]:
+def _overrides(module: ModuleType) -> dict[str, Callable[..., Any]]:
     return {name: getattr(module, name) for name in FUNCTIONS if hasattr(module, name)}
 
 
