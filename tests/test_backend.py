@@ -113,10 +113,15 @@ def test_functions_are_those_of_functions_py():
     assert all(function.__module__ == "tinynet.functions" for function in FUNCTIONS.values())
 
 
-def test_numpy_is_the_backend_of_the_functions_themselves():
+def test_numpy_is_the_backend_of_the_functions_themselves(draw):
     ops = vars(tn.backend("numpy").ops)
-    assert {name: inspect.unwrap(function) for name, function in ops.items()} == FUNCTIONS
+    own = {name for name, function in ops.items() if inspect.unwrap(function) is not FUNCTIONS[name]}
+    assert own == {"dense", "gather"}
     assert tn.backend("numpy").xp is np
+    x, W, b = draw.random((9, 7), np.float32), draw.random((7, 5), np.float32), draw.random((1, 5), np.float32)
+    np.testing.assert_array_equal(ops["dense"](x, W, b), FUNCTIONS["dense"](x, W, b))
+    pixels = draw.integers(0, 256, (9, 256)).astype(np.uint8), np.array([3, 0, 3]), np.dtype("float32")
+    np.testing.assert_array_equal(ops["gather"](*pixels), FUNCTIONS["gather"](*pixels))
 
 
 @pytest.mark.parametrize("size", [0, 5, 32_768, 32_769, 100_001])

@@ -19,7 +19,7 @@ from tinynet.kernels.numba.sparse import are_used, lists_for
 
 KERNELS = [
     pytest.param(backend, name, id=f"{backend}-{name}")
-    for backend in ["numba"]
+    for backend in ["numpy", "numba"]
     for name in FUNCTIONS
     if hasattr(_kernels(backend), name)
 ]
