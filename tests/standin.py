@@ -492,4 +492,4 @@ def by_functions(place):
 
     host = tn.backend("numpy")
     ops = {name: there_and_back(function) for name, function in vars(place.ops).items()}
-    return dataclasses.replace(host, name="cupy", ops=types.SimpleNamespace(**ops))
+    return dataclasses.replace(host, name="cupy", ops=types.SimpleNamespace(**ops), note="")

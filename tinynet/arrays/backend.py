@@ -1,9 +1,9 @@
 """Where arrays live, and whose version of each function serves them.
 
 A backend is a module in `tinynet.kernels` that holds faster versions of functions in `functions.py`, under the
-same names; where arrays do not live on the host, also `xp`, `to_device`, `to_host`, `synchronize` and `use`; and, if
-it can, a faster `train_steps` or `evaluate_steps` than those of `training/`. "numpy" are the readable functions
-themselves; its module only feeds theta to the optimizers in parts.
+same names; where arrays do not live on the host, also `xp`, `to_device`, `to_host`, `synchronize` and `use`; if it
+can, a faster `train_steps` or `evaluate_steps` than those of `training/`; and a `note` for `summary`. "numpy" are the
+readable functions themselves; its module only spares them passes through memory, and changes no bit.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Backend:
     """Arrays of one kind (`xp`), the way there and back, and the functions that serve them (`ops`).
 
     to_host(to_device(x)) = x. `train_steps` and `evaluate_steps` are faster versions of those in `training/`, if
-    there are any; `describe()` says in a line what computes, and what memory it holds; `note` says what "auto" would
-    have liked better, and why it was not to be had.
+    there are any; `describe()` says in a line what computes, and what memory it holds; `note` says what is faster, or
+    what "auto" would have liked better, and why it was not to be had.
     """
 
     name: str
@@ -82,6 +82,7 @@ def backend(name: str | Backend) -> Backend:
         getattr(module, "describe", lambda: f"NumPy {np.__version__} on the host"),
         getattr(module, "train_steps", None),
         getattr(module, "evaluate_steps", None),
+        getattr(module, "note", ""),
     )
 
 

@@ -12,6 +12,8 @@ import numpy as np
 from .. import functions
 from ..arrays import Array
 
+note = "these are the readable functions; backend='auto' takes the fastest that works here"
+
 PART = 32_768
 """Numbers in a part, at most: what stays in the cache until it is done with."""
 

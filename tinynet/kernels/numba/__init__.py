@@ -1,4 +1,4 @@
-"""Serial Numba loops over the same NumPy arrays: functions one by one, and whole training steps of small networks."""
+"""Numba loops over the same NumPy arrays: functions one by one, and whole training steps, on threads where it pays."""
 
 try:
     import numba as _numba
@@ -22,11 +22,12 @@ from .functions import (
     softmax_cross_entropy,
 )
 from .steps import evaluate_steps, train_steps
+from .threads import most_threads as _most_threads
 
 
 def describe() -> str:
     """What compiles the loops."""
-    return f"Numba {_numba.__version__}, serial loops on the host"
+    return f"Numba {_numba.__version__}, loops on the host, {_most_threads()} threads at most"
 
 
 __all__ = [
