@@ -16,7 +16,7 @@ import numpy as np
 
 from ...arrays import Array
 from ...network import Network
-from .functions import jit, random_bits
+from .functions import inner, jit, random_bits
 from .plan import (
     ROWS_AT_ONCE,
     Plan,
@@ -193,7 +193,7 @@ def _steps(team, vectors, plan, lists, table, data, totals):
                 meetings += 1
 
 
-@jit
+@inner
 def _forward(theta, plan, k, N, p, pieces):
     """Columns of x W."""
     layout = plan.layout
@@ -204,7 +204,7 @@ def _forward(theta, plan, k, N, p, pieces):
         product(False, False, (N, end - first, D), x, D, W, M, y, M)
 
 
-@jit
+@inner
 def _forward_listed(theta, plan, by_row, N, p, pieces):
     """The first layer's columns of x W."""
     D, M = plan.layout[0, 0], plan.layout[1, 0]
@@ -214,7 +214,7 @@ def _forward_listed(theta, plan, by_row, N, p, pieces):
         product_of_rows(by_row, W, pieces, y[:, first:end])
 
 
-@jit
+@inner
 def _activate(theta, plan, k, N, p, pieces, drop):
     """Columns of dropout(relu(x W + b)), or of the logits x W + b, from those of x W."""
     layout = plan.layout
@@ -228,7 +228,7 @@ def _activate(theta, plan, k, N, p, pieces, drop):
             _add_bias(y[n, first:end], b)
 
 
-@jit
+@inner
 def _backward(vectors, plan, k, N, p, pieces, now):
     """Columns of dx through dropout and ReLU; the same rows of W, their gradient and their update."""
     layout = plan.layout
@@ -244,7 +244,7 @@ def _backward(vectors, plan, k, N, p, pieces, now):
     _move(vectors, begin, stop, now)
 
 
-@jit
+@inner
 def _backward_listed(vectors, plan, by_column, N, p, pieces, now):
     """The first layer's columns of W, some rows at a time: their gradient and their update."""
     D, M = plan.layout[0, 0], plan.layout[1, 0]
@@ -256,7 +256,7 @@ def _backward_listed(vectors, plan, by_column, N, p, pieces, now):
         _move(vectors, begin, stop, now)
 
 
-@jit
+@inner
 def _backward_bias(vectors, plan, k, N, p, pieces, now):
     layout = plan.layout
     D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
@@ -266,13 +266,13 @@ def _backward_bias(vectors, plan, k, N, p, pieces, now):
     _move(vectors, begin, stop, now)
 
 
-@jit
+@inner
 def _move(vectors, begin, stop, now):
     theta, grad, m, v = vectors
     update(theta[begin:stop], grad[begin:stop], m[begin:stop], v[begin:stop] if v.size else v, now)
 
 
-@jit
+@inner
 def _rows(work, layout, k, N):
     """What goes into the k-th Dense, or the logits behind the last: (N, D)."""
     D, start = layout[k, 0], layout[k, 2]
@@ -282,7 +282,7 @@ def _rows(work, layout, k, N):
 # --------------------------------------------------------------------------------------- the first layer
 
 
-@jit
+@inner
 def _gather_columns(x, index, y, p, pieces, drop):
     threshold, scale, key = drop
     first, end = piece_of(y.shape[1], p, pieces)
@@ -299,7 +299,7 @@ def _gather_columns(x, index, y, p, pieces, drop):
 # ------------------------------------------------------------------------------------- everything else
 
 
-@jit
+@inner
 def _bias_relu_dropout(row, b, position, drop):
     threshold, scale, key = drop
     zero = np.float32(0)
@@ -311,13 +311,13 @@ def _bias_relu_dropout(row, b, position, drop):
             row[m] *= scale if random_bits(position + m, key) >= threshold else zero
 
 
-@jit
+@inner
 def _add_bias(row, b):
     for m in range(row.size):
         row[m] += b[m]
 
 
-@jit
+@inner
 def _relu_dropout_backward(plan, k, N, first, end):
     dy, y = _rows(plan.dh, plan.layout, k, N), _rows(plan.h, plan.layout, k, N)
     scale, zero = plan.scales[k], np.float32(0)
@@ -327,7 +327,7 @@ def _relu_dropout_backward(plan, k, N, first, end):
             dy_row[m] *= scale if y_row[m] > zero else zero
 
 
-@jit
+@inner
 def _sum_rows(dy, first, end, db):
     db[:] = 0
     for n in range(dy.shape[0]):
@@ -336,7 +336,7 @@ def _sum_rows(dy, first, end, db):
             db[m] += row[m]
 
 
-@jit
+@inner
 def _softmax_cross_entropy(plan, t, index, p, pieces):
     """dz, and the loss and the right answers of piece p of the rows together."""
     N, last = index.size, len(plan.layout) - 1

@@ -9,7 +9,7 @@ import numpy as np
 from ...network import Network
 from ...optim import Adam
 from .._mlp import dense_layers, dropouts
-from .functions import adam_loop, clip_norm, jit, sgd, threshold
+from .functions import adam_loop, clip_norm, inner, jit, sgd, threshold
 
 ROWS_AT_ONCE = 4096
 """Rows between two returns to Python, so that the progress bar moves and Ctrl-C is heard."""
@@ -98,7 +98,7 @@ def four(*vectors: np.ndarray) -> tuple[np.ndarray, ...]:
     return *vectors, *[np.empty(0, np.float32)] * (4 - len(vectors))
 
 
-@jit
+@inner
 def settings_at(timetable, step):
     """What `update` takes in this step: clip_norm, what weight decay leaves, and Adam's corrected rate and settings, or
     lr, momentum and nesterov."""
@@ -111,7 +111,7 @@ def settings_at(timetable, step):
     return largest, keep, lr / (1 - beta1**t) * root, beta1, beta2, settings[4] * root
 
 
-@jit
+@inner
 def update(theta, grad, m, v, now):
     largest, keep, rate, first, second, eps = now
     if largest:
@@ -126,7 +126,7 @@ def update(theta, grad, m, v, now):
         sgd(theta, grad, m, rate, first, second > 0)
 
 
-@jit
+@inner
 def stream_key(stream, counter):
     """`rng.stream_key`"""
     word = stream + np.uint64(counter + 1) * np.uint64(0x9E3779B97F4A7C15)

@@ -16,7 +16,7 @@ import numpy as np
 from ...arrays import Array
 from ...network import Network
 from .._mlp import dense_layers
-from .functions import jit, random_bits
+from .functions import inner, jit, random_bits
 from .plan import (
     ROWS_AT_ONCE,
     Plan,
@@ -121,7 +121,7 @@ def _steps(vectors, plan, lists, timetable, x, t, order, batch_size):
     return loss, correct
 
 
-@jit
+@inner
 def _first_layer(theta, plan, lists, x, index, counter):
     layout, N = plan.layout, index.size
     drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counter)
@@ -139,7 +139,7 @@ def _first_layer(theta, plan, lists, x, index, counter):
     _add_bias(z, b)
 
 
-@jit
+@inner
 def _other_layers(theta, plan, counters, N):
     layout = plan.layout
     for k in range(1, len(layout) - 1):
@@ -153,7 +153,7 @@ def _other_layers(theta, plan, counters, N):
         _add_bias(z, b)
 
 
-@jit
+@inner
 def _backward(theta, grad, plan, lists, N):
     layout = plan.layout
     for k in range(len(layout) - 2, 0, -1):
@@ -177,7 +177,7 @@ def _backward(theta, grad, plan, lists, N):
     _sum_rows(dz, db)
 
 
-@jit
+@inner
 def _parameters(vector, layout, k):
     """W (D, M) and b (M,) of the k-th Dense, or their gradients."""
     D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
@@ -185,7 +185,7 @@ def _parameters(vector, layout, k):
     return vector[start:stop].reshape(D, M), vector[stop : stop + M]
 
 
-@jit
+@inner
 def _features(work, layout, k, N):
     """What goes into the k-th Dense, or the logits behind the last: (D, N)."""
     D, start = layout[k, 0], layout[k, 2]
@@ -195,7 +195,7 @@ def _features(work, layout, k, N):
 # ------------------------------------------------------------------------------------------- products
 
 
-@jit
+@inner
 def _dots(a, b, out):
     """out = a b^T, four rows of a by four rows of b; beyond the last row the last one is taken once more."""
     end_a, end_b = a.shape[0] - 1, b.shape[0] - 1
@@ -230,7 +230,7 @@ def _dots(a, b, out):
             out[i3, j], out[i3, j1], out[i3, j2], out[i3, j3] = s30, s31, s32, s33
 
 
-@jit
+@inner
 def _add_weighted_rows(w, rows, out):
     """out += w rows, seven rows at a time; beyond the last row the last one is taken with weight 0."""
     last, zero = rows.shape[0] - 1, np.float32(0)
@@ -254,7 +254,7 @@ def _add_weighted_rows(w, rows, out):
 # ------------------------------------------------------------------- everything else, on (features, N)
 
 
-@jit
+@inner
 def _gather(x, index, y, drop):
     threshold, scale, key = drop
     unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
@@ -267,7 +267,7 @@ def _gather(x, index, y, drop):
                 y_row[d] *= scale if random_bits(n * y_row.size + d, key) >= threshold else zero
 
 
-@jit
+@inner
 def _gather_transposed(t, index, y):
     for n in range(index.size):
         row = t[index[n]]
@@ -275,7 +275,7 @@ def _gather_transposed(t, index, y):
             y[k, n] = row[k]
 
 
-@jit
+@inner
 def _transpose(a, out):
     for i in range(out.shape[0]):
         row = out[i]
@@ -283,7 +283,7 @@ def _transpose(a, out):
             row[j] = a[j, i]
 
 
-@jit
+@inner
 def _add_bias(y, b):
     for m in range(y.shape[0]):
         row, bias = y[m], b[m]
@@ -291,7 +291,7 @@ def _add_bias(y, b):
             row[n] += bias
 
 
-@jit
+@inner
 def _sum_rows(dy, db):
     for m in range(dy.shape[0]):
         row, total = dy[m], np.float32(0)
@@ -300,7 +300,7 @@ def _sum_rows(dy, db):
         db[m] = total
 
 
-@jit
+@inner
 def _relu(y):
     zero = np.float32(0)
     for m in range(y.shape[0]):
@@ -309,7 +309,7 @@ def _relu(y):
             row[n] = zero if row[n] <= zero else row[n]
 
 
-@jit
+@inner
 def _relu_dropout_backward(dy, y, scale):
     """dy times the mask of the dropout, where ReLU and dropout have let something through: where y > 0."""
     zero = np.float32(0)
@@ -319,7 +319,7 @@ def _relu_dropout_backward(dy, y, scale):
             dy_row[n] = dy_row[n] * scale if y_row[n] > zero else zero
 
 
-@jit
+@inner
 def _drop_columns(y, threshold, scale, key):
     zero = np.float32(0)
     for d in range(y.shape[0]):
@@ -328,7 +328,7 @@ def _drop_columns(y, threshold, scale, key):
             row[n] *= scale if random_bits(n * y.shape[0] + d, key) >= threshold else zero
 
 
-@jit
+@inner
 def _softmax_cross_entropy(z, t, dz, columns):
     """dz, and the loss and the right answers of all columns together; `columns` (3, N) is room for maxima and sums."""
     K, N = z.shape

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...arrays import Array
-from .functions import jit, random_bits
+from .functions import inner, jit, random_bits
 from .intrinsics import (
     LANES,
     LOOKED_AT,
@@ -59,7 +59,7 @@ def are_used(lists):
     return lists[0].counts.size > 0
 
 
-@jit
+@inner
 def list_pixels(x, index, lists, p, pieces, drop):
     """The lists of piece p of the rows of x at `index`, scaled and dropped out."""
     threshold, scale, key = drop
@@ -88,7 +88,7 @@ def list_pixels(x, index, lists, p, pieces, drop):
         by_row.counts[line] = count
 
 
-@jit
+@inner
 def product_of_rows(by_row, W, pieces, y):
     """y = x W"""
     N = y.shape[0]
@@ -99,7 +99,7 @@ def product_of_rows(by_row, W, pieces, y):
             _gather(by_row, p * N + n, W, 0, row)
 
 
-@jit
+@inner
 def gradient_of_rows(by_row, dz, dW):
     """dW = x^T dz"""
     dW[:] = 0
@@ -107,7 +107,7 @@ def gradient_of_rows(by_row, dz, dW):
         _scatter(by_row, n, dz[n], dW)
 
 
-@jit
+@inner
 def gradient_of_columns(by_column, dz, first, begin, dW):
     """dW = x^T dz, of its rows those from `begin` on and of its columns those from `first` on."""
     for d in range(dW.shape[0]):
@@ -116,7 +116,7 @@ def gradient_of_columns(by_column, dz, first, begin, dW):
         _gather(by_column, begin + d, dz, first, row)
 
 
-@jit
+@inner
 def _gather(lists, line, rows, first, out):
     """out += sum of the listed rows, from column `first` on, each times its number."""
     entries, count, begin = lists.entries[line], lists.counts[line], 0
@@ -131,7 +131,7 @@ def _gather(lists, line, rows, first, out):
         begin += vectors * LANES
 
 
-@jit
+@inner
 def _scatter(lists, line, vector, rows):
     """Each of the listed rows += the vector times its number."""
     entries, count, begin = lists.entries[line], lists.counts[line], 0
@@ -146,7 +146,7 @@ def _scatter(lists, line, vector, rows):
         begin += vectors * LANES
 
 
-@jit
+@inner
 def _tile(columns):
     """How many vectors to take at once of so many columns, and how many numbers of the last."""
     vectors = 4 if columns > 3 * LANES else 3 if columns > 2 * LANES else 1

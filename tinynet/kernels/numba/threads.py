@@ -21,7 +21,7 @@ from numba import types
 from numba.core import config
 from threadpoolctl import ThreadpoolController
 
-from .functions import jit
+from .functions import inner
 from .intrinsics import add_one, offer_core, read_counter
 
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
@@ -59,7 +59,7 @@ _sgemm = types.ExternalFunction(
 )
 
 
-@jit
+@inner
 def product(a_turned, b_turned, sizes, a, a_row, b, b_row, out, out_row):
     """out = a b, sizes (rows, columns, terms); each a vector from its first number on, and the length of its rows."""
     rows, columns, terms = sizes
@@ -118,7 +118,7 @@ class Pace:
         self.seconds[threads] = self.hoped[threads] = (time.perf_counter() - start) / rows
 
 
-@jit
+@inner
 def meet(counter, threads, meetings):
     """Waits until all threads have come here, after so many meetings before."""
     if threads == 1:
