@@ -11,7 +11,9 @@ epoch, in which some compile, does not count. "matrix products" are the bare np.
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
+import charts
 from arena import RECIPES, Times, compare
 from peers import PEERS
 from report import markdown, ratio, write_section
@@ -29,7 +31,10 @@ def main() -> None:
         print(name, {peer: round(found.microseconds, 1) for peer, found in times[name].items()}, flush=True)
     present = [name for name in names if name in next(iter(times.values()))]
     absent = [name for name in names if name not in present]
-    text = "\n\n".join([microseconds(times, present), ratios(times, present, OURS), losses(times, present)])
+    picture = Path(__file__).with_name("frameworks.png")
+    charts.against_floor(times, FLOOR, picture)
+    tables = microseconds(times, present), ratios(times, present, OURS), losses(times, present)
+    text = "\n\n".join([f"![Every framework over the bare matrix products]({picture.name})", *tables])
     write_section(
         "frameworks.py: microseconds per training step",
         f"{text}\n\nMedians of {options.rounds} epochs of {options.rows:,} digits each, all frameworks in turn."

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import charts
 from arena import compare
 from matplotlib.figure import Figure
 from peers import Recipe
 from report import markdown, write_section
 
-CONTESTANTS = ["tinynet numba", "tinynet numpy", "matrix products", "PyTorch", "JAX epoch"]
-ROWS, ROUNDS = 6_400, 3
+OURS = "tinynet numba"
+CONTESTANTS = [OURS, "tinynet numpy", "matrix products", "PyTorch", "JAX epoch"]
+ROWS, ROUNDS = 6_400, 7
 SERIES = {
     "width of two hidden layers": {width: (Recipe((width, width), 64), ROWS) for width in (8, 32, 128, 512, 1024)},
     "hidden layers of width 32": {depth: (Recipe((32,) * depth, 64), ROWS) for depth in (1, 2, 4, 8, 16)},
@@ -29,12 +31,20 @@ def main() -> None:
         times = {size: compare(CONTESTANTS, *case, ROUNDS) for size, case in cases.items()}
         present = list(next(iter(times.values())))
         for name in present:
-            axes.loglog(list(times), [found[name].microseconds for found in times.values()], "o-", label=name)
+            axes.loglog(
+                list(times),
+                [found[name].microseconds for found in times.values()],
+                "o-",
+                label=name,
+                color=charts.COLOURS.get(name, charts.GREY),
+            )
         axes.set(xlabel=series, ylabel="microseconds per step")
         axes.grid(alpha=0.3, which="both")
         axes.legend(fontsize=8)
         for size, found in times.items():
-            rows.append({"what grows": f"{series}: {size:,}", **{n: f"{found[n].microseconds:,.0f}" for n in present}})
+            us = {name: found[name].microseconds for name in present}
+            lead = {f"{name} / numba": f"{us[name] / us[OURS]:.2f}" for name in present if "tinynet" not in name}
+            rows.append({"what grows": f"{series}: {size:,}", **{n: f"{time:,.0f}" for n, time in us.items()}, **lead})
     figure.savefig(Path(__file__).with_name("growth.png"))
     write_section(
         "growth.py: microseconds per step as things grow",

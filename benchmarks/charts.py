@@ -1,0 +1,76 @@
+"""Pictures of what was measured: every framework over the bare matrix products, and the toll of a busy neighbour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from arena import Times
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+COLOURS = {
+    "tinynet numba": "#0b6e4f",
+    "tinynet numpy": "#6bbf59",
+    "JAX epoch": "#8e5ea2",
+    "JAX step": "#c3a6cf",
+    "PyTorch": "#d1495b",
+    "PyTorch, 1 thread": "#eaa0a9",
+    "Keras": "#e9b44c",
+    "scikit-learn": "#3a7ca5",
+}
+GREY = "#777777"
+
+
+def against_floor(times: dict[str, dict[str, Times]], floor: str, path: Path) -> None:
+    """A row a network, a dot a framework: its time of a step over that of the bare matrix products."""
+    figure, axes = _axes(len(times))
+    for row, found in enumerate(times.values()):
+        over = {name: found[name].microseconds / found[floor].microseconds for name in COLOURS if name in found}
+        axes.plot([min(over.values()), max(over.values())], [row, row], color="#dddddd", lw=1, zorder=1)
+        for name, value in over.items():
+            _dot(axes, value, row, name, "tinynet" in name)
+    axes.axvline(1, color=GREY, lw=1, ls="--")
+    axes.text(1, -0.75, "bare matrix products, NumPy", color=GREY, ha="center", fontsize=9)
+    _finish(axes, list(times), "time of a training step over that of its bare matrix products")
+    figure.savefig(path)
+
+
+def beside_neighbour(alone: dict[str, float], beside: dict[str, float], path: Path) -> None:
+    """A row a framework, from its microseconds a step alone to those beside a busy program."""
+    figure, axes = _axes(len(alone))
+    for row, name in enumerate(alone):
+        colour = COLOURS[name]
+        axes.plot([alone[name], beside[name]], [row, row], color=colour, lw=2, alpha=0.4, zorder=1)
+        axes.plot(alone[name], row, "o", color=colour, markersize=9, markerfacecolor="white", markeredgewidth=2)
+        axes.plot(beside[name], row, "o", color=colour, markersize=10)
+        axes.text(
+            max(alone[name], beside[name]) * 1.07, row, f"{beside[name] / alone[name]:.1f} x", va="center", color=colour
+        )
+    axes.text(next(iter(alone.values())), -0.6, "alone", ha="center", fontsize=9, color=GREY)
+    axes.text(next(iter(beside.values())), -0.6, "beside", ha="center", fontsize=9, color=GREY)
+    axes.margins(x=0.12)
+    _finish(axes, list(alone), "microseconds a training step, alone (ring) and beside one busy program (dot)")
+    figure.savefig(path)
+
+
+def _axes(rows: int) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(11, 1.6 + 0.5 * rows), layout="constrained", dpi=110)
+    return figure, figure.subplots()
+
+
+def _dot(axes: Axes, x: float, row: int, name: str, ours: bool) -> None:
+    label = name if row == 0 else None
+    axes.plot(x, row, "o", color=COLOURS[name], markersize=12 if ours else 8, label=label, zorder=3 if ours else 2)
+
+
+def _finish(axes: Axes, names: list[str], xlabel: str) -> None:
+    axes.set(xscale="log", xlabel=xlabel, yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -1))
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.tick_params(left=False)
+    axes.grid(axis="x", alpha=0.25, which="both")
+    axes.spines[["top", "left", "right"]].set_visible(False)
+    if axes.get_legend_handles_labels()[1]:
+        axes.figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
