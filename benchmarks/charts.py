@@ -31,7 +31,7 @@ def against_floor(times: dict[str, dict[str, Times]], floor: str, path: Path) ->
         for name, value in over.items():
             _dot(axes, value, row, name, "tinynet" in name)
     axes.axvline(1, color=GREY, lw=1, ls="--")
-    axes.text(1, -0.75, "bare matrix products, NumPy", color=GREY, ha="center", fontsize=9)
+    axes.text(1, -0.75, "  bare matrix products, NumPy", color=GREY, fontsize=9)
     _finish(axes, list(times), "time of a training step over that of its bare matrix products")
     figure.savefig(path)
 

@@ -9,6 +9,7 @@ Where most numbers of x are zero, as in pictures of digits, the first layer take
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,6 +48,10 @@ EVALUATED = 256
 """Rows in a batch when nothing is trained."""
 
 
+_paces: weakref.WeakKeyDictionary[Network, Pace] = weakref.WeakKeyDictionary()
+"""What was learned in the epochs before."""
+
+
 def train(
     network: Network, optimizer: Any, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, float, int]]:
@@ -65,7 +70,7 @@ def train(
 
     def all_steps() -> Iterator[tuple[int, float, int]]:
         try:
-            yield from _in_parts(steps, order, batch_size)
+            yield from _in_parts(steps, order, batch_size, _paces.setdefault(network, Pace()))
         finally:
             for vector, moved in zip(vectors, moving, strict=True):
                 _put_back(moved, vector, plan, lists)
@@ -81,14 +86,14 @@ def evaluate(network: Network, x: Array, t: Array) -> Iterator[tuple[int, float,
     def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
         return _on_threads(threads, theta, plan, lists, table, (x, t, rows, EVALUATED))
 
-    return _in_parts(steps, np.arange(len(x)), EVALUATED)
+    return _in_parts(steps, np.arange(len(x)), EVALUATED, Pace())
 
 
 def _in_parts(
-    steps: Callable[[np.ndarray, int], tuple[int, float, int]], order: np.ndarray, batch_size: int
+    steps: Callable[[np.ndarray, int], tuple[int, float, int]], order: np.ndarray, batch_size: int, pace: Pace
 ) -> Iterator[tuple[int, float, int]]:
     """steps(rows, threads) over all rows, on as many threads as are fastest just now."""
-    pace, start = Pace(), 0
+    start = 0
     while start < len(order):
         threads, is_trial = pace.next()
         at_once = TRIAL if is_trial else max(1, ROWS_AT_ONCE // batch_size)

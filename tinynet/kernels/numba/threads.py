@@ -6,6 +6,7 @@ OpenBLAS's own threads wait for each other by spinning: beside another busy prog
 from __future__ import annotations
 
 import ctypes
+import math
 import os
 import threading
 import time
@@ -101,14 +102,14 @@ class Pace:
     FORGETTING = 0.8
 
     def __init__(self) -> None:
-        numbers = [2**k for k in range(most_threads().bit_length())]
-        self.seconds = dict.fromkeys(numbers, 0.0)
+        numbers = [2**k for k in reversed(range(most_threads().bit_length()))]
+        self.seconds = dict.fromkeys(numbers, math.inf)
         self.hoped = dict.fromkeys(numbers, 0.0)
 
     def next(self) -> tuple[int, bool]:
-        """A number of threads, and whether it is only tried: it was not the fastest when it was measured."""
+        """A number of threads, at first the largest, and whether it is only tried: another was faster when measured."""
         threads = min(self.hoped, key=lambda number: self.hoped[number])
-        return threads, self.seconds[threads] == 0 or self.seconds[threads] > min(self.seconds.values())
+        return threads, self.seconds[threads] > min(self.seconds.values())
 
     @contextmanager
     def timed(self, threads: int, rows: int) -> Iterator[None]:
