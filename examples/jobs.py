@@ -152,8 +152,11 @@ def train(job: Job) -> str:
 
 def dead_units(network: tn.Network, pixels: np.ndarray) -> int:
     """How many ReLUs give 0 for every digit: they pass no gradient, and never come back."""
-    found = network.copy(backend="numpy").activations(pixels.astype(np.float32) / 255)
-    return sum(int((~y.any(axis=0)).sum()) for name, y in found.items() if "ReLU" in name)
+    twin, lit = network.copy(backend="numpy"), {}
+    for part in np.array_split(pixels, 10):
+        for name, y in twin.activations(part.astype(np.float32) / 255).items():
+            lit[name] = lit.get(name, False) | y.any(axis=0)
+    return sum(int((~units).sum()) for name, units in lit.items() if "ReLU" in name)
 
 
 def read_digits(folder: Path | None) -> tn.data.Split:

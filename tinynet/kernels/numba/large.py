@@ -107,27 +107,25 @@ def _in_parts(
 def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> np.ndarray:
     """A copy that starts on a cache line; with lists, each piece of the first W's columns lies by itself."""
     copy = aligned(vector.size)
-    copy[...] = vector
-    for piece, columns in _first_layer(copy, vector, plan, lists):
-        piece[...] = columns
+    for part, place in _parts(copy, vector, plan, lists):
+        part[...] = place
     return copy
 
 
 def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> None:
-    vector[...] = copy
-    for piece, columns in _first_layer(copy, vector, plan, lists):
-        columns[...] = piece
+    for part, place in _parts(copy, vector, plan, lists):
+        place[...] = part
 
 
-def _first_layer(
+def _parts(
     copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Each piece of the first W, and the columns of W where it belongs; none without lists."""
-    D, M = plan.layout[:2, 0]
-    pieces = most_threads() if are_used(lists) else 0
-    for p in range(pieces):
-        first, end = piece_of(M, p, pieces)
+    """Every part of the copy, and its place in the vector."""
+    D, M = plan.layout[:2, 0] if are_used(lists) else (0, 0)
+    for p in range(most_threads()):
+        first, end = piece_of(M, p, most_threads())
         yield copy[D * first : D * end].reshape(D, end - first), vector[: D * M].reshape(D, M)[:, first:end]
+    yield copy[D * M :], vector[D * M :]
 
 
 def _on_threads(
