@@ -5,12 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import standin
 from test_kernels import DTYPES, KEY, OPTIMIZERS, arguments, copies
-from types import SimpleNamespace
 
 import tinynet as tn
 from tinynet.arrays.backend import FUNCTIONS
