@@ -60,6 +60,12 @@ class Contestant:
         """Seconds and mean loss of one more epoch."""
         return self._ask("epoch")
 
+    def train(self, times: Times) -> None:
+        """One more epoch, whose seconds and loss are added to these."""
+        seconds, loss = self.epoch()
+        times.seconds.append(seconds)
+        times.losses.append(loss)
+
     def peak_memory(self) -> float:
         """MiB that its process has held at most."""
         return self._ask("memory")
@@ -79,9 +85,7 @@ def compare(names: list[str], recipe: Recipe, rows: int, rounds: int, peers: str
     times = {contestant.name: Times(-(-rows // recipe.batch)) for contestant in present}
     for _ in range(rounds):
         for contestant in present:
-            seconds, loss = contestant.epoch()
-            times[contestant.name].seconds.append(seconds)
-            times[contestant.name].losses.append(loss)
+            contestant.train(times[contestant.name])
     return times
 
 

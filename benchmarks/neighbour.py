@@ -35,12 +35,12 @@ def main() -> None:
     times = {name: {how: Times(steps) for how in (ALONE, ONE_CORE, BESIDE)} for name in everywhere}
     for _ in range(rounds):
         for name in times:
-            train(everywhere[name], times[name][ALONE])
-            train(on_one_core[name], times[name][ONE_CORE])
+            everywhere[name].train(times[name][ALONE])
+            on_one_core[name].train(times[name][ONE_CORE])
         with busy_program():
             for name in times:
-                train(everywhere[name], times[name][BESIDE])
-    found = {name: {how: how_long.microseconds for how, how_long in its.items()} for name, its in times.items()}
+                everywhere[name].train(times[name][BESIDE])
+    found = {name: {how: measured.microseconds for how, measured in its.items()} for name, its in times.items()}
     picture = Path(__file__).with_name("neighbour.png")
     alone, beside = ({name: its[how] for name, its in found.items()} for how in (ALONE, BESIDE))
     charts.beside_neighbour(alone, beside, picture)
@@ -57,12 +57,6 @@ def contestants(cores: set[int]) -> dict[str, Contestant]:
     started = {name: Contestant(name) for name in NAMES}
     os.sched_setaffinity(0, CORES)
     return {name: one for name, one in started.items() if not one.build(RECIPES[NETWORK], ROWS)}
-
-
-def train(contestant: Contestant, times: Times) -> None:
-    seconds, loss = contestant.epoch()
-    times.seconds.append(seconds)
-    times.losses.append(loss)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ for peer in (peers.tinynet_numba, peers.tinynet_numpy):
 """)
 
 
-def test_every_contestant_is_a_dot_of_its_own_colour(tmp_path) -> None:
+def test_every_contestant_is_a_dot_of_its_own_colour() -> None:
     run("""
 import pathlib, charts, peers
 from arena import Times

@@ -216,3 +216,15 @@ def snippet(code: str, folder: Path) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_relu_that_one_digit_wakes_is_not_dead(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    import jobs
+
+    net = tn.mlp(1, [3], 2, init="zeros")
+    net.layers[0].W[...], net.layers[0].b[...] = [[1, 1, 0]], [[0, -1, -1]]
+    pixels = np.zeros((40, 1), np.uint8)
+    assert jobs.dead_units(net, pixels) == 3
+    pixels[7] = 100
+    assert jobs.dead_units(net, pixels) == 2

@@ -392,6 +392,16 @@ def test_a_thread_that_cannot_start_holds_up_no_other(monkeypatch):
     assert ranks == []
 
 
+def test_an_epoch_begins_at_the_pace_of_the_one_before(draw):
+    net = tn.mlp(40, [300], 3, backend="numba")
+    rule, x, t = tn.Adam(net), draw.normal(size=(100, 40)), draw.integers(0, 3, 100)
+    tn.fit(net, rule, x, t, epochs=1, batch_size=50, progress=False)
+    pace = large._paces[net]
+    assert pace.seconds[threads_module.most_threads()] < float("inf")
+    tn.fit(net, rule, x, t, epochs=1, batch_size=50, progress=False)
+    assert large._paces[net] is pace
+
+
 def test_the_faster_number_of_threads_is_taken_and_the_other_tried_again(monkeypatch):
     now, taken = [0.0], []
     monkeypatch.setattr(threads_module, "most_threads", lambda: 2)

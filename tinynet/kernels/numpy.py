@@ -66,5 +66,5 @@ def _adam(
 
 
 sgd = _in_parts(functions.sgd, 3)
-adam = _in_parts(wraps(functions.adam)(_adam), 4)
+adam = _in_parts(_adam, 4)
 rmsprop = _in_parts(functions.rmsprop, 3)
