@@ -12,8 +12,10 @@ Trained networks are kept in --out and loaded by the next run. The comparison is
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import signal
 import sys
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -75,6 +77,7 @@ def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
 
     best = max(runs, key=lambda run: run.history[-1].val_accuracy)
     one_each = [run for run in runs if run.network.seed == FIRST_SEED]
+    validation = digits.x_val, digits.y_val
     unseen = tn.predict_classes(best.network, digits.x_test)
 
     table = tables.markdown(tables.summary(runs))
@@ -84,24 +87,37 @@ def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
     (out / "results.md").write_text(f"{table}\n")
     tables.plain_numbers(runs).to_csv(out / "results.csv", index=False)
     tables.submission(unseen).to_csv(out / "submission.csv", index=False)
-    pictures.curves(one_each).savefig(out / "curves.png")
-    pictures.confusion(best, digits).savefig(out / "confusion.png")
-    pictures.mistakes(best, one_each, digits).savefig(out / "mistakes.png")
-    pictures.weights(one_each).savefig(out / "weights.png")
-    pictures.predictions(best, digits.x_test, unseen).savefig(out / "predictions.png")
+    with ProcessPoolExecutor(SIDE_BY_SIDE, multiprocessing.get_context("spawn")) as pool:
+        drawn = [
+            pool.submit(pictures.save, out, *picture)
+            for picture in (
+                (pictures.curves, one_each),
+                (pictures.predictions, best, digits.x_test[:500], unseen),
+                (pictures.mistakes, best, *validation, one_each),
+                (pictures.weights, one_each),
+                (pictures.confusion, best, *validation),
+            )
+        ]
+        report = write_report(runs, validation, out / "report.html")
+        for picture in drawn:
+            picture.result()
 
-    print(f"Tables, pictures, networks and {best.name}'s submission.csv are in {out}.")
-    heading, validation = "Networks that read handwritten digits", (digits.x_val, digits.y_val)
-    try:
-        page = tn.report(runs, out / "report.html", title=heading, validation=validation, failed_below=FAILED)
-        print(f"To look at, with a pad on which every network reads your digit: {page}")
-    except ValueError as error:
-        print(f"No report was written: {error}")
+    print(f"Tables, pictures, networks and {best.name}'s submission.csv are in {out}.\n{report}")
     if digits.y_test is not None:
         accuracy = (unseen == digits.y_test).mean()
         print(
             f"{best.name}, best on the validation digits, on the {len(unseen):,} it never saw: accuracy {accuracy:.4f}"
         )
+
+
+def write_report(runs: list[tn.Run], validation: tuple[np.ndarray, np.ndarray], path: Path) -> str:
+    """Writes the page, and says in a line where it is or why there is none."""
+    try:
+        heading = "Networks that read handwritten digits"
+        page = tn.report(runs, path, title=heading, validation=validation, failed_below=FAILED)
+        return f"To look at, with a pad on which every network reads your digit: {page}"
+    except ValueError as error:
+        return f"No report was written: {error}"
 
 
 def epochs_of(run: tn.Run) -> int:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,6 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 import tinynet as tn
+
+
+def save(folder: Path, draw: Callable[..., Figure], *of: Any) -> None:
+    """Draws one picture to a file named after the function that draws it."""
+    draw(*of).savefig(folder / f"{draw.__name__}.png")
 
 
 def curves(runs: list[tn.Run], columns: int = 4) -> Figure:
@@ -39,11 +47,11 @@ def curves(runs: list[tn.Run], columns: int = 4) -> Figure:
     return figure
 
 
-def confusion(run: tn.Run, digits: tn.data.Split) -> Figure:
+def confusion(run: tn.Run, x: np.ndarray, labels: np.ndarray) -> Figure:
     """How often the network took each digit for which, on the validation digits."""
-    said = tn.predict_classes(run.network, digits.x_val)
+    said = tn.predict_classes(run.network, x)
     counts = np.zeros((10, 10), int)
-    np.add.at(counts, (digits.y_val, said), 1)
+    np.add.at(counts, (labels, said), 1)
     figure = Figure(figsize=(7, 6.4), layout="constrained", dpi=110)
     axes = figure.subplots()
     mistakes = counts * (1 - np.eye(10, dtype=int))
@@ -61,19 +69,20 @@ def confusion(run: tn.Run, digits: tn.data.Split) -> Figure:
     return figure
 
 
-def mistakes(best: tn.Run, runs: list[tn.Run], digits: tn.data.Split, rows: int = 4, columns: int = 8) -> Figure:
+def mistakes(best: tn.Run, x: np.ndarray, labels: np.ndarray, runs: list[tn.Run]) -> Figure:
     """Digits that the best network misreads, the surest mistakes first, with what every network said."""
-    p = tn.predict(best.network, digits.x_val)
-    wrong = np.flatnonzero(p.argmax(axis=1) != digits.y_val)
+    rows, columns = 4, 8
+    p = tn.predict(best.network, x)
+    wrong = np.flatnonzero(p.argmax(axis=1) != labels)
     shown = wrong[np.argsort(-p[wrong].max(axis=1))][: rows * columns]
-    votes = [tn.predict_classes(run.network, digits.x_val[shown]) for run in runs]
+    votes = [tn.predict_classes(run.network, x[shown]) for run in runs]
     figure = Figure(figsize=(1.75 * columns, 2.6 * rows), layout="constrained", dpi=110)
     for k, axes in enumerate(figure.subplots(rows, columns).flat):
         axes.axis("off")
         if k < len(shown):
-            _digit(axes, digits.x_val[shown[k]].reshape(28, 28))
-            axes.set_title(f"{digits.y_val[shown[k]]}, read as {p[shown[k]].argmax()}", fontsize=10)
-            _votes(axes, [vote[k] for vote in votes], digits.y_val[shown[k]])
+            _digit(axes, x[shown[k]].reshape(28, 28))
+            axes.set_title(f"{labels[shown[k]]}, read as {p[shown[k]].argmax()}", fontsize=10)
+            _votes(axes, [vote[k] for vote in votes], labels[shown[k]])
     figure.suptitle(f"{best.name}'s surest mistakes: {len(wrong)} in all", fontsize=13)
     order = ", ".join(run.name for run in runs)
     legend = f"Below each digit, what the networks said, right answers boxed in green; from the left: {order}"
@@ -98,16 +107,17 @@ def weights(runs: list[tn.Run], most: int = 64) -> Figure:
     return figure
 
 
-def predictions(run: tn.Run, images: np.ndarray, said: np.ndarray, rows: int = 20, columns: int = 25) -> Figure:
+def predictions(run: tn.Run, images: np.ndarray, said: np.ndarray) -> Figure:
     """The first unlabelled digits, each with index:prediction above it."""
+    rows, columns = 20, 25
     cell, top = 38, 9
     page = np.zeros((rows * cell, columns * cell), np.uint8)
     figure = Figure(figsize=(0.62 * columns, 0.64 * rows), layout="constrained", dpi=110)
     axes = figure.subplots()
-    for k, pixels in enumerate(images[: rows * columns]):
+    for k, pixels in enumerate(images):
         y, x = k // columns * cell, k % columns * cell
         page[y + top : y + top + 28, x + 5 : x + 33] = pixels.reshape(28, 28)
-        axes.text(x + cell / 2, y + top, f"{k}:{said[k]}", ha="center", va="bottom", fontsize=8)
+        axes.text(x + cell / 2, y + top, f"{k}:{said[k]}", ha="center", va="bottom", fontsize=8, in_layout=False)
     _digit(axes, page)
     axes.axis("off")
     axes.set_title(f"{run.name} on digits whose labels it never saw, index:prediction")
