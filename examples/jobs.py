@@ -1,17 +1,12 @@
-"""Training several networks side by side: each in a process of its own, saved as soon as it is finished."""
+"""What one network of the comparison is, how it is trained, and where it is kept."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import json
-import multiprocessing
-import os
-import signal
-import sys
-import threading
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +21,6 @@ FAILED = 0.85
 """Below this validation accuracy a run has lost a digit or more: the ReLUs of a narrow layer died."""
 
 FIRST_SEED = 1
-
-_slot = 0
-"""The line of the terminal on which this process draws its bar."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +39,7 @@ class Recipe:
 class Job:
     """One network to train from one seed, kept in the folder `out`. `data` is Kaggle's folder, or None."""
 
-    name: str
+    title: str
     seed: int
     recipe: Recipe
     adam: dict[str, float]
@@ -56,8 +48,26 @@ class Job:
     backend: str
 
     @property
+    def name(self) -> str:
+        """What a run is called beside others: the first seed's has the network's title alone."""
+        return title(self.title, self.seed)
+
+    @property
+    def epochs(self) -> int:
+        return self.recipe.epochs
+
+    @property
     def path(self) -> Path:
-        return self.out / f"{title(self.name, self.seed)}.npz"
+        return self.out / f"{self.name}.npz"
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """Where a network that takes long is kept while it is trained."""
+        return self.out / f"{self.name}.checkpoint" if self.is_large else None
+
+    @property
+    def is_large(self) -> bool:
+        return max(self.recipe.hidden) >= 100
 
     @property
     def signature(self) -> dict[str, Any]:
@@ -72,32 +82,72 @@ class Job:
         per_row = sum(a * b for a, b in itertools.pairwise([784, *self.recipe.hidden, 10]))
         return self.recipe.epochs * (per_row + 50_000 / self.recipe.batch)
 
+    def train(self, tell: Callable[[tn.Record], None]) -> tn.Network:
+        """The trained network; its notes hold all that the comparison shows of it."""
+        recipe = self.recipe
+        self.out.mkdir(parents=True, exist_ok=True)
+        x_train, y_train, x_val, y_val = _digits_to_train(self.data)
+        network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, seed=self.seed, backend=self.backend)
+        with threadpool_limits(None if self.is_large else 1, "blas"):
+            history = tn.fit(
+                network,
+                tn.Adam(network, **self.adam),
+                x_train,
+                y_train,
+                epochs=recipe.epochs,
+                batch_size=recipe.batch,
+                validation=(x_val, y_val),
+                callbacks=[tell],
+                progress=False,
+                checkpoint=self.checkpoint,
+                every=1000,
+            )
+        network.notes = {
+            "signature": self.signature,
+            "history": [asdict(record) for record in history],
+            "train": tn.evaluate(network, x_train, y_train),
+            "dead": dead_units(network, x_val),
+        }
+        return network.copy(backend="numpy")
+
 
 def title(name: str, seed: int) -> str:
-    """What a run is called beside others: the first seed's has the network's name alone."""
     return name if seed == FIRST_SEED else f"{name}.seed{seed}"
 
 
-def run_all(jobs: list[Job], side_by_side: int, retrain: bool) -> list[tn.Run]:
-    """Trains what is not saved yet, the longest first, then loads every network."""
+def run_all(jobs: list[Job], executor: Any, side_by_side: int, retrain: bool) -> tuple[list[tn.Run], list[str]]:
+    """Trains what is not saved yet, the longest first, saves each as soon as it is done, then loads every network.
+
+    Beside the runs, in a line each, the jobs that came to nothing.
+    """
     missing = sorted((job for job in jobs if retrain or not is_saved(job)), key=lambda job: -job.cost)
     if len(jobs) > len(missing):
-        say(f"{len(jobs) - len(missing)} of {len(jobs)} networks are saved and loaded; --retrain trains anew")
-    if side_by_side == 1 or len(missing) == 1:
-        for job in missing:
-            say(train(job))
-    elif missing:
-        say(f"{len(missing)} networks to train, {side_by_side} at a time; the first run of all compiles, some seconds")
-        _train_in_processes(missing, side_by_side)
-    return [load(job) for job in jobs]
+        print(f"{len(jobs) - len(missing)} of {len(jobs)} networks are saved and loaded; --retrain trains anew")
+    if missing:
+        print(f"{len(missing)} networks to train; the first run of all compiles, some seconds", flush=True)
+    failed = []
+    with contextlib.closing(tn.train_many(missing, executor, side_by_side=side_by_side)) as outcomes:
+        for job, network, error in outcomes:
+            if error:
+                failed.append(f"{job.name} was not trained: {type(error).__name__}: {error}")
+            else:
+                keep(job, network)
+            tqdm.write(failed[-1] if error else line_about(job, network))
+    return [load(job) for job in jobs if job.path.exists()], failed
 
 
-def say(line: str) -> None:
-    """Prints a line; on a terminal it takes the place of the topmost bar, which other processes draw anew below."""
-    with tqdm.get_lock():
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
-        print(line, flush=True)
+def keep(job: Job, network: tn.Network) -> None:
+    """Saves the network; what was kept of it while it was trained is not needed any more."""
+    tn.save(network, job.path)
+    if job.checkpoint:
+        for file in job.out.glob(f"{job.checkpoint.name}*"):
+            file.unlink()
+
+
+def line_about(job: Job, network: tn.Network) -> str:
+    history = network.notes["history"]
+    seconds = sum(record["seconds"] for record in history)
+    return f"{job.name:>28}   validation accuracy {history[-1]['val_accuracy']:.4f}   {seconds:5.1f} s"
 
 
 def is_saved(job: Job) -> bool:
@@ -119,35 +169,7 @@ def load(job: Job) -> tn.Run:
     history = [tn.Record(**record) for record in network.notes["history"]]
     figures = {"blog loss": job.recipe.blog_loss, "blog accuracy": job.recipe.blog_accuracy}
     figures["dead ReLUs"] = network.notes["dead"]
-    return tn.Run(job.name, network, history, tn.Evaluation(*network.notes["train"]), figures)
-
-
-def train(job: Job) -> str:
-    """Trains one network, saves it with its history, and says in a line how it went."""
-    recipe, name = job.recipe, job.path.stem
-    bar = tqdm(desc=f"{name:>22}", position=_slot, leave=False, disable=None, unit=" digits", unit_scale=True)
-    x_train, y_train, x_val, y_val = _digits_to_train(job.data)
-    network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, seed=job.seed, backend=job.backend)
-    with threadpool_limits(1 if max(recipe.hidden) < 100 else None, "blas"):
-        history = tn.fit(
-            network,
-            tn.Adam(network, **job.adam),
-            x_train,
-            y_train,
-            epochs=recipe.epochs,
-            batch_size=recipe.batch,
-            validation=(x_val, y_val),
-            progress=bar,
-        )
-    network.notes = {
-        "signature": job.signature,
-        "history": [asdict(record) for record in history],
-        "train": tn.evaluate(network, x_train, y_train),
-        "dead": dead_units(network, x_val),
-    }
-    tn.save(network, job.path)
-    seconds = sum(record.seconds for record in history)
-    return f"{name:>28}   validation accuracy {history[-1].val_accuracy:.4f}   {seconds:5.1f} s"
+    return tn.Run(job.title, network, history, tn.Evaluation(*network.notes["train"]), figures)
 
 
 def dead_units(network: tn.Network, pixels: np.ndarray) -> int:
@@ -169,37 +191,19 @@ def _digits_to_train(folder: Path | None) -> tuple[np.ndarray, ...]:
     return read_digits(folder)[:4]
 
 
-def _train_in_processes(jobs: list[Job], side_by_side: int) -> None:
-    context = multiprocessing.get_context("spawn")
-    slots, lock = context.Queue(), context.RLock()
-    tqdm.set_lock(lock)
-    for slot in range(side_by_side):
-        slots.put(slot)
-    with ProcessPoolExecutor(side_by_side, context, initializer=_set_up_process, initargs=(slots, lock)) as pool:
-        try:
-            for done in as_completed([pool.submit(train, job) for job in jobs]):
-                say(done.result())
-        except BaseException as error:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for process in multiprocessing.active_children():
-                process.terminate()
-            if isinstance(error, BrokenProcessPool):
-                raise OSError("a process that trained was ended from outside, perhaps for want of memory") from error
-            raise
+@contextlib.contextmanager
+def executor_named(name: str) -> Iterator[Any]:
+    """What trains the networks: "processes" of this machine (None), "mpi", or "dask://host:port"."""
+    kind, _, address = name.partition("://")
+    if kind == "dask":
+        from distributed import Client
 
+        with Client(f"tcp://{address}") as client, client.get_executor() as executor:
+            yield executor
+    elif kind == "mpi":
+        from mpi4py.futures import MPIPoolExecutor
 
-def _set_up_process(slots: Any, lock: Any) -> None:
-    """One BLAS thread and one line of the terminal for this process, and a silent end when Ctrl-C is pressed."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    threadpool_limits(1)
-    tqdm.set_lock(lock)
-    global _slot
-    _slot = slots.get()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
+        with MPIPoolExecutor() as executor:
+            yield executor
+    else:
+        yield None

@@ -18,11 +18,13 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jobs import FAILED, FIRST_SEED, Job, Recipe, read_digits, run_all
+from jobs import FAILED, FIRST_SEED, Job, Recipe, executor_named, read_digits, run_all
 
 import tinynet as tn
+from tinynet.files.archive import replacing
 
 # ------------------------------------------------------------------------------------------- settings
 
@@ -54,11 +56,14 @@ def main() -> int:
         own_digits = [tn.data.digit_image(path) for path in options.image]
         digits = read_digits(options.data)
         options.out.mkdir(parents=True, exist_ok=True)
-        runs = run_all(jobs, options.jobs, options.retrain)
+        with executor_named(options.executor) as executor:
+            runs, failed = run_all(jobs, executor, options.jobs, options.retrain)
         if own_digits:
             print(answers(runs, options.image, own_digits))
-        else:
+        elif runs:
             compare(runs, digits, options.out)
+        if failed:
+            return stop("\n".join(["error:", *failed, "The same command tries them again."]), 1)
     except tn.ModelFileError as error:
         return stop(f"error: {error}\nDelete the file, or replace all with --retrain.", 2)
     except (tn.data.DataError, ImportError, OSError) as error:
@@ -72,8 +77,7 @@ def main() -> int:
 
 def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
     """Prints the table, writes tables, pictures and the submission to `out`, and says how the best does unseen."""
-    import pictures  # here, because the processes that train import this file too, and need neither of them
-    import tables
+    import tables  # here, because the processes that train import this file too, and do not need it
 
     best = max(runs, key=lambda run: run.history[-1].val_accuracy)
     one_each = [run for run in runs if run.network.seed == FIRST_SEED]
@@ -89,13 +93,13 @@ def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
     tables.submission(unseen).to_csv(out / "submission.csv", index=False)
     with ProcessPoolExecutor(SIDE_BY_SIDE, multiprocessing.get_context("spawn")) as pool:
         drawn = [
-            pool.submit(pictures.save, out, *picture)
+            pool.submit(draw, out, *picture)
             for picture in (
-                (pictures.curves, one_each),
-                (pictures.predictions, best, digits.x_test[:500], unseen),
-                (pictures.mistakes, best, *validation, one_each),
-                (pictures.weights, one_each),
-                (pictures.confusion, best, *validation),
+                ("curves", one_each),
+                ("predictions", best, digits.x_test[:500], unseen),
+                ("mistakes", best, *validation, one_each),
+                ("weights", one_each),
+                ("confusion", best, *validation),
             )
         ]
         report = write_report(runs, validation, out / "report.html")
@@ -108,6 +112,14 @@ def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
         print(
             f"{best.name}, best on the validation digits, on the {len(unseen):,} it never saw: accuracy {accuracy:.4f}"
         )
+
+
+def draw(folder: Path, picture: str, *of: Any) -> None:
+    """Draws one of the pictures, in a process of its own."""
+    import pictures
+
+    with replacing(folder / f"{picture}.png") as file:
+        getattr(pictures, picture)(*of).savefig(file, format="png")
 
 
 def write_report(runs: list[tn.Run], validation: tuple[np.ndarray, np.ndarray], path: Path) -> str:
@@ -155,6 +167,13 @@ def parse_options() -> argparse.Namespace:
         help="whose functions compute (auto: the fastest)",
     )
     add("--jobs", type=positive, default=SIDE_BY_SIDE, metavar="N", help=f"train N networks at once ({SIDE_BY_SIDE})")
+    add(
+        "--executor",
+        type=executor_name,
+        default="processes",
+        metavar="WHERE",
+        help="what trains: processes of this machine; mpi, under mpiexec -m mpi4py.futures; dask://host:port",
+    )
     add("--retrain", action="store_true", help="train again what is saved already")
     options = parser.parse_args()
     options.models = options.models or (QUICK_NETWORKS if options.quick else list(NETWORKS))
@@ -167,6 +186,12 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def executor_name(text: str) -> str:
+    if text not in ("processes", "mpi") and not text.startswith("dask://"):
+        raise argparse.ArgumentTypeError(f"expected processes, mpi or dask://host:port, got {text!r}")
+    return text
 
 
 def jobs_for(name: str, options: argparse.Namespace) -> list[Job]:

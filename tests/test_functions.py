@@ -535,6 +535,7 @@ def test_dropout_depends_on_the_key_and_the_position_alone():
     mask = functions.dropout(ones, 0.5, KEY)[1]
     assert np.array_equal(functions.dropout(3 * ones, 0.5, KEY)[1], mask)
     assert np.array_equal(functions.dropout(ones[:7], 0.5, KEY)[1], mask[:7])
+    assert np.array_equal(functions.dropout(ones[7:9], 0.5, KEY, first=7 * 20)[1], mask[7:9])
     for other in OTHER_KEYS:
         assert 0.4 < (functions.dropout(ones, 0.5, other)[1] == mask).mean() < 0.6
 

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tinynet"
 COURSE = ["functions.py", "layers/", "losses.py", "network.py", "optim.py", "training/", "gradcheck.py"]
-BESIDE = ["arrays/", "data/", "files/", "inspect/", "kernels/", "report/"]
+BESIDE = ["arrays/", "data/", "files/", "inspect/", "parallel/", "kernels/", "report/"]
 EARLIEST_FIRST = [
     "arrays",
     "arrays.rng",
@@ -28,10 +28,13 @@ EARLIEST_FIRST = [
     "inspect.summary",
     "network",
     "optim",
+    "files.archive",
     "training.history",
     "training.progress",
     "training.input_validation",
     "training.evaluation",
+    "training.early_stopping",
+    "training.checkpoint",
     "inspect.step",
     "inspect.diagnosis_report",
     "inspect.diagnosis",
@@ -40,6 +43,7 @@ EARLIEST_FIRST = [
     "gradcheck",
     "inspect",
     "files",
+    "parallel",
     "data",
     "kernels",
     "report",

@@ -17,6 +17,8 @@ from .layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Resid
 from .losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
 from .optim import SGD, Adam, AdamW, Optimizer, RMSProp, constant, cosine, step_decay, warm_up
+from .parallel.across import across
+from .parallel.many import Job, Outcome, Trained, train_many
 from .report import Run, report
 from .training.evaluation import Evaluation, evaluate, outputs, predict, predict_classes
 from .training.history import History, Record
@@ -77,6 +79,11 @@ __all__ = [
     "Backend",
     "backend",
     "backends",
+    "across",
+    "train_many",
+    "Job",
+    "Outcome",
+    "Trained",
     "compare_backends",
     "TwinReport",
     "Difference",

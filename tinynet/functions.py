@@ -107,13 +107,13 @@ def softmax_backward(dy: Array, y: Array) -> Array:
     return y * (dy - (dy * y).sum(axis=-1, keepdims=True))
 
 
-def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
+def dropout(x: Array, rate: float, key: tuple[int, int], first: int = 0) -> tuple[Array, Array]:
     """y = x mask        mask 0 with probability rate, else 1 / (1 - rate), so that y has the mean of x
 
-    The mask is a function of the key and of the position, counted through all axes. Returns y and mask.
+    The mask is a function of the key and of the position, counted from `first` through all axes. Returns y and mask.
     Srivastava et al. 2014, section 4, scaled in training instead of afterwards.
     """
-    bits = random_bits(module_of(x), x.size, key).reshape(x.shape)
+    bits = random_bits(module_of(x), x.size, key, first).reshape(x.shape)
     mask = (bits >= round(rate * 2**32)).astype(x.dtype) * (1 / (1 - rate))
     return x * mask, mask
 

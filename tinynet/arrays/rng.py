@@ -33,13 +33,13 @@ def stream_key(stream: int, counter: int) -> tuple[int, int]:
     return word >> 32, word & WORD
 
 
-def random_bits(xp: Any, size: int, key: tuple[int, int]) -> Any:
-    """32 random bits for each position 0 .. size - 1: uint32 (size,); two keys of `stream_key` give independent ones.
+def random_bits(xp: Any, size: int, key: tuple[int, int], first: int = 0) -> Any:
+    """32 random bits for each of so many positions from `first` on: uint32 (size,); another key gives independent ones.
 
     An invertible mix of the position (shift, xor and multiply, after Wellons' lowbias32), with one word of the
     key before it and one in its middle.
     """
-    bits = xp.arange(size, dtype=xp.uint32)
+    bits = xp.arange(first, first + size, dtype=xp.uint32)
     bits ^= key[0]
     bits ^= bits >> 16
     bits *= 0x7FEB352D

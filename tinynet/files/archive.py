@@ -59,9 +59,20 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)
+        _write_through(path.parent)
     finally:
         if part.exists():
             part.unlink()
+
+
+def _write_through(folder: Path) -> None:
+    """A new name, too, outlives a loss of power only once its folder is on the disk."""
+    if hasattr(os, "O_DIRECTORY"):
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 @contextlib.contextmanager

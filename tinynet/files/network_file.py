@@ -55,7 +55,7 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
         network.check_windows()
         header, vectors = _header(network, optimizer), _vectors(network, optimizer)
         _check_that_it_reads_back(network, optimizer, header)
-        write(Path(path), header, vectors)
+        network.backend.once(lambda: write(Path(path), header, vectors))
 
 
 def load(

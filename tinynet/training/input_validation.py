@@ -110,10 +110,13 @@ def check_fit(
     batch_size: int,
     validation: tuple[Any, Any] | None,
     patience: int | None,
+    every: int = 1,
 ) -> None:
     """Refuses what `fit` cannot work with, before any work is done."""
     if not all(isinstance(count, Integral) and count > 0 for count in (epochs, batch_size)):
         raise ValueError(f"fit takes epochs and batch_size of at least 1; got {epochs} and {batch_size}")
+    if not (isinstance(every, Integral) and every > 0):
+        raise ValueError(f"fit takes every, the steps between two checkpoints, of at least 1; got {every!r}")
     if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
         raise ValueError(f"fit takes validation=(x, t), two arrays to judge by; got {validation!r:.60}")
     if not isinstance(optimizer, Optimizer):

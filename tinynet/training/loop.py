@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,8 @@ from ..inspect.diagnosis import first_not_finite
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
+from .checkpoint import Checkpoint
+from .early_stopping import EarlyStopping
 from .evaluation import Totals, batches, evaluate_prepared, prepare
 from .history import History, Record
 from .input_validation import callbacks_in, check_fit, loss_for, warn
@@ -39,6 +42,8 @@ def fit(
     class_weight: Mapping[int, float] | Sequence[float] | None = None,
     sample_weight: Any = None,
     progress: tqdm[Any] | bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int = 500,
 ) -> History:
     """Trains for a number of epochs, each over all rows of x in a new order; returns a History.
 
@@ -53,19 +58,26 @@ def fit(
                 out, or a row of all; and (N,). Accuracy and validation are not weighted
     progress    True, False, a tqdm bar of your own, which fit closes, or None: a bar in a terminal or a notebook
 
+    checkpoint  a file in which this training is kept every so many steps, and from which it goes on, bit for bit, when
+                the same script is started again: wherever it was killed, and at once if it was done
+
     Training goes on where the network stands: two calls of 2 epochs are one of 4, bit for bit. It ends, with a
-    warning, once the loss is not finite. Raises ValueError or TypeError for bad input, before the first step.
+    warning, once the loss is not finite. Raises ValueError or TypeError for bad input, before the first step, and
+    ModelFileError for a checkpoint that is another training's, or cannot be read or written.
     """
-    check_fit(network, optimizer, epochs, batch_size, validation, patience)
+    check_fit(network, optimizer, epochs, batch_size, validation, patience, every)
     callbacks = callbacks_in(callbacks)
     loss = loss_for(network, loss)
     data = prepare(network, loss, x, t, class_weight, sample_weight)
     held_out = prepare(network, loss, *validation) if validation else None
     network.loss = loss
-    history, stopping = History(), _EarlyStopping(network, patience)
-    with Progress(progress, epochs * len(data[1])) as bar, stopping:
-        for _ in range(epochs):
-            record = _train_epoch(network, optimizer, *data, batch_size, bar)
+    history, stopping = History(), EarlyStopping(network, patience)
+    saved = Checkpoint(checkpoint, every, optimizer, history, stopping)
+    saved.go_on(*data, epochs=epochs, batch_size=batch_size)
+    rows = (epochs - len(history)) * len(data[1])
+    with saved, (network.backend.progress or Progress)(progress, rows) as bar, stopping:
+        while len(history) < epochs and not history.stopped:
+            record = _train_epoch(network, optimizer, *data, batch_size, bar, saved)
             if held_out:
                 val_loss, val_accuracy = evaluate_prepared(network, *held_out)
                 record = replace(record, val_loss=val_loss, val_accuracy=val_accuracy)
@@ -74,18 +86,23 @@ def fit(
             history.stopped = _not_finite(network, record, *data, batch_size) or stopping.reason(record)
             for callback in callbacks:
                 callback(record)
-            if history.stopped:
-                break
     return history
 
 
 def _train_epoch(
-    network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int, bar: Progress
+    network: Network,
+    optimizer: Optimizer,
+    loss: Loss,
+    x: Array,
+    t: Array,
+    batch_size: int,
+    bar: Progress,
+    saved: Checkpoint,
 ) -> Record:
     lr, totals = optimizer.rate, Totals(network, loss)
     order = rng.generator(network.seed, "shuffle", network.epoch).permutation(len(x))
     network.epoch += 1
-    steps = (network.backend.train_steps or train_steps)(network, optimizer, loss, x, t, order, batch_size)
+    steps = saved.steps(network.backend.train_steps or train_steps)(network, optimizer, loss, x, t, order, batch_size)
     start = time.perf_counter()
     for rows, summed_loss, correct in steps:
         totals.add(rows, summed_loss, correct)
@@ -93,7 +110,9 @@ def _train_epoch(
             bar.show(Record(network.epoch, *totals.means()))
     network.check_windows()
     optimizer.check_vectors()
-    return Record(network.epoch, *totals.means(), seconds=time.perf_counter() - start, rows=len(x), lr=lr)
+    return Record(
+        network.epoch, *totals.means(), seconds=saved.seconds + time.perf_counter() - start, rows=totals.rows, lr=lr
+    )
 
 
 def train_steps(
@@ -109,35 +128,6 @@ def train_steps(
         network.backward(loss.backward())
         optimizer.step()
         yield len(z), batch_loss * len(z), loss.count_correct(z, t_batch)
-
-
-class _EarlyStopping:
-    """Keeps theta and buffers of the epoch with the lowest validation loss; with patience None it does nothing."""
-
-    def __init__(self, network: Network, patience: int | None) -> None:
-        self.network, self.patience = network, patience
-        self.epoch, self.loss = network.epoch, math.inf
-        self.best: tuple[Array, Array] | None = None
-
-    def reason(self, record: Record) -> str:
-        """Why training should stop after this record; empty to go on."""
-        if self.patience is None or record.val_loss is None:
-            return ""
-        if record.val_loss < self.loss:
-            self.epoch, self.loss = record.epoch, record.val_loss
-            self.best = self.network.theta.copy(), self.network.buffers.copy()
-        if record.epoch - self.epoch < self.patience:
-            return ""
-        back = ", whose weights are back" if self.best else ""
-        return f"no lower validation loss since epoch {self.epoch}{back}"
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *exception: object) -> None:
-        """However training ended, Ctrl-C too: the best weights are back."""
-        if self.best:
-            self.network.theta[...], self.network.buffers[...] = self.best
 
 
 def _not_finite(network: Network, record: Record, loss: Loss, x: Array, t: Array, batch_size: int) -> str:

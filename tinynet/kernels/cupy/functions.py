@@ -47,9 +47,15 @@ def gelu_backward(dy: Array, x: Array) -> Array:
     return dx
 
 
-def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
+def dropout(x: Array, rate: float, key: tuple[int, int], first: int = 0) -> tuple[Array, Array]:
     y, mask = cupy.empty(x.shape, x.dtype), cupy.empty(x.shape, x.dtype)
-    words = np.uint32(key[0]), np.uint32(key[1]), np.uint64(round(rate * 2**32)), x.dtype.type(1 / (1 - rate))
+    words = (
+        np.uint32(key[0]),
+        np.uint32(key[1]),
+        np.uint32(first % 2**32),
+        np.uint64(round(rate * 2**32)),
+        x.dtype.type(1 / (1 - rate)),
+    )
     launch("dropout", x.dtype, x.size, _contiguous(x), y, mask, *words)
     return y, mask
 

@@ -55,9 +55,10 @@ extern "C" __global__ void gelu_backward(const real* dy, const real* x, real* dx
 }
 
 extern "C" __global__ void dropout(
-    const real* x, real* y, real* mask, word key0, word key1, word64 threshold, real scale, long long size) {
+    const real* x, real* y, real* mask, word key0, word key1, word first, word64 threshold, real scale,
+    long long size) {
     if (AT >= size) return;
-    mask[AT] = random_bits((word)AT, key0, key1) >= threshold ? scale : 0;
+    mask[AT] = random_bits(first + (word)AT, key0, key1) >= threshold ? scale : 0;
     y[AT] = x[AT] * mask[AT];
 }
 

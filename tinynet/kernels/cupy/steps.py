@@ -37,7 +37,7 @@ def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
     covered = is_covered(network, loss, x) and has_covered_optimizer(network, optimizer)
-    step = _step_for(network, optimizer, loss, x, t, min(batch_size, len(order))) if covered else None
+    step = _step_for(network, optimizer, loss, x, t, min(batch_size, len(x))) if covered else None
     if step is None:
         yield from loop.train_steps(network, optimizer, loss, x, t, order, batch_size)
         return
@@ -93,12 +93,13 @@ class _Step:
         return same and self.batch_size == batch_size and self.settings == _settings(optimizer, loss)
 
     def epoch(self, optimizer: Optimizer, order: np.ndarray) -> Iterator[tuple[int, Array, Array]]:
-        """Steps for all rows in that order, some hundreds at a time."""
+        """Steps for these rows in their order, some hundreds at a time."""
         full, rest = divmod(len(order), self.batch_size)
         counters = [layer.counter if layer else 0 for layer in self.dropouts]
         self.clock[...] = cupy.asarray(np.array([-1, optimizer.t, *counters], np.int64))
-        self.rates[...] = cupy.asarray(np.array(optimizer.rates(len(self.rates))))
-        self.order[...] = cupy.asarray(order)
+        count = full + (rest > 0)
+        self.rates[:count] = cupy.asarray(np.array(optimizer.rates(count)))
+        self.order[: len(order)] = cupy.asarray(order)
         for start in range(0, full, STEPS_AT_ONCE):
             steps = min(STEPS_AT_ONCE, full - start)
             yield self._run(optimizer, start * self.batch_size, steps, self.batch_size)

@@ -130,10 +130,10 @@ def _gelu_backward(dy, x, dx):
         dx[k] = dy[k] * ((1 + math.erf(x[k] * root)) * half + x[k] * density)
 
 
-def dropout(x: Array, rate: float, key: tuple[int, int]) -> tuple[Array, Array]:
+def dropout(x: Array, rate: float, key: tuple[int, int], first: int = 0) -> tuple[Array, Array]:
     y, mask = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
     words = np.uint32(key[0]), np.uint32(key[1])
-    _dropout(x.ravel(), y.ravel(), mask.ravel(), words, threshold(rate), x.dtype.type(1 / (1 - rate)))
+    _dropout(x.ravel(), y.ravel(), mask.ravel(), words, first, threshold(rate), x.dtype.type(1 / (1 - rate)))
     return y, mask
 
 
@@ -143,10 +143,10 @@ def threshold(rate: float) -> np.uint32:
 
 
 @jit
-def _dropout(x, y, mask, key, threshold, scale):
+def _dropout(x, y, mask, key, first, threshold, scale):
     zero = x.dtype.type(0)
     for k in range(x.size):
-        kept = scale if random_bits(k, key) >= threshold else zero
+        kept = scale if random_bits(first + k, key) >= threshold else zero
         mask[k] = kept
         y[k] = x[k] * kept
 

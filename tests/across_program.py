@@ -1,0 +1,142 @@
+"""What tests/test_across.py runs under mpiexec: one training by all processes, and what came of it on each.
+
+mpiexec -n P python tests/across_program.py FOLDER WHAT
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import own_layers
+import standin
+from mpi4py import MPI
+
+import tinynet as tn
+
+comm = MPI.COMM_WORLD
+folder, what, *arguments = Path(sys.argv[1]), *sys.argv[2:]
+
+
+def data(rows: int = 203) -> tuple[np.ndarray, np.ndarray]:
+    draw = np.random.default_rng(5)
+    return draw.normal(size=(rows, 12)).astype(np.float32), draw.integers(0, 3, rows)
+
+
+def network(backend, seed: int = 3) -> tn.Network:
+    return tn.mlp(12, [17, 9], 3, dropout=[0.1, 0.25], seed=seed, backend=backend)
+
+
+def trained(net: tn.Network, x, t, **settings) -> tn.History:
+    draw = np.random.default_rng(6)
+    optimizer = tn.Adam(net, lr=tn.cosine(0.01, 40), clip_norm=1.0)
+    weights = draw.uniform(0.5, 2, len(x))
+    return tn.fit(net, optimizer, x, t, epochs=2, batch_size=20, validation=data(57), sample_weight=weights, **settings)
+
+
+def told(net: tn.Network, history: tn.History) -> None:
+    """theta, and the figures with all their digits."""
+    figures = [[r.loss, r.accuracy, r.val_loss, r.val_accuracy, r.rows] for r in history]
+    judged = tn.evaluate(net, *data(57))
+    np.savez(
+        folder / f"{what}{'.'.join(arguments)}.{comm.rank}.npz",
+        theta=net.backend.to_host(net.theta),
+        buffers=net.backend.to_host(net.buffers),
+        figures=np.concatenate([np.ravel(figures), judged]),
+        summary=net.summary(),
+        predictions=tn.predict(net, data(57)[0]),
+    )
+
+
+def same_data(backend: str) -> None:
+    with standin.installed(folder / f"standin{comm.rank}") if backend == "cupy" else open(os.devnull):
+        net = network(tn.across(comm, backend))
+        told(net, trained(net, *data()))
+
+
+def sharded(backend: str) -> None:
+    """Rows of its own for each process, from a file that none reads whole, in stripes."""
+    x, t = np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "t.npy", mmap_mode="r")
+    net = network(tn.across(comm, backend, sharded=True))
+    optimizer = tn.Adam(net, lr=0.01)
+    history = tn.fit(net, optimizer, x[comm.rank :: comm.size], t[comm.rank :: comm.size], epochs=3, batch_size=20)
+    told(net, history)
+
+
+def buffers(backend: str) -> None:
+    net = tn.Network(tn.Dense(12, 8), own_layers.BatchNorm(8), tn.Dense(8, 3), backend=tn.across(comm, backend))
+    told(net, trained(net, *data()))
+
+
+def few_rows(backend: str) -> None:
+    """Batches of fewer rows than there are processes."""
+    x, t = data(5)
+    net = network(tn.across(comm, backend))
+    told(net, tn.fit(net, tn.Adam(net), x, t, epochs=2, batch_size=2))
+
+
+def kept(backend: str, ends_at: str) -> None:
+    """Saved on the way; killed at a step, if one is named, and otherwise finished."""
+    net = network(tn.across(comm, backend))
+    if ends_at != "never" and comm.rank == comm.size - 1:
+        optimizer_step, steps = tn.Adam.step, iter(range(int(ends_at)))
+
+        def step(self) -> None:
+            if next(steps, None) is None:
+                os.kill(os.getpid(), 9)
+            optimizer_step(self)
+
+        tn.Adam.step = step
+    told(net, trained(net, *data(), checkpoint=folder / "run.checkpoint", every=3, patience=5))
+    tn.save(net, folder / "net.npz")
+    assert tn.load(folder / "net.npz").theta.tobytes() == net.theta.tobytes()
+
+
+def differs(fact: str) -> None:
+    """The last process is told something else than the others."""
+    odd = comm.rank == comm.size - 1
+    x, t = data()
+    if fact == "version" and odd:
+        tn.__version__ = "0.0.0"
+    if fact == "data" and odd:
+        x[100, 3] += 1e-3
+    layers = (
+        tn.Dense(12, 9 if odd and fact == "layers" else 8),
+        tn.ReLU(),
+        tn.Dense(9 if odd and fact == "layers" else 8, 3),
+    )
+    net = tn.Network(*layers, seed=odd and fact == "seed", backend=tn.across(comm, "numpy"))
+    if fact == "call" and odd:
+        tn.evaluate(net, x, t)
+    if fact == "end" and odd:
+        return
+    tn.fit(net, tn.Adam(net, lr=0.1 if odd and fact == "settings" else 0.01), x, t, epochs=2)
+    (folder / f"{what}.{fact}.{comm.rank}").touch()
+
+
+def ends_badly(how: str) -> None:
+    """One process raises, exits or dies in the middle of an epoch; the others wait for it."""
+    net = network(tn.across(comm, "numpy"))
+    odd = comm.rank == comm.size - 1
+
+    def callback(record: tn.Record) -> None:
+        if odd and record.epoch == 2:
+            if how == "killed":
+                os.kill(os.getpid(), 9)
+            if how == "exit":
+                sys.exit(3)
+            raise RuntimeError("this one has had enough")
+
+    if how == "bad rows" and odd:
+        tn.fit(net, tn.Adam(net), np.full((203, 12), np.nan), data()[1], epochs=3)
+    tn.fit(net, tn.Adam(net), *data(), epochs=1000, callbacks=[callback])
+
+
+def bars() -> None:
+    net = network(tn.across(comm, "numpy"))
+    trained(net, *data(), progress=True)
+    time.sleep(0.1)
+
+
+globals()[what](*arguments)

@@ -1,0 +1,178 @@
+"""One training over many processes: what P compute is what one computes, and none waits for another that is gone."""
+
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet.parallel.across import shares_of_all, shares_of_own
+
+PROGRAM = Path(__file__).parent / "across_program.py"
+MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}")
+BACKENDS = ["numpy", "numba", "cupy"]
+
+
+def run(processes: int, folder: Path, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [MPIEXEC, "-n", str(processes), sys.executable, str(PROGRAM), str(folder), *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+
+
+def results(processes: int, folder: Path, *words: str) -> list[dict]:
+    done = run(processes, folder, *words)
+    assert done.returncode == 0, done.stderr
+    name = f"{words[0]}{'.'.join(words[1:])}"
+    return [dict(np.load(folder / f"{name}.{rank}.npz")) for rank in range(processes)]
+
+
+def check_that_all_are_equal(found: list[dict]) -> None:
+    for other in found[1:]:
+        for name in ("theta", "buffers", "figures", "predictions"):
+            np.testing.assert_array_equal(other[name], found[0][name])
+
+
+def check_that_close(found: dict, expected: dict) -> None:
+    np.testing.assert_allclose(found["theta"], expected["theta"], atol=1e-5)
+    np.testing.assert_allclose(found["figures"], expected["figures"], atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_processes_compute_what_one_computes(tmp_path, backend):
+    alone, *rest = [results(processes, tmp_path, "same_data", backend) for processes in (1, 2, 3, 4)]
+    for found in rest:
+        check_that_all_are_equal(found)
+        check_that_close(found[0], alone[0])
+    assert "process 2 of 4, each with a share of each batch" in str(rest[-1][1]["summary"])
+
+
+def test_one_process_computes_what_it_computes_without_mpi(tmp_path, monkeypatch):
+    (found,) = results(1, tmp_path, "same_data", "numpy")
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path), "same_data", "numpy"])
+    namespace = runpy_without_its_last_line()
+    net = namespace["network"]("numpy")
+    history = namespace["trained"](net, *namespace["data"]())
+    np.testing.assert_allclose(found["theta"], net.theta, atol=1e-6)
+    assert found["figures"][5:7] == pytest.approx([history[-1].loss, history[-1].accuracy])
+
+
+def runpy_without_its_last_line() -> dict:
+    """The program's functions."""
+    lines = PROGRAM.read_text().rstrip().splitlines()
+    namespace: dict = {"__name__": "program"}
+    exec("\n".join(lines[:-1]).replace("from mpi4py import MPI", "").replace("comm = MPI.COMM_WORLD", ""), namespace)
+    return namespace
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_each_has_rows_of_its_own(tmp_path, processes):
+    """Striped over the processes and read from a file; the largest process has one row more."""
+    draw = np.random.default_rng(8)
+    x, t = draw.normal(size=(151, 12)).astype(np.float32), draw.integers(0, 3, 151)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "t.npy", t)
+    found = results(processes, tmp_path, "sharded", "numba")
+    check_that_all_are_equal(found)
+    losses, rows = found[0]["figures"][0:-2:5], found[0]["figures"][4:-2:5]
+    assert losses[0] > losses[-1]
+    assert (rows == 151).all()
+    assert "rows of its own" in str(found[0]["summary"])
+
+
+@pytest.mark.parametrize("counts", [[5, 5], [7, 5, 3], [1, 1, 1], [100, 1], [4]], ids=str)
+@pytest.mark.parametrize("batch_size", [1, 2, 4, 1000])
+def test_shares_of_own_rows_are_all_rows_once(counts, batch_size):
+    shares = [list(shares_of_own(np.arange(count), batch_size, rank, counts)) for rank, count in enumerate(counts)]
+    for rank, count in enumerate(counts):
+        assert np.concatenate([share.rows for share in shares[rank]]).tolist() == list(range(count))
+    for step in zip(*shares, strict=True):
+        assert sum(len(share.rows) for share in step) == step[0].of <= batch_size + len(counts)
+        assert [share.first for share in step] == [sum(len(s.rows) for s in step[:k]) for k in range(len(step))]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_shares_of_all_rows_are_the_batches(size):
+    order = np.random.default_rng(1).permutation(23)
+    ranks = [list(shares_of_all(order, 5, rank, size)) for rank in range(size)]
+    for step, shares in enumerate(zip(*ranks, strict=True)):
+        batch = order[step * 5 : step * 5 + 5]
+        assert np.concatenate([share.rows for share in shares]).tolist() == batch.tolist()
+        assert all(share.of == len(batch) for share in shares)
+        assert [share.first for share in shares if len(share.rows)] == [
+            batch.tolist().index(share.rows[0]) for share in shares if len(share.rows)
+        ]
+
+
+def test_buffers_are_equal_on_all(tmp_path):
+    check_that_all_are_equal(results(3, tmp_path, "buffers", "numpy"))
+
+
+def test_batches_of_fewer_rows_than_processes(tmp_path):
+    alone, found = results(1, tmp_path, "few_rows", "numpy"), results(4, tmp_path, "few_rows", "numpy")
+    check_that_all_are_equal(found)
+    check_that_close(found[0], alone[0])
+
+
+@pytest.mark.parametrize(
+    ("fact", "said"),
+    [
+        ("data", "differs from the first in x: "),
+        ("seed", "differs from the first in seed: 1, not 0"),
+        ("layers", "differs from the first in layers: Dense(12, 9)"),
+        ("settings", "differs from the first in optimizer: Adam"),
+        ("version", "differs from the first in version: 0.0.0, not"),
+        ("call", "differs from the first in call: evaluate, not fit"),
+        ("end", "differs from the first in call: the end of the program, not fit"),
+    ],
+)
+def test_those_who_differ_are_told_apart_before_the_first_step(tmp_path, fact, said):
+    done = run(3, tmp_path, "differs", fact, seconds=20)
+    assert done.returncode != 0
+    assert "process 3 of 3" in done.stderr
+    assert said in done.stderr
+    assert not list(tmp_path.glob("differs.*"))
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("raises", "process 3 of 3 ended with RuntimeError, and with it all: this one has had enough"),
+        ("killed", "KILLED BY SIGNAL: 9|signal 9"),
+        ("exit", "the end of the program"),
+        ("bad rows", "process 3 of 3 ended with ValueError, and with it all: x must be finite"),
+    ],
+)
+def test_one_that_ends_ends_all(tmp_path, how, said):
+    start = time.perf_counter()
+    done = run(3, tmp_path, "ends_badly", how, seconds=30)
+    assert done.returncode != 0
+    assert time.perf_counter() - start < 15
+    assert re.search(said, done.stdout + done.stderr), done.stdout + done.stderr
+
+
+def test_one_bar(tmp_path):
+    done = run(3, tmp_path, "bars")
+    assert done.returncode == 0, done.stderr
+    assert "406/406" in done.stderr
+    assert done.stderr.count(" 0%|") == 1
+
+
+@pytest.mark.parametrize("ends_at", ["7", "11", "20"])
+def test_a_training_that_was_killed_goes_on(tmp_path, ends_at):
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    whole.mkdir()
+    broken.mkdir()
+    expected = results(2, whole, "kept", "numpy", "never")
+    assert run(2, broken, "kept", "numpy", ends_at).returncode != 0
+    assert (broken / "run.checkpoint").exists()
+    found = results(2, broken, "kept", "numpy", "never")
+    check_that_all_are_equal([*expected, *found])
+
+
+def test_what_is_no_communicator_is_refused():
+    with pytest.raises(TypeError, match="across takes a communicator of mpi4py"):
+        tn.across(3)

@@ -1,0 +1,245 @@
+"""Trainings kept in a file: whatever ends them, and whenever, they end as if nothing had happened."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import standin
+from own_layers import BatchNorm
+
+import tinynet as tn
+from tinynet.files import archive
+
+PROGRAM = Path(__file__).parent / "checkpoint_program.py"
+HOST = ["numpy", "numba"]
+
+
+@pytest.fixture(params=[*HOST, "cupy"])
+def place(request, tmp_path_factory):
+    if request.param != "cupy":
+        yield tn.backend(request.param)
+        return
+    with standin.installed(tmp_path_factory.getbasetemp() / "standin") as backend:
+        yield backend
+
+
+def data(rows: int = 103, seed: int = 5):
+    draw = np.random.default_rng(seed)
+    return draw.normal(size=(rows, 6)).astype(np.float32), draw.integers(0, 3, rows)
+
+
+def parts(place, hidden=(8, 5), rate=0.01, seed=3):
+    net = tn.mlp(6, hidden, 3, dropout=[0.1, 0.25], seed=seed, backend=place)
+    return net, tn.Adam(net, lr=tn.cosine(rate, 60))
+
+
+def trained(place, path=None, every=4, until=None, **changes):
+    """A training that is ended before step `until`, if one is named."""
+    net, optimizer = parts(place, **changes.pop("parts", {}))
+    x, t = changes.pop("data", data())
+    settings = {"epochs": 4, "batch_size": 10, "patience": 3, "validation": data(31, 6), "progress": False} | changes
+    if until is not None:
+        place = ended_at(place, until)
+        net.backend = place
+    history = tn.fit(net, optimizer, x, t, **settings, checkpoint=path, every=every)
+    return net, optimizer, history
+
+
+class Ended(BaseException):
+    """As Ctrl-C, a loss of power, or a kill."""
+
+
+def ended_at(place, until):
+    """The backend, whose training ends after so many rows."""
+    from dataclasses import replace
+
+    from tinynet.training import loop
+
+    left = iter(range(until))
+
+    def train_steps(*arguments):
+        for totals in (place.train_steps or loop.train_steps)(*arguments):
+            if next(left, None) is None:
+                raise Ended
+            yield totals
+
+    return replace(place, train_steps=train_steps)
+
+
+def state(net, optimizer, history):
+    vectors = [net.theta, net.buffers, optimizer.m, optimizer.v]
+    counters = [layer.counter for layer in net.layers]
+    figures = [[r.epoch, r.loss, r.accuracy, r.val_loss, r.val_accuracy, r.rows, r.lr] for r in history]
+    return [*(net.backend.to_host(v).tobytes() for v in vectors), counters, optimizer.t, net.epoch, figures]
+
+
+@pytest.mark.parametrize("until", [0, 1, 2, 5, 11, 12, 20, 33])
+def test_a_training_that_was_ended_goes_on_as_if_nothing_had_happened(tmp_path, place, until):
+    path = tmp_path / "run.checkpoint"
+    expected = state(*trained(place, tmp_path / "other.checkpoint"))
+    every = 4 if place.name == "numpy" else 1
+    expected = state(*trained(place, tmp_path / "another.checkpoint", every))
+    with pytest.raises(Ended):
+        trained(place, path, every, until)
+    assert state(*trained(place, path, every)) == expected
+
+
+def test_keeping_it_changes_no_bit_of_theta(tmp_path, place):
+    assert state(*trained(place, tmp_path / "run"))[:7] == state(*trained(place))[:7]
+
+
+def test_a_training_that_is_done_returns_at_once(tmp_path, place):
+    expected = state(*trained(place, tmp_path / "run"))
+    again = trained(place, tmp_path / "run", until=0)
+    assert state(*again) == expected
+    assert again[2].stopped == trained(place)[2].stopped
+
+
+def test_what_early_stopping_remembers_comes_back(tmp_path):
+    settings = {"epochs": 40, "patience": 2, "parts": {"rate": 0.3}}
+    net, optimizer, history = trained("numpy", tmp_path / "whole", **settings)
+    assert history.stopped
+    for until in (3, 30, 11 * len(history) - 1):
+        place = tn.backend("numpy")
+        with pytest.raises(Ended):
+            trained(place, tmp_path / f"run{until}", until=until, **settings)
+        found = trained(place, tmp_path / f"run{until}", **settings)
+        assert state(*found) == state(net, optimizer, history)
+        assert found[2].stopped == history.stopped
+
+
+def test_buffers_come_back(tmp_path):
+    def run(path, until=None):
+        place = tn.backend("numpy") if until is None else ended_at(tn.backend("numpy"), until)
+        net = tn.Network(tn.Dense(6, 8), BatchNorm(8), tn.Dense(8, 3), backend=place)
+        optimizer = tn.SGD(net, momentum=0.9)
+        tn.fit(net, optimizer, *data(), epochs=3, checkpoint=path, every=2)
+        return net.theta.tobytes(), net.buffers.tobytes(), optimizer.velocity.tobytes()
+
+    expected = run(None)
+    with pytest.raises(Ended):
+        run(tmp_path / "run", 7)
+    assert run(tmp_path / "run") == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"parts": {"seed": 4}}, "seed was 3, and is 4"),
+        ({"parts": {"hidden": (8, 6)}}, r"layers was Dropout\(0.1\), Dense\(6, 8\)"),
+        ({"data": data(seed=9)}, "x was float32"),
+        ({"batch_size": 9}, "epochs was 4 of 10 rows a batch"),
+        ({"epochs": 5}, "epochs was 4 of"),
+        ({"loss": tn.SoftmaxCrossEntropy(label_smoothing=0.1)}, "loss was SoftmaxCrossEntropy {}"),
+    ],
+    ids=str,
+)
+def test_another_trainings_file_is_refused_and_kept(tmp_path, change, said):
+    path = tmp_path / "run"
+    with pytest.raises(Ended):
+        trained(tn.backend("numpy"), path, until=9)
+    before = path.read_bytes()
+    with pytest.raises(tn.ModelFileError, match=f"run: it holds another training; delete it.*{said}"):
+        trained(tn.backend("numpy"), path, **change)
+    assert path.read_bytes() == before
+
+
+def test_the_one_before_is_read_where_the_newest_is_damaged(tmp_path):
+    path, place = tmp_path / "run", tn.backend("numpy")
+    expected = state(*trained(place, tmp_path / "whole"))
+    with pytest.raises(Ended):
+        trained(place, path, until=17)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.warns(RuntimeWarning, match=r"run: .*run.before, the one before, is read in its place"):
+        found = trained(place, path)
+    assert state(*found) == expected
+    (tmp_path / "run.before").write_bytes(b"nothing")
+    path.write_bytes(b"nothing")
+    with pytest.warns(RuntimeWarning), pytest.raises(tn.ModelFileError, match=r"run.before: not an .npz file"):
+        trained(place, path)
+
+
+@pytest.mark.parametrize("where", ["before the first", "between two names"])
+def test_a_loss_of_power_while_it_is_written_costs_no_more_than_the_newest(tmp_path, monkeypatch, where):
+    path, place = tmp_path / "run", tn.backend("numpy")
+    expected = state(*trained(place, tmp_path / "whole"))
+    write, left = archive.write, iter(range(3))
+
+    def interrupted(*arguments):
+        if next(left, None) is None:
+            if where == "before the first":
+                arguments[0].with_name(".run.123.part").write_bytes(b"half")
+            raise Ended
+        write(*arguments)
+
+    monkeypatch.setattr("tinynet.training.checkpoint.write", interrupted)
+    with pytest.raises(Ended):
+        trained(place, path)
+    monkeypatch.undo()
+    assert not path.exists()
+    assert (tmp_path / "run.before").exists()
+    assert state(*trained(place, path)) == expected
+
+
+def test_bad_settings_are_refused_before_the_first_step(tmp_path):
+    with pytest.raises(tn.ModelFileError, match=r"nowhere/run: cannot be written: its folder is not there"):
+        trained(tn.backend("numpy"), tmp_path / "nowhere" / "run", until=0)
+    with pytest.raises(ValueError, match="fit takes every, the steps between two checkpoints, of at least 1; got 0"):
+        trained(tn.backend("numpy"), tmp_path / "run", every=0, until=0)
+
+
+def test_a_training_that_diverges_ends_as_without_a_file(tmp_path):
+    def run(path):
+        net = tn.mlp(6, [8], 3)
+        with pytest.warns(RuntimeWarning, match="fit stops"), np.errstate(all="ignore"):
+            return tn.fit(net, tn.SGD(net, lr=1e30), *data(), epochs=3, checkpoint=path, every=2).stopped
+
+    expected = run(None)
+    assert run(tmp_path / "run") == expected
+    assert run(tmp_path / "run") == expected
+
+
+def test_seconds_are_those_of_all_that_trained_an_epoch(tmp_path, monkeypatch):
+    place = tn.backend("numpy")
+    with pytest.raises(Ended):
+        trained(place, tmp_path / "run", until=9)
+    with archive.opened(tmp_path / "run") as file:
+        before = archive.read_header(file)["place"]["seconds"]
+    assert before > 0
+    monkeypatch.setattr("time.perf_counter", lambda: 100.0)
+    assert trained(place, tmp_path / "run")[2][0].seconds == before
+
+
+def kill_somewhere(folder: Path, backend: str, draw) -> bool:
+    """Starts the program and kills it within its time; whether it was done before."""
+    process = subprocess.Popen([sys.executable, PROGRAM, folder, backend])
+    time.sleep(0.2 + draw.exponential(0.35))
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == 0
+
+
+def check_kills(tmp_path, backend, kills, draw):
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    subprocess.run([sys.executable, PROGRAM, whole, backend], check=True)
+    expected, done, ended, run = dict(np.load(whole / "end.npz")), 0, 0, 0
+    while ended < kills:
+        folder = tmp_path / f"{run}"
+        folder.mkdir(exist_ok=True)
+        if kill_somewhere(folder, backend, draw):
+            found, run, done = dict(np.load(folder / "end.npz")), run + 1, done + 1
+            assert all(np.array_equal(found[name], expected[name]) for name in expected)
+        else:
+            ended += 1
+    assert done
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", HOST)
+def test_killed_at_random_moments_it_ends_the_same(tmp_path, backend):
+    check_kills(tmp_path, backend, int(os.environ.get("TINYNET_KILLS", "40")), np.random.default_rng(7))

@@ -1,0 +1,1 @@
+"""Beyond one process: one training over many of them (across.py), and many trainings at once (many.py)."""

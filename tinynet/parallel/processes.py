@@ -1,0 +1,75 @@
+"""The executor that is used where none is named: processes of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Any
+
+
+class Processes:
+    """`submit` as in concurrent.futures, on so many processes with one BLAS thread each.
+
+    Each of them stands for itself: one that dies takes the job that it had with it, a BrokenExecutor, and another is
+    started in its place. They end with this process, and at Ctrl-C.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.threads = ThreadPoolExecutor(count)
+        self.idle: SimpleQueue[ProcessPoolExecutor | None] = SimpleQueue()
+        self.running: dict[ProcessPoolExecutor, int] = {}
+        for _ in range(count):
+            self.idle.put(None)
+
+    def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """The result of function(*arguments), to come."""
+        return self.threads.submit(self._in_process, function, arguments)
+
+    def _in_process(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        process = self.idle.get()
+        try:
+            process = process or self._started()
+            return process.submit(function, *arguments).result()
+        except BrokenExecutor:
+            process = None
+            raise
+        finally:
+            self.idle.put(process)
+
+    def _started(self) -> ProcessPoolExecutor:
+        process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_set_up)
+        self.running[process] = process.submit(os.getpid).result()
+        return process
+
+    def stop(self) -> None:
+        """Ends all processes, whatever they are doing."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        idle = {self.idle.get() for _ in range(self.idle.qsize())}
+        for process, pid in self.running.items():
+            if process not in idle:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            process.shutdown()
+
+
+def _set_up() -> None:
+    """One BLAS thread, and a silent end at Ctrl-C and when the process that trains is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(ImportError):
+        from threadpoolctl import threadpool_limits
+
+        threadpool_limits(1)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)
