@@ -199,6 +199,7 @@ def executor_named(name: str) -> Iterator[Any]:
         from distributed import Client
 
         with Client(f"tcp://{address}") as client, client.get_executor() as executor:
+            client.upload_file(__file__)
             yield executor
     elif kind == "mpi":
         from mpi4py.futures import MPIPoolExecutor

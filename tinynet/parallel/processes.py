@@ -24,6 +24,7 @@ class Processes:
         self.threads = ThreadPoolExecutor(count)
         self.idle: SimpleQueue[ProcessPoolExecutor | None] = SimpleQueue()
         self.running: dict[ProcessPoolExecutor, int] = {}
+        self.stopping = False
         for _ in range(count):
             self.idle.put(None)
 
@@ -35,6 +36,8 @@ class Processes:
         process = self.idle.get()
         try:
             process = process or self._started()
+            if self.stopping:
+                raise BrokenExecutor("processes are no longer wanted")
             return process.submit(function, *arguments).result()
         except BrokenExecutor:
             process = None
@@ -49,12 +52,15 @@ class Processes:
 
     def stop(self) -> None:
         """Ends all processes, whatever they are doing."""
+        self.stopping = True
         self.threads.shutdown(wait=False, cancel_futures=True)
         idle = {self.idle.get() for _ in range(self.idle.qsize())}
-        for process, pid in self.running.items():
+        for process, pid in list(self.running.items()):
             if process not in idle:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
+        self.threads.shutdown()
+        for process in self.running:
             process.shutdown()
 
 

@@ -1,0 +1,232 @@
+"""Many trainings at once: the same results wherever they run, and none lost with the process of another."""
+
+import concurrent.futures
+import contextlib
+import os
+import pickle
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import many_program
+import numpy as np
+import pytest
+
+import tinynet as tn
+from tinynet.parallel import many, reports
+
+HERE = Path(__file__).parent
+EXAMPLE = HERE.parent / "examples" / "mnist_compare.py"
+
+
+def by_name(outcomes):
+    return {outcome.job.name: outcome for outcome in outcomes}
+
+
+def alone(job):
+    return job.train(lambda record: None)
+
+
+def check_equal(found: dict, jobs: list) -> None:
+    assert found.keys() == {job.name for job in jobs}
+    for job in jobs:
+        network, history = alone(job)
+        assert found[job.name].error is None
+        assert found[job.name].result.network.theta.tobytes() == network.theta.tobytes()
+        assert [r.loss for r in found[job.name].result.history] == [r.loss for r in history]
+
+
+@pytest.fixture(scope="module")
+def dask():
+    distributed = pytest.importorskip("distributed")
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50, host="127.0.0.1"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        client.run(sys.path.insert, 0, str(HERE))
+        yield client
+
+
+def test_processes_train_what_one_trains():
+    jobs = [many_program.job(seed) for seed in range(4)]
+    check_equal(by_name(tn.train_many(jobs)), jobs)
+
+
+def test_a_pool_of_threads_and_one_of_processes_will_do():
+    jobs = [many_program.job(seed) for seed in range(3)]
+    with concurrent.futures.ThreadPoolExecutor(2) as executor:
+        check_equal(by_name(tn.train_many(jobs, executor)), jobs)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_of_dask_will_do_and_survives_a_worker_that_is_killed(dask, tmp_path):
+    jobs = [many_program.job(seed) for seed in range(3)]
+    with dask.get_executor() as executor:
+        check_equal(by_name(tn.train_many(jobs, executor)), jobs)
+        deadly = many_program.Deadly("deadly", tmp_path, 1)
+        found = by_name(tn.train_many([*jobs, deadly], executor))
+    assert found["deadly"].result.network.theta.tobytes() == alone(many_program.job(7)).network.theta.tobytes()
+
+
+def test_results_come_as_they_are_done(tmp_path):
+    slow = many_program.Endless("endless", tmp_path)
+    outcomes = tn.train_many([slow, many_program.job(1)])
+    assert next(outcomes).job.name == "seed 1"
+    while not (tmp_path / "endless").exists():
+        time.sleep(0.05)
+    outcomes.close()
+    check_gone(tmp_path / "endless")
+
+
+def test_a_process_that_is_only_just_starting_ends_as_well(tmp_path):
+    start = time.perf_counter()
+    outcomes = tn.train_many([many_program.Broken("broken"), many_program.Endless("endless", tmp_path)], side_by_side=1)
+    assert next(outcomes).error
+    outcomes.close()
+    assert time.perf_counter() - start < 20
+
+
+def check_gone(file: Path) -> None:
+    pid = int(file.read_text())
+    for _ in range(100):
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"process {pid} is still there")
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_job_whose_process_was_killed_is_begun_again(tmp_path, times):
+    jobs = [many_program.Deadly("deadly", tmp_path, times), *map(many_program.job, range(3))]
+    found = by_name(tn.train_many(jobs))
+    assert found["deadly"].result.network.theta.tobytes() == alone(many_program.job(7)).network.theta.tobytes()
+    check_equal({name: outcome for name, outcome in found.items() if name != "deadly"}, jobs[1:])
+
+
+def test_a_job_that_is_killed_each_time_is_reported_and_the_others_go_on(tmp_path):
+    jobs = [many_program.Deadly("deadly", tmp_path, 9), *map(many_program.job, range(3))]
+    found = by_name(tn.train_many(jobs))
+    assert isinstance(found["deadly"].error, concurrent.futures.BrokenExecutor)
+    assert len(list(tmp_path.iterdir())) == many.ATTEMPTS == 3
+    check_equal({name: outcome for name, outcome in found.items() if name != "deadly"}, jobs[1:])
+
+
+def test_a_job_that_raises_is_reported_once_and_the_others_go_on():
+    jobs = [many_program.Broken("broken"), many_program.job(1)]
+    found = by_name(tn.train_many(jobs))
+    assert str(found["broken"].error) == "this job cannot be done"
+    check_equal({"seed 1": found["seed 1"]}, jobs[1:])
+
+
+def test_an_executor_that_is_broken_is_reported(tmp_path):
+    with concurrent.futures.ProcessPoolExecutor(1) as executor:
+        found = by_name(tn.train_many([many_program.Deadly("deadly", tmp_path, 9), many_program.job(1)], executor))
+    assert all(isinstance(outcome.error, concurrent.futures.BrokenExecutor) for outcome in found.values())
+
+
+def test_a_process_has_one_blas_thread_and_is_used_again():
+    found = [outcome.result for outcome in tn.train_many([many_program.Counting(f"{k}") for k in range(6)])]
+    assert all(set(threads) == {1} for threads, _ in found)
+    assert len({pid for _, pid in found}) == 2
+    assert os.getpid() not in {pid for _, pid in found}
+
+
+def test_no_jobs_at_all():
+    assert list(tn.train_many([])) == []
+
+
+# ------------------------------------------------------------------------------------------- reports
+
+
+def test_epochs_are_reported_while_they_run(monkeypatch):
+    seen = []
+    monkeypatch.setattr(many._Bars, "show", lambda bars, k, record: seen.append((k, record.epoch, record.loss)))
+    found = by_name(tn.train_many([many_program.job(seed) for seed in range(2)], progress=True))
+    for k in range(2):
+        losses = [record.loss for record in found[f"seed {k}"].result.history]
+        assert [loss for job, _, loss in seen if job == k] == losses
+
+
+def test_bars_are_shown(capsys):
+    list(tn.train_many([many_program.job(seed, epochs=300) for seed in range(2)], progress=True))
+    shown = capsys.readouterr().err
+    assert "seed 0" in shown
+    assert "val_accuracy" in shown
+
+
+def test_none_is_shown_where_stderr_is_no_terminal(capsys):
+    list(tn.train_many([many_program.job(1)]))
+    assert capsys.readouterr().err == ""
+
+
+def test_a_job_trains_without_anybody_who_listens():
+    with reports.reporting(1, reports.Address("127.0.0.1", 9, "word")) as tell:
+        assert alone(many_program.job(1)).network.theta.tobytes() == many_program.job(1).train(tell)[0].theta.tobytes()
+
+
+def test_what_is_no_report_is_not_heard():
+    heard = []
+    record = tn.Record(1, 0.5, 0.9)
+    with reports.listening(lambda *report: heard.append(report), False) as address:
+        for line in (b"GET / HTTP/1.1\n", b'{"word": "guess", "job": 1, "record": {}}\n', b"\xff\n", b"[]\n"):
+            with reports.socket.create_connection(address[:2]) as other:
+                other.sendall(line)
+        with reports.reporting(5, address._replace(word="guess")) as tell:
+            tell(record)
+        with reports.reporting(5, address) as tell:
+            tell(record)
+        for _ in range(100):
+            if heard:
+                break
+            time.sleep(0.02)
+    assert heard == [(5, record)]
+
+
+def test_all_of_a_job_pickles():
+    found = alone(pickle.loads(pickle.dumps(many_program.job(3))))
+    assert found.network.theta.tobytes() == alone(many_program.job(3)).network.theta.tobytes()
+
+
+# ------------------------------------------------------------------------- the main job, on executors
+
+
+def compare(out: Path, *words: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
+    command = [*before, *([] if before else [sys.executable]), str(EXAMPLE), "--models", "12x8x10", "24x12x6x10"]
+    return subprocess.run(
+        [*command, "--epochs", "1", "--out", str(out), *words], capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def thetas(out: Path) -> list[bytes]:
+    return [tn.load(out / f"{name}.npz").theta.tobytes() for name in ("12x8x10", "24x12x6x10")]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_main_job_trains_the_same_networks_everywhere(dask, tmp_path):
+    done = compare(tmp_path / "here")
+    assert done.returncode == 0, done.stderr
+    address = dask.scheduler.address.removeprefix("tcp://")
+    there = compare(tmp_path / "dask", "--executor", f"dask://{address}")
+    assert there.returncode == 0, there.stderr
+    mpiexec = str(Path(sys.executable).parent / "mpiexec")
+    mpi = compare(
+        tmp_path / "mpi",
+        "--executor",
+        "mpi",
+        before=(mpiexec, "-n", "3", sys.executable, "-m", "mpi4py.futures"),
+    )
+    assert mpi.returncode == 0, mpi.stderr
+    assert thetas(tmp_path / "here") == thetas(tmp_path / "dask") == thetas(tmp_path / "mpi")
+    tables = [re.sub(r"\|[^|]*\|[^|]*\|$", "", done.stdout, flags=re.M) for done in (done, there, mpi)]
+    assert tables[0].count("12x8x10") >= 1
+    assert (tmp_path / "mpi" / "report.html").exists()
