@@ -54,6 +54,36 @@ def beside_neighbour(alone: dict[str, float], beside: dict[str, float], path: Pa
     figure.savefig(path)
 
 
+def across(
+    processes: list[int],
+    curves: dict[str, dict[int, list[float]]],
+    measured: dict[int, float],
+    path: Path,
+) -> None:
+    """A panel a batch: how many times as fast P processes are as one, by link; a ring what two were when measured."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained", dpi=110)
+    colours = ["#0b6e4f", "#3a7ca5", "#d1495b"]
+    for axes, batch in zip(figure.subplots(1, len(measured), sharey=True), measured, strict=True):
+        axes.plot(processes, processes, "--", color="#bbbbbb", lw=1)
+        axes.text(6, 7.5, "ideal", color=GREY, fontsize=9, rotation=38)
+        for (link, of), colour in zip(curves.items(), colours, strict=True):
+            speed = [of[batch][0] / seconds for seconds in of[batch]]
+            axes.plot(processes, speed, color=colour, lw=2, label=link if batch == max(measured) else None)
+        axes.plot(2, 1 / measured[batch], "o", markersize=9, markerfacecolor="white", markeredgecolor="black")
+        axes.set(xscale="log", yscale="log", xlabel="processes", title=f"{batch:,} rows in a batch", ylim=(0.1, 64))
+        axes.set_xticks(processes[::2], [f"{count:,}" for count in processes[::2]])
+        axes.set_yticks(
+            [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64], ["1/8", "1/4", "1/2", *map(str, (1, 2, 4, 8, 16, 32, 64))]
+        )
+        axes.minorticks_off()
+        axes.axhline(1, color=GREY, lw=0.8)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("times as fast as one process")
+    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    figure.savefig(path)
+
+
 def _axes(rows: int) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(11, 1.6 + 0.5 * rows), layout="constrained", dpi=110)
     return figure, figure.subplots()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import functools
 import itertools
@@ -189,6 +190,13 @@ def read_digits(folder: Path | None) -> tn.data.Split:
 def _digits_to_train(folder: Path | None) -> tuple[np.ndarray, ...]:
     """Rows and labels to train and to validate, without the unseen ones, kept for this process's next network."""
     return read_digits(folder)[:4]
+
+
+def executor_name(text: str) -> str:
+    """The text, if `executor_named` knows it: for command lines."""
+    if text not in ("processes", "mpi") and not text.startswith("dask://"):
+        raise argparse.ArgumentTypeError(f"expected processes, mpi or dask://host:port, got {text!r}")
+    return text
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jobs import FAILED, FIRST_SEED, Job, Recipe, executor_named, read_digits, run_all
+from jobs import FAILED, FIRST_SEED, Job, Recipe, executor_name, executor_named, read_digits, run_all
 
 import tinynet as tn
 from tinynet.files.archive import replacing
@@ -186,12 +186,6 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) == 0:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
-
-
-def executor_name(text: str) -> str:
-    if text not in ("processes", "mpi") and not text.startswith("dask://"):
-        raise argparse.ArgumentTypeError(f"expected processes, mpi or dask://host:port, got {text!r}")
-    return text
 
 
 def jobs_for(name: str, options: argparse.Namespace) -> list[Job]:

@@ -21,8 +21,9 @@ def held_out():
 
 
 def job(seed: int, **changes) -> tn.Job:
-    settings = {"epochs": 3, "batch_size": 10} | changes
-    return tn.Job(f"seed {seed}", partial(tn.mlp, 6, [8], 3, seed=seed), tn.Adam, held_out, settings)
+    settings = {"batch_size": 10} | changes
+    epochs = settings.pop("epochs", 3)
+    return tn.Job(f"seed {seed}", partial(tn.mlp, 6, [8], 3, seed=seed), tn.Adam, held_out, epochs, settings)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,17 @@ def test_processes_compute_what_one_computes(tmp_path, backend):
     assert "process 2 of 4, each with a share of each batch" in str(rest[-1][1]["summary"])
 
 
+def test_large_networks_in_compiled_steps(tmp_path):
+    plain, alone, *rest = [
+        results(processes, tmp_path, "wide", backend)
+        for processes, backend in ((1, "numpy"), (1, "numba"), (2, "numba"), (3, "numba"))
+    ]
+    for found in (alone, *rest):
+        check_that_all_are_equal(found)
+        np.testing.assert_allclose(found[0]["theta"], plain[0]["theta"], atol=2e-5)
+        np.testing.assert_allclose(found[0]["figures"], plain[0]["figures"], atol=1e-4)
+
+
 def test_one_process_computes_what_it_computes_without_mpi(tmp_path, monkeypatch):
     (found,) = results(1, tmp_path, "same_data", "numpy")
     monkeypatch.setattr(sys, "argv", ["", str(tmp_path), "same_data", "numpy"])

@@ -2,9 +2,9 @@
 
 A backend is a module in `tinynet.kernels` that holds faster versions of functions in `functions.py`, under the
 same names; where arrays do not live on the host, also `xp`, `to_device`, `to_host`, `synchronize` and `use`; if it
-can, a faster `train_steps` or `evaluate_steps` than those of `training/`; and a `note` for `summary`. "numpy" are the
-readable functions themselves; its module only spares them passes through memory, and changes no bit.
-Many processes that compute as one are a backend as well: `parallel/across.py`.
+can, faster `train_steps`, `evaluate_steps` or `share_steps` than those of `training/` and `parallel/`; and a `note`
+for `summary`. "numpy" are the readable functions themselves; its module only spares them passes through memory, and
+changes no bit. Many processes that compute as one are a backend as well: `parallel/across.py`.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ class Backend:
     """Arrays of one kind (`xp`), the way there and back, and the functions that serve them (`ops`).
 
     to_host(to_device(x)) = x. `train_steps`, `evaluate_steps` and `progress` are other versions of those in
-    `training/`, if there are any; `once(act)` is the result of what only one of many processes should do, as to write
-    a file; `describe()` says in a line what computes, and what memory it holds; `note` says what is faster, or what
-    "auto" would have liked better, and why it was not to be had.
+    `training/`, if there are any, and `share_steps` of the one in `parallel/`; `once(act)` is the result of what only
+    one of many processes should do, as to write a file, and `alone` the backend that each of them computes with;
+    `describe()` says in a line what computes, and what memory it holds; `note` says what is faster, or what "auto"
+    would have liked better, and why it was not to be had.
     """
 
     name: str
@@ -43,9 +44,11 @@ class Backend:
     describe: Callable[[], str]
     train_steps: Callable[..., Any] | None = None
     evaluate_steps: Callable[..., Any] | None = None
+    share_steps: Callable[..., Any] | None = None
     note: str = ""
     progress: Callable[..., Any] | None = None
     once: Callable[[Callable[[], Any]], Any] = lambda act: act()
+    alone: Backend | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """By name: what is unpickled is the backend of that name, or `backend`'s error where there is none."""
@@ -86,6 +89,7 @@ def backend(name: str | Backend) -> Backend:
         getattr(module, "describe", lambda: f"NumPy {np.__version__} on the host"),
         getattr(module, "train_steps", None),
         getattr(module, "evaluate_steps", None),
+        getattr(module, "share_steps", None),
         getattr(module, "note", ""),
     )
 

@@ -21,6 +21,7 @@ def is_covered(network: Network, loss: Loss, x: Array) -> bool:
 
     Objects of one's own classes, methods that were replaced and functions of one's own take the plain steps.
     """
+    place = network.backend.alone or network.backend
     letters = {Dense: "D", ReLU: "R", Dropout: "P"}
     return (
         type(network) is Network
@@ -29,7 +30,7 @@ def is_covered(network: Network, loss: Loss, x: Array) -> bool:
         and network.dtype == np.float32
         and x.dtype in (np.uint8, np.float32)
         and not any(METHODS & vars(part).keys() for part in (network, loss, *network))
-        and vars(network.backend.ops) == vars(backend(network.backend.name.partition(":")[0]).ops)
+        and vars(place.ops) == vars(backend(place.name.partition(":")[0]).ops)
     )
 
 

@@ -54,7 +54,7 @@ def across(comm: Any, backend: str | Backend = "auto", *, sharded: bool = False)
     if not hasattr(comm, "Allreduce"):
         raise TypeError(f"across takes a communicator of mpi4py, as MPI.COMM_WORLD is; got {comm!r}")
     place = _place_of_this_process(comm, get_backend(backend))
-    team = _Team(comm, place, sharded)
+    team = Team(comm, place, sharded)
     end_together(comm)
     return replace(
         place,
@@ -65,6 +65,7 @@ def across(comm: Any, backend: str | Backend = "auto", *, sharded: bool = False)
         evaluate_steps=team.evaluate_steps,
         progress=team.progress,
         once=team.once,
+        alone=place,
     )
 
 
@@ -98,7 +99,7 @@ def shares_of_own(order: np.ndarray, batch_size: int, rank: int, counts: list[in
         before = after
 
 
-class _Team:
+class Team:
     """What one process has to do with the others of its communicator."""
 
     def __init__(self, comm: Any, place: Backend, sharded: bool) -> None:
@@ -112,25 +113,37 @@ class _Team:
     ) -> Iterator[Totals]:
         """`loop.train_steps`, of which each process does its share."""
         self._agree("fit", network, optimizer, loss, x, t, batch_size)
-        steps = self._steps(network, optimizer, loss, x, t, order, batch_size)
-        yield from self._summed(steps)
+        shares = list(self._shares(order, batch_size))
+        given = network, optimizer, loss, x, t, shares, self.add_up
+        fast = self.place.share_steps and self.place.share_steps(*given)
+        yield from self._summed(fast or self.share_steps(*given))
         if network.buffers.size:
             self.add_up(network.buffers)
             network.buffers[...] = network.buffers / self.comm.size
 
-    def _steps(
-        self, network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
+    def share_steps(
+        self,
+        network: Network,
+        optimizer: Optimizer,
+        loss: Loss,
+        x: Array,
+        t: Array,
+        shares: list[Share],
+        add_up: Callable[[Array], None],
     ) -> Iterator[Totals]:
-        """Yields how many rows the batch had, and of this process's rows the summed loss and right answers."""
-        for share in self._shares(order, batch_size):
-            rows = share.rows if len(share.rows) else order[:1]  # no row: one that weighs nothing
+        """A step for each share. Yields how many rows the batch had, and of the share's the loss and right answers.
+
+        A backend may hold a faster version.
+        """
+        for share in shares:
+            rows = share.rows if len(share.rows) else np.arange(1)  # no row: one that weighs nothing
             weight = len(share.rows) / share.of
             ((x_batch, t_batch),) = evaluation.batches(network, rows, len(rows), x, t)
             self.first_row = share.first
             z = network.forward(x_batch, train=True)
             batch_loss = loss.forward(z, t_batch)
             network.backward(loss.backward() * weight)
-            self.add_up(network.grad)
+            add_up(network.grad)
             optimizer.step()
             self.first_row = 0
             yield share.of, batch_loss * (weight * share.of), loss.count_correct(z, t_batch) * (weight > 0)
@@ -140,7 +153,7 @@ class _Team:
         self._agree("evaluate", network, None, loss, x, t, 0)
         rank, size = self.comm.rank, self.comm.size
         mine = slice(None) if self.sharded else slice(rank * len(x) // size, (rank + 1) * len(x) // size)
-        steps = evaluation.evaluate_steps(network, loss, x[mine], t[mine])
+        steps = (self.place.evaluate_steps or evaluation.evaluate_steps)(network, loss, x[mine], t[mine])
         rows, total, correct = 0, 0.0, 0.0
         for rows_here, loss_here, correct_here in steps:
             rows, total, correct = rows + rows_here, total + loss_here, correct + correct_here

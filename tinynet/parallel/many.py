@@ -39,7 +39,8 @@ class Job:
     network    makes the network: partial(tn.mlp, 784, [48, 24], 10, seed=3)
     optimizer  makes its optimizer: partial(tn.Adam, lr=0.001)
     data       gives x and t to train on, and if there are any x and t to validate with
-    settings   what else `fit` takes, epochs at least
+    epochs     for how long
+    settings   what else `fit` takes: {"batch_size": 64, "patience": 3}
 
     `train_many` takes any object that has a `name`, `epochs` and such a `train`.
     """
@@ -48,18 +49,15 @@ class Job:
     network: Callable[[], Network]
     optimizer: Callable[[Network], Optimizer]
     data: Callable[[], tuple[Any, ...]]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def epochs(self) -> int:
-        return int(self.settings["epochs"])
+    epochs: int
+    settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def train(self, tell: Callable[[Record], None]) -> Trained:
         """Trains, and tells of each epoch."""
         network = self.network()
         x, t, *validation = self.data()
         settings = {"validation": tuple(validation) or None, "progress": False, **self.settings}
-        history = fit(network, self.optimizer(network), x, t, **settings, callbacks=[tell])
+        history = fit(network, self.optimizer(network), x, t, epochs=self.epochs, callbacks=[tell], **settings)
         return Trained(network.copy(backend="numpy"), history)
 
 

@@ -23,7 +23,8 @@ def sum_for(comm: Any, place: Backend) -> tuple[Sum, str]:
         comm.Allreduce(MPI.IN_PLACE, vector)
 
     if place.xp is np:
-        return in_place, f"by {MPI.Get_library_version().split(',')[0].splitlines()[0].strip()}"
+        name, version = MPI.get_vendor()
+        return in_place, f"by {name} {'.'.join(map(str, version))}"
     if _on_all(comm, _has_nccl(comm, place)):
         return _nccl(comm, place), "by NCCL"
     if _on_all(comm, _knows_cuda(MPI)):

@@ -21,7 +21,7 @@ from .functions import (
     sgd,
     softmax_cross_entropy,
 )
-from .steps import evaluate_steps, train_steps
+from .steps import evaluate_steps, share_steps, train_steps
 from .threads import most_threads as _most_threads
 
 
@@ -48,4 +48,5 @@ __all__ = [
     "gather",
     "train_steps",
     "evaluate_steps",
+    "share_steps",
 ]

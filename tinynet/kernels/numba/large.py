@@ -58,13 +58,13 @@ def train(
     """Compiles at once, and trains as the totals are asked for."""
     plan, lists = plan_of(network, batch_size), lists_for(x, batch_size, most_threads())
     vectors = vectors_of(network, optimizer)
-    moving = [_laid_out(vector, plan, lists) for vector in vectors]
+    moving = [_laid_out(vector, plan, lists, most_threads()) for vector in vectors]
 
     def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
         count = -(-len(rows) // batch_size)
         try:
             table = timetable(network, optimizer, count)
-            return _on_threads(threads, four(*moving), plan, lists, table, (x, t, rows, batch_size))
+            return _on_threads(threads, four(*moving), plan, lists, table, (x, t, rows, batch_size, 0, 0))
         finally:
             advance(network, optimizer, count)
 
@@ -73,7 +73,7 @@ def train(
             yield from _in_parts(steps, order, batch_size, _paces.setdefault(network, Pace()))
         finally:
             for vector, moved in zip(vectors, moving, strict=True):
-                _put_back(moved, vector, plan, lists)
+                _put_back(moved, vector, plan, lists, most_threads())
 
     steps(order[:0], 1)
     return all_steps()
@@ -81,12 +81,47 @@ def train(
 
 def evaluate(network: Network, x: Array, t: Array) -> Iterator[tuple[int, float, int]]:
     plan, lists = plan_of(network, EVALUATED, dropout=False), lists_for(x, EVALUATED, most_threads())
-    theta, table = four(_laid_out(network.theta, plan, lists)), without_training(network)
+    theta, table = four(_laid_out(network.theta, plan, lists, most_threads())), without_training(network)
 
     def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
-        return _on_threads(threads, theta, plan, lists, table, (x, t, rows, EVALUATED))
+        return _on_threads(threads, theta, plan, lists, table, (x, t, rows, EVALUATED, 0, 0))
 
     return _in_parts(steps, np.arange(len(x)), EVALUATED, Pace())
+
+
+def share(
+    network: Network, optimizer: Any, x: Array, t: Array, shares: list[Any], add_up: Callable[[Array], None]
+) -> Iterator[tuple[int, float, int]]:
+    """The gradients of this process's share of each batch, what `add_up` makes of them, and then the update.
+
+    In one piece, so that vectors lie alike on machines with different numbers of cores.
+    """
+    largest = max(1, *(len(share.rows) for share in shares))
+    plan, lists = plan_of(network, largest), lists_for(x, largest, 1)
+    vectors = vectors_of(network, optimizer)
+    moving = [_laid_out(vector, plan, lists, 1) for vector in vectors]
+    theta, grad, *_ = moving
+    met, alone = np.zeros(1, np.int64), (0, 1, 1)
+    try:
+        for rows, first_row, whole in shares:
+            table, totals = timetable(network, optimizer, 1), np.zeros((1, 2))
+            grad[:] = 0
+            _steps(
+                (*alone, met), four(theta, grad), plan, lists, table, (x, t, rows, largest, first_row, whole), totals
+            )
+            add_up(grad)
+            _update(four(*moving), table)
+            advance(network, optimizer, 1)
+            yield whole, totals[0, 0], int(totals[0, 1])
+    finally:
+        for vector, moved in zip(vectors, moving, strict=True):
+            _put_back(moved, vector, plan, lists, 1)
+
+
+@jit
+def _update(vectors, table):
+    theta, grad, m, v = vectors
+    update(theta, grad, m, v, settings_at(table, 0))
 
 
 def _in_parts(
@@ -104,26 +139,26 @@ def _in_parts(
         yield totals
 
 
-def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> np.ndarray:
+def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists], pieces: int) -> np.ndarray:
     """A copy that starts on a cache line; with lists, each piece of the first W's columns lies by itself."""
     copy = aligned(vector.size)
-    for part, place in _parts(copy, vector, plan, lists):
+    for part, place in _parts(copy, vector, plan, lists, pieces):
         part[...] = place
     return copy
 
 
-def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> None:
-    for part, place in _parts(copy, vector, plan, lists):
+def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists], pieces: int) -> None:
+    for part, place in _parts(copy, vector, plan, lists, pieces):
         place[...] = part
 
 
 def _parts(
-    copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]
+    copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists], pieces: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Every part of the copy, and its place in the vector."""
     D, M = plan.layout[:2, 0] if are_used(lists) else (0, 0)
-    for p in range(most_threads()):
-        first, end = piece_of(M, p, most_threads())
+    for p in range(pieces):
+        first, end = piece_of(M, p, pieces)
         yield copy[D * first : D * end].reshape(D, end - first), vector[: D * M].reshape(D, M)[:, first:end]
     yield copy[D * M :], vector[D * M :]
 
@@ -134,7 +169,7 @@ def _on_threads(
     plan: Plan,
     lists: tuple[Lists, Lists],
     table: Timetable,
-    data: tuple[Array, Array, np.ndarray, int],
+    data: tuple[Array, Array, np.ndarray, int, int, int],
 ) -> tuple[int, float, int]:
     pieces = most_threads()
     met, totals = np.zeros(1, np.int64), np.zeros((pieces, 2))
@@ -150,14 +185,14 @@ def _on_threads(
 def _steps(team, vectors, plan, lists, table, data, totals):
     rank, threads, pieces, met = team
     theta, grad, _, _ = vectors
-    x, t, order, batch_size = data
+    x, t, order, batch_size, first_row, whole = data
     listed, last = are_used(lists), len(plan.layout) - 1
     meetings = 0
     for start in range(0, order.size, batch_size):
         index, counters, step = order[start : start + batch_size], table.counters, start // batch_size
         N = index.size
         for p in range(rank, pieces, threads):
-            drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counters[0] + step)
+            drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counters[0] + step), first_row
             if listed:
                 list_pixels(x, index, lists, p, pieces, drop)
             else:
@@ -170,6 +205,7 @@ def _steps(team, vectors, plan, lists, table, data, totals):
                     plan.thresholds[after],
                     plan.scales[after],
                     stream_key(plan.streams[after], counters[after] + step),
+                    first_row,
                 )
                 if k == 0 and listed:
                     _forward_listed(theta, plan, lists[0], N, p, pieces)
@@ -178,7 +214,7 @@ def _steps(team, vectors, plan, lists, table, data, totals):
                 _activate(theta, plan, k, N, p, pieces, drop)
             meet(met, threads, meetings + 1 + k)
         for p in range(rank, pieces, threads):
-            batch_loss, batch_correct = _softmax_cross_entropy(plan, t, index, p, pieces)
+            batch_loss, batch_correct = _softmax_cross_entropy(plan, t, index, whole or N, p, pieces)
             totals[p, 0] += batch_loss
             totals[p, 1] += batch_correct
         meet(met, threads, meetings + 1 + last)
@@ -226,7 +262,7 @@ def _activate(theta, plan, k, N, p, pieces, drop):
     y, b = _rows(plan.h, layout, k + 1, N), theta[start + D * M + first : start + D * M + end]
     for n in range(N):
         if k + 2 < len(layout):
-            _bias_relu_dropout(y[n, first:end], b, n * M + first, drop)
+            _bias_relu_dropout(y[n, first:end], b, (drop[3] + n) * M + first, drop)
         else:
             _add_bias(y[n, first:end], b)
 
@@ -272,7 +308,8 @@ def _backward_bias(vectors, plan, k, N, p, pieces, now):
 @inner
 def _move(vectors, begin, stop, now):
     theta, grad, m, v = vectors
-    update(theta[begin:stop], grad[begin:stop], m[begin:stop], v[begin:stop] if v.size else v, now)
+    if m.size:
+        update(theta[begin:stop], grad[begin:stop], m[begin:stop], v[begin:stop] if v.size else v, now)
 
 
 @inner
@@ -287,11 +324,11 @@ def _rows(work, layout, k, N):
 
 @inner
 def _gather_columns(x, index, y, p, pieces, drop):
-    threshold, scale, key = drop
+    threshold, scale, key, first_row = drop
     first, end = piece_of(y.shape[1], p, pieces)
     unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
     for n in range(index.size):
-        x_row, y_row, position = x[index[n], first:end], y[n, first:end], n * y.shape[1] + first
+        x_row, y_row, position = x[index[n], first:end], y[n, first:end], (first_row + n) * y.shape[1] + first
         for d in range(y_row.size):
             y_row[d] = np.float32(x_row[d]) * unit
         if threshold:
@@ -304,7 +341,7 @@ def _gather_columns(x, index, y, p, pieces, drop):
 
 @inner
 def _bias_relu_dropout(row, b, position, drop):
-    threshold, scale, key = drop
+    threshold, scale, key, _ = drop
     zero = np.float32(0)
     for m in range(row.size):
         z = row[m] + b[m]
@@ -340,8 +377,8 @@ def _sum_rows(dy, first, end, db):
 
 
 @inner
-def _softmax_cross_entropy(plan, t, index, p, pieces):
-    """dz, and the loss and the right answers of piece p of the rows together."""
+def _softmax_cross_entropy(plan, t, index, whole, p, pieces):
+    """dz of piece p of the rows in a batch of so many as a whole; and their loss and right answers together."""
     N, last = index.size, len(plan.layout) - 1
     K = plan.layout[last, 0]
     z, dz = _rows(plan.h, plan.layout, last, N), _rows(plan.dh, plan.layout, last, N)
@@ -356,7 +393,7 @@ def _softmax_cross_entropy(plan, t, index, p, pieces):
             total += dz_row[k]
             shifted_t += t_row[k] * shifted
         for k in range(K):
-            dz_row[k] = (dz_row[k] / total - t_row[k]) / np.float32(N)
+            dz_row[k] = (dz_row[k] / total - t_row[k]) / np.float32(whole)
         loss += np.log(total) - shifted_t
         correct += z_row.argmax() == t_row.argmax()
     return loss, correct

@@ -124,7 +124,7 @@ def _steps(vectors, plan, lists, timetable, x, t, order, batch_size):
 @inner
 def _first_layer(theta, plan, lists, x, index, counter):
     layout, N = plan.layout, index.size
-    drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counter)
+    drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counter), 0
     W, b = _parameters(theta, layout, 0)
     z = _features(plan.h, layout, 1, N)
     if are_used(lists):
@@ -256,7 +256,7 @@ def _add_weighted_rows(w, rows, out):
 
 @inner
 def _gather(x, index, y, drop):
-    threshold, scale, key = drop
+    threshold, scale, key, _ = drop
     unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
     for n in range(index.size):
         x_row, y_row = x[index[n]], y[n]

@@ -62,7 +62,7 @@ def are_used(lists):
 @inner
 def list_pixels(x, index, lists, p, pieces, drop):
     """The lists of piece p of the rows of x at `index`, scaled and dropped out."""
-    threshold, scale, key = drop
+    threshold, scale, key, first_row = drop
     by_row, by_column = lists
     unit = np.float32(1 / 255 if x.itemsize == 1 else 1) * scale
     first, end = piece_of(x.shape[1], p, pieces)
@@ -77,7 +77,7 @@ def list_pixels(x, index, lists, p, pieces, drop):
             while bits:
                 d = begin + lowest_bit(bits)
                 bits &= bits - np.uint64(1)
-                if threshold == 0 or random_bits(n * x.shape[1] + d, key) >= threshold:
+                if threshold == 0 or random_bits((first_row + n) * x.shape[1] + d, key) >= threshold:
                     value = np.float32(row[d]) * unit
                     in_row[count, 0], in_row[count, 1] = d, value
                     count += 1

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
     if is_covered(network, loss, x) and has_covered_optimizer(network, optimizer):
-        x, t, batch_size = _contiguous(x), _contiguous(smoothed(loss, t)), min(batch_size, len(order))
+        x, t, batch_size = _contiguous(x), _contiguous(smoothed(loss, t)), min(batch_size, len(x))
         if _is_small(network, batch_size):
             return small.train(network, optimizer, x, t, order, batch_size)
         if HAS_BLAS and not optimizer.clip_norm:
@@ -42,10 +43,36 @@ def evaluate_steps(network: Network, loss: Loss, x: Array, t: Array) -> Iterator
     return evaluation.evaluate_steps(network, loss, x, t)
 
 
+def share_steps(
+    network: Network,
+    optimizer: Optimizer,
+    loss: Loss,
+    x: Array,
+    t: Array,
+    shares: list[Any],
+    add_up: Callable[[Array], None],
+) -> Iterator[tuple[int, Array, Array]] | None:
+    """`across.Team.share_steps` for large networks; None for others."""
+    covered = is_covered(network, loss, x) and has_covered_optimizer(network, optimizer)
+    if not covered or not HAS_BLAS or _is_small(network, max(share.of for share in shares)):
+        return None
+    return large.share(network, optimizer, _contiguous(x), _contiguous(smoothed(loss, t)), shares, add_up)
+
+
 def _is_small(network: Network, batch_size: int) -> bool:
     widest = max(layer.M for layer in dense_layers(network))
     return widest * batch_size <= SMALL or widest <= NARROW
 
 
 def _contiguous(array: Array) -> Array:
-    return np.require(array, requirements=("C", "W"))
+    """The array, in order in memory. Compiled loops only read it, but are compiled for arrays that can be written."""
+    array = np.ascontiguousarray(array)
+    return array if array.flags.writeable else np.asarray(_Writable(array))
+
+
+class _Writable:
+    """Gives an array that cannot be written, as one in a file is, as one that can, and without a copy."""
+
+    def __init__(self, array: Array) -> None:
+        self.array = array
+        self.__array_interface__ = array.__array_interface__ | {"data": (array.ctypes.data, False)}

@@ -1,0 +1,39 @@
+"""One network trained by several processes together: each takes its share of every batch, and gradients are summed.
+
+mpiexec -n 4 python examples/training_loop_mpi.py
+
+This is what any program needs: `tn.across` in the place of a backend's name, and the rest as it is for one process.
+"""
+
+from mpi4py import MPI
+
+import tinynet as tn
+
+EPOCHS = 5
+BATCH = 128
+
+comm = MPI.COMM_WORLD
+digits = tn.data.mnist_split()
+network = tn.mlp(784, [480, 240], 10, dropout=[0.1, 0.25], seed=1, backend=tn.across(comm))
+optimizer = tn.Adam(network, lr=0.001)
+
+
+def tell(record: tn.Record) -> None:
+    if comm.rank == 0:
+        print(
+            f"epoch {record.epoch}: {record.seconds:.1f} s, validation accuracy {record.val_accuracy:.4f}", flush=True
+        )
+
+
+if comm.rank == 0:
+    print(network.summary())
+tn.fit(
+    network,
+    optimizer,
+    digits.x_train,
+    digits.y_train,
+    epochs=EPOCHS,
+    batch_size=BATCH,
+    validation=(digits.x_val, digits.y_val),
+    callbacks=[tell],
+)

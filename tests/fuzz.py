@@ -1,0 +1,134 @@
+"""Hostile files: mutations of saved networks, of both formats, each of which loads soundly or is refused.
+
+python tests/fuzz.py [--mutations 100000] [--seed 0]
+"""
+
+import argparse
+import io
+import random
+import sys
+import tempfile
+import time
+import warnings
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import own_layers
+from own_layers import OWN, BatchNorm, Power, SignDescent
+
+import tinynet as tn
+
+FORMATS = [Path(__file__).parent / "fixtures" / f"format-{k}.npz" for k in (1, 2)]
+KNOWN = {"layers": [*OWN, BatchNorm], "losses": [Power], "optimizers": [SignDescent]}
+
+
+def flip_a_bit(draw, content):
+    content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
+
+
+def set_bytes(draw, content):
+    for _ in range(draw.randint(1, 4)):
+        content[draw.randrange(len(content))] = draw.choice((0, 1, 0x7F, 0x80, 0xFF, draw.randrange(256)))
+
+
+def cut_off(draw, content):
+    del content[draw.randrange(len(content)) :]
+
+
+def cut_out(draw, content):
+    start = draw.randrange(len(content))
+    del content[start : start + draw.randint(1, 50)]
+
+
+def splice(draw, content):
+    start, to = draw.randrange(len(content)), draw.randrange(len(content))
+    content[to:to] = content[start : start + draw.randint(1, 50)]
+
+
+def edit_text(draw, content):
+    """Another character, digit, sign or bracket: what makes new JSON and new array headers out of old."""
+    for _ in range(draw.randint(1, 2)):
+        content[draw.randrange(len(content))] = draw.choice(b"0123456789-+.eE\"'[]{}(),:L \\x")
+
+
+MUTATIONS = (flip_a_bit, set_bytes, cut_off, cut_out, splice, edit_text)
+
+
+def members(content: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(members: dict[str, bytes]) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def mutated(content: bytes, draw: random.Random) -> bytes:
+    """The file with a mutation: of all its bytes, or of one member, with checksums that fit."""
+    mutate, inside = draw.choice(MUTATIONS), members(content)
+    name = draw.choice([None, *inside])
+    changed = bytearray(inside[name] if name else content)
+    mutate(draw, changed)
+    return packed(inside | {name: bytes(changed)}) if name else bytes(changed)
+
+
+def verdict(path: Path) -> str:
+    """Refused, or loaded; what was loaded is finite, fits together and can go on training."""
+    try:
+        net, optimizer = tn.resume(path, **KNOWN)
+    except tn.ModelFileError:
+        return "refused"
+    vectors = [net.theta, *(getattr(optimizer, name) for name in optimizer.slots)]
+    assert all(len(vector) == len(net.theta) and np.isfinite(vector).all() for vector in (*vectors[1:], vectors[0]))
+    assert np.isfinite(net.buffers).all()
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        rows = np.zeros((2, 1, 2, 2) if isinstance(net[0], tn.Flatten) else (2, net.inputs or 4))
+        targets = np.full((2, net.outputs(rows.shape[1:])[0]), 1 / net.outputs(rows.shape[1:])[0])
+        tn.fit(net, optimizer, rows, targets, epochs=1)
+    return "loaded"
+
+
+def files(folder: Path) -> list[bytes]:
+    """One of each format, and one of blocks, buffers and frozen layers, with an optimizer and a loss of one's own."""
+    net = own_layers.network()
+    net[2].trainable = False
+    net.loss = Power(p=2)
+    tn.save(net, folder / "blocks.npz", SignDescent(net, mu=0.25))
+    return [path.read_bytes() for path in (*FORMATS, folder / "blocks.npz")]
+
+
+def run(mutations: int, seed: int) -> Counter[str]:
+    """How many were loaded, how many refused. AssertionError, or what the reader raised, for one it did not bear."""
+    found: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as name:
+        originals, path = files(Path(name)), Path(name) / "mutant.npz"
+        for k in range(mutations):
+            draw = random.Random(f"{seed} {k}")
+            path.write_bytes(mutated(draw.choice(originals), draw))
+            try:
+                found[verdict(path)] += 1
+            except BaseException:
+                print(f"mutation {k} of seed {seed} was not borne")
+                raise
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mutations", type=int, default=100_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    start = time.perf_counter()
+    found = run(options.mutations, options.seed)
+    print(f"{dict(found)} in {time.perf_counter() - start:.0f} s, seed {options.seed}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
