@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -538,3 +539,22 @@ print(net.theta)
     functions = tmp_path / "tinynet/kernels/numba/functions.py"
     functions.write_text(functions.read_text().replace("theta[k] -= step *", "theta[k] += step *"))
     assert theta() != before
+
+
+@pytest.mark.parametrize("name", ["numpy", "numba"])
+@pytest.mark.parametrize("hidden", [8, 300], ids=["small", "large"])
+def test_rows_in_a_file_are_not_copied(tmp_path, name, hidden):
+    rows = np.memmap(tmp_path / "x", np.uint8, "w+", shape=(60_000, 100))
+    rows[:, ::7] = 50
+    rows.flush()
+    x, labels = np.memmap(tmp_path / "x", np.uint8, "r", shape=(60_000, 100)), np.zeros(60_000, int)
+    net = tn.mlp(100, [hidden], 2, backend=name)
+    optimizer = tn.Adam(net)
+    tn.fit(net, optimizer, x[:100], labels[:100], epochs=1, batch_size=64)
+    tracemalloc.start()
+    try:
+        tn.fit(net, optimizer, x, labels, epochs=1, batch_size=64)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < x.nbytes / 2

@@ -5,6 +5,8 @@ try:
 except ImportError as _error:
     raise ImportError("Numba is not installed; install the extra fast") from _error
 
+import numpy as _np
+
 from .functions import (
     adam,
     clip_norm,
@@ -25,6 +27,11 @@ from .steps import evaluate_steps, share_steps, train_steps
 from .threads import most_threads as _most_threads
 
 
+def to_device(x: _np.ndarray) -> _np.ndarray:
+    """The array, in order in memory: what is not, as x[::2], is copied once, and not by every epoch."""
+    return _np.asarray(x, order="C")
+
+
 def describe() -> str:
     """What compiles the loops."""
     return f"Numba {_numba.__version__}, loops on the host, {_most_threads()} threads at most"
@@ -32,6 +39,7 @@ def describe() -> str:
 
 __all__ = [
     "describe",
+    "to_device",
     "dense",
     "dense_backward_parameters",
     "relu",
