@@ -15,7 +15,7 @@ from tinynet.parallel.across import shares_of_all, shares_of_own
 
 PROGRAM = Path(__file__).parent / "across_program.py"
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}")
-BACKENDS = ["numpy", "numba", "cupy"]
+BACKENDS = ["numpy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("numba", "cupy"))]
 
 
 def run(processes: int, folder: Path, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
@@ -172,7 +172,7 @@ def test_one_bar(tmp_path):
     assert done.stderr.count(" 0%|") == 1
 
 
-@pytest.mark.parametrize("ends_at", ["7", "11", "20"])
+@pytest.mark.parametrize("ends_at", ["7", *(pytest.param(step, marks=pytest.mark.slow) for step in ("11", "20"))])
 def test_a_training_that_was_killed_goes_on(tmp_path, ends_at):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()

@@ -25,7 +25,7 @@ ATTEMPTS = 3
 
 
 class Trained(NamedTuple):
-    """What a training made; the network is on backend "numpy", which every machine has."""
+    """network, history = job.train(tell): what a training made; the network is on "numpy", which every machine has."""
 
     network: Network
     history: History
@@ -42,7 +42,8 @@ class Job:
     epochs     for how long
     settings   what else `fit` takes: {"batch_size": 64, "patience": 3}
 
-    `train_many` takes any object that has a `name`, `epochs` and such a `train`.
+    `train_many` takes any object that has a `name`, `epochs` and such a `train`, which raises what `fit` raises: a
+    ValueError or TypeError for bad input.
     """
 
     name: str
@@ -62,7 +63,7 @@ class Job:
 
 
 class Outcome(NamedTuple):
-    """A job that has ended: what its `train` gave, or the error that it ended with."""
+    """A job that has ended: result = job.train(tell), or the error that it raised or that its process died of."""
 
     job: Any
     result: Any = None
