@@ -330,20 +330,27 @@ def test_a_clock_that_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 # ------------------------------------------------------------------------------------------------------ memory
 
 
-def peak_of(arguments: list[str]) -> int:
-    """The most address space, in bytes, that the process or one of its children has had."""
-    process, most = started(arguments), 0
-    family = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    while process.poll() is None:
-        for pid in [process.pid, *family.read_text().split()]:
-            most = max(most, peak(Path(f"/proc/{pid}/status")))
-        time.sleep(0.01)
-    return most
+def in_memory(size: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size))
 
 
-def peak(status: Path) -> int:
-    try:
-        lines = [line.split() for line in status.read_text().splitlines() if line.startswith("VmPeak")]
-    except OSError:
-        return 0
-    return 1024 * int(lines[0][1]) if lines else 0
+@pytest.mark.parametrize("mib", [300, 400, 500])
+@pytest.mark.slow
+def test_memory_that_is_not_enough_to_train(finished: Path, tmp_path: Path, mib: int) -> None:
+    """Of address space a training takes about 550 MiB, and what is missing first differs between machines."""
+    done = run(command(tmp_path), in_memory(mib * 2**20))
+    if done.returncode == 0 and mib > 300:
+        return assert_whole(tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "error:\n12x8x10 was not trained: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.slow
+def test_memory_that_is_not_enough_for_the_digits(trained: Path) -> None:
+    done = run(command(trained), in_memory(200 * 2**20))
+    assert done.returncode == 2, done.stderr
+    assert "error: not enough memory: Unable to allocate" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert_new_up_to("results.md", trained)
