@@ -126,15 +126,16 @@ def run_all(jobs: list[Job], executor: Any, side_by_side: int, retrain: bool) ->
         print(f"{len(jobs) - len(missing)} of {len(jobs)} networks are saved and loaded; --retrain trains anew")
     if missing:
         print(f"{len(missing)} networks to train; the first run of all compiles, some seconds", flush=True)
-    failed = []
+    failed = {}
     with contextlib.closing(tn.train_many(missing, executor, side_by_side=side_by_side)) as outcomes:
         for job, network, error in outcomes:
             if error:
-                failed.append(f"{job.name} was not trained: {type(error).__name__}: {error}")
+                failed[job.name] = f"{job.name} was not trained: {type(error).__name__}: {error}"
             else:
                 keep(job, network)
-            tqdm.write(failed[-1] if error else line_about(job, network))
-    return [load(job) for job in jobs if job.path.exists()], failed
+            tqdm.write(failed[job.name] if error else line_about(job, network))
+    there = [job for job in jobs if job.name not in failed or job.path.exists()]
+    return [load(job) for job in there], list(failed.values())
 
 
 def keep(job: Job, network: tn.Network) -> None:
@@ -142,7 +143,7 @@ def keep(job: Job, network: tn.Network) -> None:
     tn.save(network, job.path)
     if job.checkpoint:
         for file in job.out.glob(f"{job.checkpoint.name}*"):
-            file.unlink()
+            file.unlink(missing_ok=True)  # the same job in another process may be done as well
 
 
 def line_about(job: Job, network: tn.Network) -> str:
@@ -155,7 +156,7 @@ def is_saved(job: Job) -> bool:
     """Whether the job's file holds its network. FileExistsError if it holds one of another recipe."""
     if not job.path.exists():
         return False
-    found = tn.load(job.path).notes.get("signature")
+    found = read(job).notes.get("signature")
     if found != job.signature:
         raise FileExistsError(
             f"{job.path} holds a network of another recipe: {found}, wanted {job.signature}; "
@@ -164,9 +165,17 @@ def is_saved(job: Job) -> bool:
     return True
 
 
+def read(job: Job) -> tn.Network:
+    """The saved network. ModelFileError, with what to do, for a file that holds none."""
+    try:
+        return tn.load(job.path)
+    except tn.ModelFileError as error:
+        raise tn.ModelFileError(f"{error}\nDelete the file, or replace all with --retrain.") from None
+
+
 def load(job: Job) -> tn.Run:
     """The saved network with its history, and beside it the blog's figures."""
-    network = tn.load(job.path)
+    network = read(job)
     history = [tn.Record(**record) for record in network.notes["history"]]
     figures = {"blog loss": job.recipe.blog_loss, "blog accuracy": job.recipe.blog_accuracy}
     figures["dead ReLUs"] = network.notes["dead"]

@@ -12,10 +12,12 @@ Trained networks are kept in --out and loaded by the next run. The comparison is
 from __future__ import annotations
 
 import argparse
-import multiprocessing
+import contextlib
+import io
+import os
 import signal
 import sys
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from jobs import FAILED, FIRST_SEED, Job, Recipe, executor_name, executor_named,
 
 import tinynet as tn
 from tinynet.files.archive import replacing
+from tinynet.parallel.processes import Processes
 
 # ------------------------------------------------------------------------------------------- settings
 
@@ -50,6 +53,7 @@ OUT = Path("runs/mnist_compare")
 def main() -> int:
     """Trains or loads the networks, then compares them, or shows them the user's own pictures."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    lead_closed_streams_nowhere()
     options = parse_options()
     jobs = [job for name in options.models for job in jobs_for(name, options)]
     try:
@@ -64,10 +68,12 @@ def main() -> int:
             compare(runs, digits, options.out)
         if failed:
             return stop("\n".join(["error:", *failed, "The same command tries them again."]), 1)
-    except tn.ModelFileError as error:
-        return stop(f"error: {error}\nDelete the file, or replace all with --retrain.", 2)
-    except (tn.data.DataError, ImportError, OSError) as error:
-        return stop(f"error: {error}", 2)
+        sys.stdout.flush()  # what cannot be printed is an error like others, and would not be one after the end
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read this has read enough, as `head` has
+        return 128 + 13  # a shell's number for what SIGPIPE ended
+    except (tn.ModelFileError, tn.data.DataError, ImportError, OSError, MemoryError, BrokenExecutor) as error:
+        return stop(f"error: {cause(error)}", 2)
     except KeyboardInterrupt:
         kept = ", ".join(job.path.stem for job in jobs if job.path.exists()) or "none yet"
         command = "The same command without --retrain" if options.retrain else "The same command"
@@ -88,23 +94,23 @@ def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
     print(f"\n{table}\n")
     if any(epochs_of(run) != NETWORKS[run.name].epochs for run in runs):
         print(f"Trained for {epochs_of(runs[0])} epochs, where the blog's networks had 20 or 25.")
-    (out / "results.md").write_text(f"{table}\n")
-    tables.plain_numbers(runs).to_csv(out / "results.csv", index=False)
-    tables.submission(unseen).to_csv(out / "submission.csv", index=False)
-    with ProcessPoolExecutor(SIDE_BY_SIDE, multiprocessing.get_context("spawn")) as pool:
-        drawn = [
-            pool.submit(draw, out, *picture)
-            for picture in (
-                ("curves", one_each),
-                ("predictions", best, digits.x_test[:500], unseen),
-                ("mistakes", best, *validation, one_each),
-                ("weights", one_each),
-                ("confusion", best, *validation),
-            )
-        ]
+    write(out / "results.md", f"{table}\n")
+    write(out / "results.csv", tables.plain_numbers(runs).to_csv(index=False))
+    write(out / "submission.csv", tables.submission(unseen).to_csv(index=False))
+    shown = {
+        "curves": (one_each,),
+        "predictions": (best, digits.x_test[:500], unseen),
+        "mistakes": (best, *validation, one_each),
+        "weights": (one_each,),
+        "confusion": (best, *validation),
+    }
+    with contextlib.ExitStack() as stack:
+        pool = Processes(SIDE_BY_SIDE)
+        stack.callback(pool.stop)
+        drawn = {picture: pool.submit(draw, picture, *of) for picture, of in shown.items()}
         report = write_report(runs, validation, out / "report.html")
-        for picture in drawn:
-            picture.result()
+        for picture, drawing in drawn.items():
+            write(out / f"{picture}.png", drawing.result())
 
     print(f"Tables, pictures, networks and {best.name}'s submission.csv are in {out}.\n{report}")
     if digits.y_test is not None:
@@ -114,12 +120,19 @@ def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
         )
 
 
-def draw(folder: Path, picture: str, *of: Any) -> None:
-    """Draws one of the pictures, in a process of its own."""
+def draw(picture: str, *of: Any) -> bytes:
+    """One of the pictures as a PNG, drawn in a process of its own."""
     import pictures
 
-    with replacing(folder / f"{picture}.png") as file:
-        getattr(pictures, picture)(*of).savefig(file, format="png")
+    file = io.BytesIO()
+    getattr(pictures, picture)(*of).savefig(file, format="png")
+    return file.getvalue()
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """All of it, or the file stays as it was."""
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_report(runs: list[tn.Run], validation: tuple[np.ndarray, np.ndarray], path: Path) -> str:
@@ -198,6 +211,24 @@ def jobs_for(name: str, options: argparse.Namespace) -> list[Job]:
 def stop(message: str, status: int) -> int:
     print(message, file=sys.stderr)
     return status
+
+
+def cause(error: Exception) -> str:
+    """What went wrong, with the name of the file that it went wrong with."""
+    if isinstance(error, MemoryError):
+        return f"not enough memory: {error or type(error).__name__}"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def lead_closed_streams_nowhere() -> None:
+    """Under `>&-` there is nothing to print to, and the next file to be opened would take the number."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "w"))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def seconds(run: tn.Run) -> float:
 
 
 def samples_per_second(run: tn.Run) -> float:
-    return sum(record.rows for record in run.history) / seconds(run)
+    return sum(record.rows for record in run.history) / (seconds(run) or math.nan)
 
 
 def spread(values: list[float]) -> str:
@@ -66,7 +67,7 @@ def plain_numbers(runs: list[tn.Run]) -> pd.DataFrame:
             "blog_accuracy": run.figures["blog accuracy"],
             "dead_relus": run.figures["dead ReLUs"],
             "seconds": round(seconds(run), 3),
-            "samples_per_second": round(samples_per_second(run)),
+            "samples_per_second": f"{samples_per_second(run):.0f}",
         }
         for run in runs
     ]

@@ -51,7 +51,10 @@ def write(path: Path, header: dict[str, Any], vectors: dict[str, Any]) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to that takes the place of `path` when all is written, and else is gone."""
+    """A file to write to that takes the place of `path` when all is written, and else is gone.
+
+    An OSError names `path`: by itself it would name the other file, or, where the disk is full, none.
+    """
     part = path.parent / f".{path.name}.{os.urandom(4).hex()}.part"
     try:
         with open(part, "xb") as file:
@@ -60,6 +63,9 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         os.replace(part, path)
         _write_through(path.parent)
+    except OSError as error:
+        error.filename = str(path)
+        raise
     finally:
         if part.exists():
             part.unlink()

@@ -47,6 +47,7 @@ class Processes:
 
     def _started(self) -> ProcessPoolExecutor:
         process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_set_up)
+        _hold_interrupts()
         self.running[process] = process.submit(os.getpid).result()
         return process
 
@@ -64,9 +65,16 @@ class Processes:
             process.shutdown()
 
 
+def _hold_interrupts(hold: bool = True) -> None:
+    """In this thread, and in processes that it starts until they are set up: before, they would not end silently."""
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
 def _set_up() -> None:
     """One BLAS thread, and a silent end at Ctrl-C and when the process that trains is gone."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _hold_interrupts(False)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(ImportError):
         from threadpoolctl import threadpool_limits

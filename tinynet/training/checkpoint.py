@@ -7,6 +7,7 @@ theta, buffers    as they are, slot.* those of the optimizer, best_theta and bes
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -138,7 +139,7 @@ class Checkpoint:
     def _write(self, header: dict[str, Any], vectors: dict[str, np.ndarray]) -> None:
         path = Path(self.path or "")
         with about(path):
-            if path.exists():
+            with contextlib.suppress(FileNotFoundError):  # the first, or another process keeps the same training
                 os.replace(path, _before(path))
             write(path, header, vectors)
 
