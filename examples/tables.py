@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +41,7 @@ def seconds(run: tn.Run) -> float:
 
 
 def samples_per_second(run: tn.Run) -> float:
-    return sum(record.rows for record in run.history) / (seconds(run) or math.nan)
+    return sum(record.rows for record in run.history) / seconds(run)
 
 
 def spread(values: list[float]) -> str:
@@ -67,7 +66,7 @@ def plain_numbers(runs: list[tn.Run]) -> pd.DataFrame:
             "blog_accuracy": run.figures["blog accuracy"],
             "dead_relus": run.figures["dead ReLUs"],
             "seconds": round(seconds(run), 3),
-            "samples_per_second": f"{samples_per_second(run):.0f}",
+            "samples_per_second": round(samples_per_second(run)),
         }
         for run in runs
     ]

