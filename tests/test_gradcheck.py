@@ -662,5 +662,5 @@ def test_a_gradient_of_a_flat_function_is_wrong_and_not_zero(draw):
 
 
 def test_without_a_gradient_there_is_nothing_to_test():
-    with pytest.raises(ValueError, match="^there is nothing to test: no input of floats has a gradient$"):
+    with pytest.raises(ValueError, match=r"^there is nothing to test: no input of floats"):
         tn.gradient_check_function(np.positive, lambda dy, x: dy, np.arange(3))
