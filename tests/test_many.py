@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import many_program
-import numpy as np
 import pytest
 
 import tinynet as tn
