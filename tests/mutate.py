@@ -104,6 +104,7 @@ def mutants_of(source: str, name: str) -> Iterator[Mutant]:
         for new in replacements(node):
             holder[key] = new
             after = shown(new) if node is statement else shown(statement)
+            after = f"dropped: {before}" if isinstance(new, ast.Pass) else after
             yield Mutant(statement.lineno, f"{name} {where} :: {after}", before, ast.unparse(tree))
         holder[key] = node
 
