@@ -388,6 +388,7 @@ def test_what_memory_names_counts_once():
         ([tn.ReLU()], None, None),
         ([tn.Residual(tn.ReLU())], (1, 28, 28), (1, 28, 28)),
         ([tn.Residual(tn.ReLU())], None, None),
+        ([tn.Residual(tn.ReLU(), shortcut=tn.Dense(8, 8))], None, (8,)),
         ([tn.Residual(tn.Dense(8, 8), tn.ReLU())], None, (8,)),
         ([tn.Residual(tn.Dense(8, 6), shortcut=tn.Dense(8, 6))], (8,), (6,)),
     ],

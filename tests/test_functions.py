@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import tinynet as tn
 from tinynet import functions
 from tinynet.arrays.backend import FUNCTIONS
-from tinynet.arrays.rng import stream_key
+from tinynet.arrays.rng import random_bits, stream_key
 
 N, D, M, K = 5, 4, 3, 3
 KEY, *OTHER_KEYS = (stream_key(0, counter) for counter in range(3))
@@ -113,14 +113,16 @@ def check_huber(f: SimpleNamespace) -> Any:
 
 
 def check_count_correct_binary(f: SimpleNamespace) -> Any:
-    z, t = np.array([[3.0, -1, 0.1, -2, 0.4, 0.4]]).T, np.array([[1.0, 0, 0.1, 0.9, 0.8, 0.8]]).T
-    return f.count_correct_binary(z, t) == 4
+    """At z = 0 and at t = 1/2 neither is above."""
+    z = np.array([[3.0, -1, 0.1, -2, 0.4, 0.4, 0, -1, -1]]).T
+    t = np.array([[1.0, 0, 0.1, 0.9, 0.8, 0.8, 0, 0.5, 0.5]]).T
+    return f.count_correct_binary(z, t) == 7
 
 
 def check_count_correct(f: SimpleNamespace) -> Any:
     z = np.array([[3.0, 1, 2], [1, 3, 2], [1, 2, 3], [3, 2, 1]])
-    t = np.array([[1.0, 0, 0], [0, 0, 1], [0, 0, 1], [0, 1, 0]])
-    return f.count_correct(z, t) == 2
+    t = np.array([[1.0, 0, 0], [0, 0, 1], [0, 0, 1], [1, 0, 0]])
+    return f.count_correct(z, t) == 3
 
 
 def check_gather(f: SimpleNamespace) -> Any:
@@ -326,10 +328,12 @@ FAULTS: list[tuple[str, str, Callable[..., Any]]] = [
     ("huber_backward", "without 1/M", lambda y, t, delta: (y - t).clip(-delta, delta) / len(y)),
     ("count_correct_binary", "z above a half", lambda z, t: ((z > 0.5) == (t > 0.5)).sum()),
     ("count_correct_binary", "t above zero", lambda z, t: ((z > 0) == (t > 0)).sum()),
+    ("count_correct_binary", "z of zero", lambda z, t: ((z >= 0) == (t > 0.5)).sum()),
+    ("count_correct_binary", "t of a half", lambda z, t: ((z > 0) == (t >= 0.5)).sum()),
     ("count_correct_binary", "mistakes", lambda z, t: ((z > 0) != (t > 0.5)).sum()),
     ("count_correct", "argmin", lambda z, t: (z.argmin(axis=-1) == t.argmax(axis=-1)).sum(axis=-1)),
     ("count_correct", "over the batch", lambda z, t: (z.argmax(axis=-2) == t.argmax(axis=-2)).sum(axis=-1)),
-    ("count_correct", "counts mistakes twice", lambda z, t: 2 * (z.argmax(axis=-1) != t.argmax(axis=-1)).sum()),
+    ("count_correct", "mistakes", lambda z, t: (z.argmax(axis=-1) != t.argmax(axis=-1)).sum()),
     ("gather", "off by one", lambda x, index, dtype: functions.gather(x, index - 1, dtype)),
     ("gather", "in the order of the rows", lambda x, index, dtype: functions.gather(x, np.sort(index), dtype)),
     ("gather", "unscaled", lambda x, index, dtype: x[index].astype(dtype)),
@@ -538,6 +542,12 @@ def test_dropout_depends_on_the_key_and_the_position_alone():
     assert np.array_equal(functions.dropout(ones[7:9], 0.5, KEY, first=7 * 20)[1], mask[7:9])
     for other in OTHER_KEYS:
         assert 0.4 < (functions.dropout(ones, 0.5, other)[1] == mask).mean() < 0.6
+
+
+def test_dropout_takes_what_lies_below_the_rate_and_not_what_equals_it():
+    bits = float(random_bits(np, 1, KEY)[0])
+    rates = np.array([bits, bits + 1]) / 2**32
+    assert [functions.dropout(np.ones((1, 1)), rate, KEY)[1].item() > 0 for rate in rates] == [True, False]
 
 
 def test_dropout_never_takes_more_at_a_lower_rate():

@@ -603,3 +603,67 @@ def test_a_comparison_in_a_full_check_names_its_coordinate(draw):
     report = tn.gradient_check_function(np.sin, lambda dy, x: dy * np.cos(x), draw.normal(size=(N, D)), full=True)
     assert str(report[5]).startswith("input 0[1, 1]: backward ")
     assert ", difference quotient " in str(report[5])
+
+
+# ------------------------------------------------------------------------------------------- numbers in the report
+
+
+def test_a_short_check_is_the_usual_one(draw):
+    x = draw.normal(size=(N, D))
+    assert len(tn.gradient_check_layer(tn.ReLU(), x)) == 3
+    assert len(tn.gradient_check_loss(tn.MeanSquaredError(), x, x + 1)) == 3
+    assert len(tn.gradient_check_function(np.tanh, lambda dy, x: dy / np.cosh(x) ** 2, x)) == 3
+
+
+def test_a_network_is_moved_a_little_off_its_kinks():
+    """With x = 0 the outputs are the biases, which are 0 before."""
+
+    class Noting(tn.MeanSquaredError):
+        def forward(self, z, t):
+            seen.append(abs(z[0]).max())
+            return super().forward(z, t)
+
+    seen = []
+    tn.gradient_check(tn.Network(tn.Dense(1, 200)), np.zeros((2, 1)), np.ones((2, 200)), Noting())
+    assert 1e-3 < seen[0] < 6e-3
+
+
+def test_random_directions_have_length_one():
+    report = tn.gradient_check_function(np.positive, lambda dy, x: dy, np.zeros(1))
+    np.testing.assert_allclose([abs(entry.analytic) for entry in report], abs(report[0].analytic), rtol=1e-12)
+    along_the_axis = tn.gradient_check_function(np.positive, lambda dy, x: dy, np.zeros(1), full=True)
+    assert abs(report[0].analytic) == pytest.approx(abs(along_the_axis[0].analytic), rel=1e-12)
+
+
+def test_an_error_is_relative_to_the_derivative():
+    def steep(dy, x):
+        return 1e6 * dy * np.cos(x)
+
+    report = tn.gradient_check_function(lambda x: 1e6 * np.sin(x), steep, np.ones(1), full=True)
+    assert report
+    assert 0 < report.worst.error < 1e-8
+
+
+def test_the_error_of_what_is_wrong_is_that_of_the_best_step():
+    """At the largest step sin(1000 x) is far from straight."""
+    report = tn.gradient_check_function(lambda x: np.sin(1e3 * x), lambda dy, x: 1001 * dy, np.zeros(1), full=True)
+    assert verdicts(report) == {"wrong"}
+    assert report.worst.error == pytest.approx(1 / 1001, rel=1e-3)
+
+
+def test_a_derivative_is_small_beside_a_large_f():
+    """FLOOR: where |f| is 1e8, an error counts as one of 1e4."""
+    report = tn.gradient_check_function(lambda x: x + 1e8, lambda dy, x: 3 * dy, np.zeros(1), full=True)
+    dy = report[0].analytic / 3
+    assert verdicts(report) == {"wrong"}
+    assert report.worst.error == pytest.approx(2 * abs(dy) / 1e4 / abs(dy), rel=1e-2)
+
+
+def test_a_gradient_of_a_flat_function_is_wrong_and_not_zero(draw):
+    report = tn.gradient_check_function(lambda x: 0 * x, lambda dy, x: 0.01 * dy, draw.normal(size=(N, D)))
+    assert verdicts(report) == {"wrong"}
+
+
+def test_without_a_gradient_there_is_nothing_to_test():
+    with pytest.raises(ValueError, match=r"^there is nothing to test: no input of floats"):
+        tn.gradient_check_function(np.positive, lambda dy, x: dy, np.arange(3))

@@ -7,7 +7,7 @@ import pandas
 import pytest
 
 import tinynet as tn
-from tinynet.training.input_validation import rows_in
+from tinynet.training.input_validation import loss_for, rows_in, targets_in
 
 N, D, K = 6, 4, 3
 ROWS = np.linspace(-1, 1, N * D).reshape(N, D)
@@ -225,7 +225,7 @@ def test_targets_that_sum_to_one_but_for_rounding_are_taken():
     assert tn.evaluate(network(), ROWS, thirds).loss > 0
 
 
-PIXELS = abs(255 * ROWS)
+PIXELS = np.linspace(0, 255, N * D).reshape(N, D)
 WARNING_DOORS = [
     lambda net, x, t: tn.fit(net, tn.SGD(net), x, t, epochs=1),
     lambda net, x, t: tn.fit(net, tn.SGD(net), x, t, epochs=2, validation=(x, t)),
@@ -255,6 +255,7 @@ UNDOUBTED = {
     "between 0 and 1": PIXELS / 255,
     "negative numbers too": 255 * ROWS,
     "up to 254": PIXELS * (254 / 255),
+    "just beyond 255": PIXELS * (255.5 / 255),
     "beyond 255": 2 * PIXELS,
 }
 
@@ -288,3 +289,14 @@ def test_rows_of_the_networks_dtype_cross_without_a_copy():
 
 def test_a_network_that_names_no_width_takes_any():
     assert tn.predict(tn.Network(tn.Softmax()), ROWS).shape == ROWS.shape
+
+
+def test_a_loss_gets_the_functions_of_the_networks_backend():
+    net = network()
+    assert loss_for(net, tn.SoftmaxCrossEntropy()).ops is net.backend.ops
+
+
+def test_targets_that_sum_almost_to_one_are_divided_by_their_sum():
+    net = network(dtype="float64")
+    t = targets_in(net, tn.SoftmaxCrossEntropy(), 1.0009 * ONE_HOT, ROWS)
+    np.testing.assert_allclose(t, ONE_HOT, rtol=1e-15)

@@ -139,6 +139,18 @@ def test_inference_keeps_nothing(layer):
     assert net[0].memory is None
 
 
+@pytest.mark.parametrize("layer", [*EACH_KIND, tn.Flatten(), tn.Residual(tn.ReLU())], ids=repr)
+def test_a_layer_called_alone_is_not_in_training(layer):
+    bound = tn.Network(layer.copy())[0]
+    bound.forward(rows())
+    assert [part.memory for part in (bound, *bound.children()) if part.memory is not None] == []
+
+
+def test_values_that_a_copy_brought_are_kept_in_the_vectors_alone():
+    layer = tn.Network(tn.Dense(4, 2).copy())[0]
+    assert vars(tn.Network(layer.copy())[0]).keys() == vars(layer).keys()
+
+
 @over_kinds
 def test_a_layer_passes_the_gradient_check(layer):
     x = np.random.default_rng(2).uniform(0.2, 1, (5, 4)) * [1, -1, 3, -3]
@@ -239,6 +251,7 @@ def test_a_constructor_says_what_it_takes(make, message):
         (tn.ReLU(), "ReLU()"),
         (tn.Softmax(), "Softmax()"),
         (tn.LeakyReLU(), "LeakyReLU(0.01)"),
+        (tn.LeakyReLU(0), "LeakyReLU(0.0)"),
         (tn.LeakyReLU(np.float32(0.25)), "LeakyReLU(0.25)"),
         (tn.Tanh(), "Tanh()"),
         (tn.Sigmoid(), "Sigmoid()"),

@@ -178,6 +178,8 @@ def test_a_binary_loss_takes_one_logit_a_row():
     """With K of them L would be a mean over N K numbers, and its gradient one over N."""
     with pytest.raises(ValueError, match=r"^BinaryCrossEntropy takes one logit a row, z \(N, 1\); got \(2, 3\)$"):
         tn.BinaryCrossEntropy().forward(P, HARD)
+    with pytest.raises(ValueError, match=r"one logit a row, z \(N, 1\); got \(2, 1, 3\)$"):
+        Weighted(tn.BinaryCrossEntropy()).forward(P, np.column_stack([HARD, [1, 2]]))
 
 
 @pytest.mark.parametrize(
@@ -262,7 +264,7 @@ def test_a_weighted_loss_is_the_mean_of_weights_times_each_rows_own_loss(kind, d
 def test_a_weighted_loss_knows_what_its_loss_knows(kind):
     loss, (z, t) = kind(), cut(kind, P, SOFT)
     weighted = Weighted(loss)
-    assert weighted.classifies == loss.classifies
+    assert (weighted.classifies, weighted.ops) == (loss.classifies, loss.ops)
     assert weighted.count_correct(z, np.column_stack([t, [5, 6]])) == loss.count_correct(z, t)
 
 

@@ -120,7 +120,7 @@ def rmsprop(rho: float, eps: float, decay: float, *, inside: bool = False):
 
 @pytest.mark.parametrize("decay", [0, 0.3])
 @pytest.mark.parametrize("eps", [1e-8, 0.05])
-@pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.5, 0.8), (0, 0.9)])
+@pytest.mark.parametrize(("beta1", "beta2"), [(0.9, 0.999), (0.5, 0.8), (0, 0.9), (0.5, 0)])
 def test_adam(beta1, beta2, eps, decay):
     optimizer = tn.Adam(network(), lr=0.1, beta1=beta1, beta2=beta2, eps=eps, weight_decay=decay)
     np.testing.assert_allclose(moved(optimizer), by_hand(adam(beta1, beta2, eps, decay)), rtol=1e-13)
@@ -186,6 +186,12 @@ def test_lr_can_be_a_schedule(kind):
         by_step.lr = lr
         assert scheduled.rate == by_step.rate
         assert np.array_equal(moved(scheduled, [grad]), moved(by_step, [grad]))
+
+
+def test_rates_are_those_of_the_next_steps():
+    optimizer = tn.SGD(network(), lr=tn.step_decay(0.8, every=1, factor=0.5))
+    optimizer.t = 2
+    assert optimizer.rates(3) == [0.2, 0.1, 0.05]
 
 
 @pytest.mark.parametrize("kind", EVERY)
@@ -313,6 +319,7 @@ def test_config_is_the_constructors_arguments(optimizer, config):
         (tn.SGD, {"nesterov": True}, "SGD takes a momentum above 0 with nesterov; got 0.0"),
         (tn.Adam, {"beta1": 1}, "Adam takes beta1 and beta2 of at least 0 and below 1; got (1, 0.999)"),
         (tn.Adam, {"beta2": -1}, "Adam takes beta1 and beta2 of at least 0 and below 1; got (0.9, -1)"),
+        (tn.Adam, {"beta2": 1}, "Adam takes beta1 and beta2 of at least 0 and below 1; got (0.9, 1)"),
         (tn.Adam, {"eps": 0}, "Adam takes eps above 0; got 0"),
     ],
 )
@@ -343,12 +350,22 @@ def test_an_optimizer_without_update_says_so():
         (tn.constant(0.3), {0: 0.3, 1000: 0.3}),
         (tn.step_decay(1.0, every=10), {0: 1, 9: 1, 10: 0.1, 19: 0.1, 20: 0.01}),
         (tn.step_decay(0.8, every=2, factor=0.5), {0: 0.8, 1: 0.8, 2: 0.4, 5: 0.2}),
+        (tn.step_decay(0.8, every=1, factor=0.5), {0: 0.8, 1: 0.4, 2: 0.2}),
         (tn.cosine(0.2, steps=60), {0: 0.2, 20: 0.15, 30: 0.1, 40: 0.05, 60: 0, 1000: 0}),
         (tn.cosine(0.2, steps=60, floor=0.1), {0: 0.2, 30: 0.15, 60: 0.1, 1000: 0.1}),
         (tn.warm_up(tn.constant(0.4), steps=4), {0: 0.1, 1: 0.2, 2: 0.3, 3: 0.4, 4: 0.4}),
         (tn.warm_up(tn.step_decay(0.4, every=2), steps=4), {0: 0.1, 1: 0.2, 2: 0.03, 3: 0.04, 4: 0.004}),
     ],
-    ids=["constant", "step_decay", "halving", "cosine", "cosine to a floor", "warm_up", "warm_up of step_decay"],
+    ids=[
+        "constant",
+        "step_decay",
+        "halving",
+        "every step",
+        "cosine",
+        "cosine to a floor",
+        "warm_up",
+        "warm_up of step_decay",
+    ],
 )
 def test_a_schedule_at_named_points(schedule, values):
     assert {t: schedule(t) for t in values} == pytest.approx(values, abs=1e-15)

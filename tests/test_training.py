@@ -390,6 +390,13 @@ def test_predict_classes_follows_predict_and_refuses_values(draw, name):
             tn.predict_classes(net, x)
 
 
+def test_one_output_is_the_second_class_only_above_a_half():
+    net = tn.Network(tn.Dense(1, 1, "zeros"))
+    net.loss = tn.BinaryCrossEntropy()
+    assert tn.predict(net, np.ones((2, 1))).tolist() == [[0.5], [0.5]]
+    assert tn.predict_classes(net, np.ones((2, 1))).tolist() == [0, 0]
+
+
 def test_outputs_are_those_of_a_part_as_well(draw):
     net, x = network(dtype="float64"), draw.normal(size=(9, 2))
     np.testing.assert_allclose(tn.outputs(net[:2], x), np.maximum(x @ net[0].W + net[0].b, 0), rtol=1e-12)
