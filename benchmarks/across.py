@@ -3,7 +3,7 @@
     python benchmarks/across.py            six minutes
 
 960x480x240x120x60x10 with its dropout, one BLAS thread a process, the same rows, the same Adam; all in turn, and each
-figure by processes that are started for it. Below the table a model of what a step costs, fitted on this machine.
+figure by processes that are started for it. Below the table a model of what a step costs, from what was measured.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from peers import Recipe, pytorch_model
 from report import markdown, write_section
 
 RECIPE = RECIPES["960x480x240x120x60x10"]
-BATCHES, ROWS, SECONDS = (128, 1024), 8192, 4.0
+BATCHES, ROWS, EPOCHS = (128, 1024), 8192, 5
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 PROCESSES = [2**k for k in range(11)]
+"""Of processes, and of rows in a share."""
 LINKS = {"25 Gb/s, 20 us": (25e9 / 8, 20e-6), "1 Gb/s, 100 us": (1e9 / 8, 100e-6)}
 """Bytes a second and seconds a message of networks between machines, as they are sold; not measured."""
 
@@ -52,9 +53,9 @@ def main() -> None:
         for what, count, batch in kinds:
             times[what, count, batch].append(started(what, count, batch))
     found = {kind: statistics.median(seconds) for kind, seconds in times.items()}
-    cost = fitted()
+    cost = measured()
     picture = Path(__file__).with_name("across.png")
-    links = {"this machine's memory": (cost.bandwidth, cost.latency), **LINKS}
+    links = {"as fast as this machine's memory": (cost.bandwidth, cost.latency), **LINKS}
     curves = {
         name: {batch: [cost.step(batch, P, *link) for P in PROCESSES] for batch in BATCHES}
         for name, link in links.items()
@@ -93,38 +94,37 @@ def table(found: dict[Any, float]) -> str:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a step: row B / P + fixed + 2 log2(P) latency + 2 (P - 1) / P bytes / bandwidth
+    """Seconds of a step: compute(B / P) + 2 log2(P) latency + 2 (P - 1) / P bytes / bandwidth
 
-    of P processes and B rows. The last two terms are those of a sum by halving and doubling: Thakur, Rabenseifner and
-    Gropp 2005, section 4.5.
+    of P processes and B rows. compute is what one process takes for a share, as measured; the rest is a sum by halving
+    and doubling: Thakur, Rabenseifner and Gropp 2005, section 4.5.
     """
 
-    row: float
-    fixed: float
+    compute: dict[int, float]
     latency: float
     bandwidth: float
     bytes: int
 
     def step(self, batch: int, processes: int, bandwidth: float, latency: float) -> float:
         sum_of_all = 2 * np.log2(processes) * latency + 2 * (processes - 1) / processes * self.bytes / bandwidth
-        return float(self.row * batch / processes + self.fixed + sum_of_all)
+        return float(self.compute[max(1, batch // processes)] + sum_of_all)
 
     def __str__(self) -> str:
+        shares = ", ".join(f"{1e3 * seconds:.1f} of {rows:,}" for rows, seconds in self.compute.items())
         return (
-            f"A step of P processes and B rows takes B / P times {1e6 * self.row:.1f} us, {1e3 * self.fixed:.1f} ms "
-            f"for what does not shrink (Adam, Python), and to sum {self.bytes / 1e6:.1f} MB 2 log2 P times "
-            f"{1e6 * self.latency:.0f} us and 2 (P - 1) / P times {1e3 * self.bytes / self.bandwidth:.1f} ms: fitted "
-            "to steps of one process at 64 to 1,024 rows, and to sums of 1 kB to 16 MB by two."
+            f"By the model below, a step takes as long as a step of one process on its share of the rows (measured, in "
+            f"ms: {shares}), and to sum {self.bytes / 1e6:.1f} MB 2 log2 P times {1e6 * self.latency:.0f} us and "
+            f"2 (P - 1) / P times {1e3 * self.bytes / self.bandwidth:.1f} ms (fitted to sums of 1 kB to 16 MB by two "
+            "processes). It leaves out that processes of one machine share its memory, and that some wait for others."
         )
 
 
-def fitted() -> Cost:
-    batches = [64, 128, 256, 512, 1024]
-    row, fixed = np.polyfit(batches, [started("tinynet", 1, batch) for batch in batches], 1)
+def measured() -> Cost:
     sizes = [2**k for k in range(10, 25, 2)]
     sums = np.array(started("sums", 2, *sizes))
     slope, start = np.polyfit(sizes, sums, 1, w=1 / sums)  # two processes send 2 messages, and each byte once
-    return Cost(row, fixed, max(start, 0) / 2, 1 / slope, 4 * parameters(RECIPE))
+    compute = {rows: started("tinynet", 1, rows) for rows in PROCESSES}
+    return Cost(compute, max(start, 0) / 2, 1 / slope, 4 * parameters(RECIPE))
 
 
 def parameters(recipe: Recipe) -> int:
@@ -175,15 +175,15 @@ def tell(first: bool, value: Any) -> None:
         print(json.dumps(value), flush=True)
 
 
-def epochs(epoch: Callable[[], object], batch: int) -> float:
-    """Seconds of a step: the median over epochs, after one that does not count."""
+def epochs(epoch: Callable[[], object], steps: float) -> float:
+    """Seconds of a step: the median over epochs of so many steps, after one that does not count."""
     epoch()
-    count, times = max(3, round(SECONDS / (batch * 1e-4 * ROWS / batch))), []
-    for _ in range(count):
+    times = []
+    while len(times) < EPOCHS:
         start = time.perf_counter()
         epoch()
         times.append(time.perf_counter() - start)
-    return statistics.median(times) / (ROWS / batch)
+    return statistics.median(times) / steps
 
 
 def tinynet(batch: int) -> None:
@@ -193,8 +193,9 @@ def tinynet(batch: int) -> None:
 
     comm, digits = MPI.COMM_WORLD, tn.data.mnist_split()
     network = tn.mlp(784, RECIPE.hidden, 10, dropout=RECIPE.dropout, backend=tn.across(comm, "numba"))
-    optimizer, x, t = tn.Adam(network, eps=1e-7), digits.x_train[:ROWS], digits.y_train[:ROWS]
-    tell(comm.rank == 0, epochs(lambda: tn.fit(network, optimizer, x, t, epochs=1, batch_size=batch), batch))
+    rows = min(ROWS, 256 * batch)
+    optimizer, x, t = tn.Adam(network, eps=1e-7), digits.x_train[:rows], digits.y_train[:rows]
+    tell(comm.rank == 0, epochs(lambda: tn.fit(network, optimizer, x, t, epochs=1, batch_size=batch), rows / batch))
 
 
 def pytorch(batch: int) -> None:
@@ -219,7 +220,7 @@ def pytorch(batch: int) -> None:
             nn.functional.cross_entropy(model(images[mine]), targets[mine]).backward()
             optimizer.step()
 
-    tell(rank == 0, epochs(epoch, batch))
+    tell(rank == 0, epochs(epoch, ROWS / batch))
     distributed.destroy_process_group()
 
 

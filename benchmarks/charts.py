@@ -69,7 +69,9 @@ def across(
         for (link, of), colour in zip(curves.items(), colours, strict=True):
             speed = [of[batch][0] / seconds for seconds in of[batch]]
             axes.plot(processes, speed, color=colour, lw=2, label=link if batch == max(measured) else None)
-        axes.plot(2, 1 / measured[batch], "o", markersize=9, markerfacecolor="white", markeredgecolor="black")
+        ring = {"markersize": 9, "markerfacecolor": "white", "markeredgecolor": "black"}
+        label = "measured, two processes" if batch == max(measured) else None
+        axes.plot(2, 1 / measured[batch], "o", label=label, **ring)
         axes.set(xscale="log", yscale="log", xlabel="processes", title=f"{batch:,} rows in a batch", ylim=(0.1, 64))
         axes.set_xticks(processes[::2], [f"{count:,}" for count in processes[::2]])
         axes.set_yticks(
@@ -80,7 +82,7 @@ def across(
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("times as fast as one process")
-    figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     figure.savefig(path)
 
 

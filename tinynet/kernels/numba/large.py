@@ -105,7 +105,8 @@ def share(
     try:
         for rows, first_row, whole in shares:
             table, totals = timetable(network, optimizer, 1), np.zeros((1, 2))
-            grad[:] = 0
+            if not len(rows):
+                grad[:] = 0
             _steps(
                 (*alone, met), four(theta, grad), plan, lists, table, (x, t, rows, largest, first_row, whole), totals
             )

@@ -22,7 +22,7 @@ from .intrinsics import (
 )
 from .plan import piece_of
 
-MOSTLY_ZERO, LISTED_ROWS = 0.3, 512
+MOSTLY_ZERO, LISTED_ROWS = 0.3, 4096
 """Lists pay if at most this part of x is not zero, and for at most so many rows in a batch."""
 
 FIRST_LOOK = 1000
