@@ -313,7 +313,7 @@ def test_no_bit_depends_on_the_number_of_threads(monkeypatch, case):
         (0.8, (50, 256), 64, True),
         (0.5, (50, 256), 64, False),
         (0.8, (50, 255), 64, False),
-        (0.8, (50, 256), 513, False),
+        (0.8, (50, 256), 4097, False),
     ],
 )
 def test_lists_are_for_wide_rows_that_are_mostly_zero(draw, zeros, shape, batch, expected):
