@@ -43,7 +43,7 @@ def pytorch_captured(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch
     with torch.cuda.graph(graph):
         step()
 
-    def epoch() -> float:
+    def epoch(_: Callable[[], None] = step) -> float:  # holds what the graph reads, which the graph does not
         total.zero_()
         order = torch.randperm(len(images), device="cuda")
         for batch in order[: len(order) // recipe.batch * recipe.batch].split(recipe.batch):
