@@ -45,11 +45,11 @@ def across(comm: Any, backend: str | Backend = "auto", *, sharded: bool = False)
     sharded  False: each process hands in the same rows, and works on its share of each batch.
              True: each hands in rows of its own; a batch takes from each in proportion to what it has
 
-    theta and what `fit` and `evaluate` return are equal on all processes, in every bit on machines of one kind. Dropout masks are those of the
-    whole batch; statistics that a layer takes of its batch are those of a share, and buffers their mean after each
-    epoch. The first process shows the bar, and writes files; an error on one ends all. Functions other than `fit` and
-    `evaluate` compute alike on each. Raises TypeError for what is no communicator, and ValueError, before the first
-    step, where processes have other data, seeds, layers, settings or versions.
+    theta and what `fit` and `evaluate` return are equal on all processes, in every bit on machines of one kind. Dropout
+    masks are those of the whole batch; statistics that a layer takes of its batch are those of a share, and buffers
+    their mean after each epoch. The first process shows the bar, and writes files; an error on one ends all. Functions
+    other than `fit` and `evaluate` compute alike on each. Raises TypeError for what is no communicator, and ValueError,
+    before the first step, where processes have other data, seeds, layers, settings or versions.
     """
     if not hasattr(comm, "Allreduce"):
         raise TypeError(f"across takes a communicator of mpi4py, as MPI.COMM_WORLD is; got {comm!r}")
