@@ -189,6 +189,33 @@ def test_bad_options_are_explained(arguments: list[str], message: str) -> None:
     assert message in run("mnist_compare.py", *arguments, status=2).stderr
 
 
+@pytest.mark.slow
+def test_a_search_trains_what_is_new_and_keeps_the_rest(tmp_path: Path) -> None:
+    settings = ["--hidden", "8", "16x8", "--lr", "0.001", "--dropout", "0", "--epochs", "1", "--out", tmp_path]
+    assert "2 trainings, 0 of them done before" in run("search.py", *settings, "--seeds", 1).stdout
+    before = pd.read_csv(tmp_path / "results.csv")
+    printed = run("search.py", *settings, "--seeds", 2).stdout
+    after = pd.read_csv(tmp_path / "results.csv")
+    assert "4 trainings, 2 of them done before" in printed
+    assert before.merge(after).shape == before.shape
+    assert len(after) == len(after.drop_duplicates(["hidden", "seed"])) == 4
+    assert after.accuracy.between(0.3, 1).all()
+    best = after.groupby("hidden").accuracy.mean().idxmax()
+    assert printed.splitlines()[4].split("|")[1].strip() == best
+    with Image.open(tmp_path / "search.png") as picture:
+        assert len(set(picture.convert("L").tobytes())) > 10
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_the_example_shows() -> None:
+    command = [Path(sys.executable).parent / "mpiexec", "-n", "2", sys.executable, EXAMPLES / "training_loop_mpi.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    accuracies = re.findall(r"validation accuracy (0\.\d+)", done.stdout)
+    assert len(accuracies) == 5
+    assert float(accuracies[-1]) > 0.97
+    assert "process 1 of 2" in done.stdout
+
+
 def wait_for(file: Path) -> None:
     deadline = time.monotonic() + 60
     while not file.exists():
