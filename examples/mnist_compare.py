@@ -216,7 +216,7 @@ def stop(message: str, status: int) -> int:
 def cause(error: Exception) -> str:
     """What went wrong, with the name of the file that it went wrong with."""
     if isinstance(error, MemoryError):
-        return f"not enough memory: {error or type(error).__name__}"
+        return f"not enough memory{f': {error}' if str(error) else ''}"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error)

@@ -245,6 +245,14 @@ def snippet(code: str, folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.parametrize("words", ["", "Unable to allocate 1 GiB"])
+def test_too_little_memory_is_said_with_and_without_its_own_words(monkeypatch, words: str) -> None:
+    monkeypatch.syspath_prepend(EXAMPLES)
+    from mnist_compare import cause
+
+    assert cause(MemoryError(*filter(None, [words]))) == ": ".join(filter(None, ["not enough memory", words]))
+
+
 def test_a_relu_that_one_digit_wakes_is_not_dead(monkeypatch) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
     import jobs
