@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import functools
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -199,29 +198,3 @@ def read_digits(folder: Path | None) -> tn.data.Split:
 def _digits_to_train(folder: Path | None) -> tuple[np.ndarray, ...]:
     """Rows and labels to train and to validate, without the unseen ones, kept for this process's next network."""
     return read_digits(folder)[:4]
-
-
-def executor_name(text: str) -> str:
-    """The text, if `executor_named` knows it: for command lines."""
-    if text not in ("processes", "mpi") and not text.startswith("dask://"):
-        raise argparse.ArgumentTypeError(f"expected processes, mpi or dask://host:port, got {text!r}")
-    return text
-
-
-@contextlib.contextmanager
-def executor_named(name: str) -> Iterator[Any]:
-    """What trains the networks: "processes" of this machine (None), "mpi", or "dask://host:port"."""
-    kind, _, address = name.partition("://")
-    if kind == "dask":
-        from distributed import Client
-
-        with Client(f"tcp://{address}") as client, client.get_executor() as executor:
-            client.upload_file(__file__)
-            yield executor
-    elif kind == "mpi":
-        from mpi4py.futures import MPIPoolExecutor
-
-        with MPIPoolExecutor() as executor:
-            yield executor
-    else:
-        yield None

@@ -13,17 +13,16 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import inspect
 import io
-import os
-import signal
 import sys
-from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jobs import FAILED, FIRST_SEED, Job, Recipe, executor_name, executor_named, read_digits, run_all
+from command_line import executor_name, executor_named, positive, status_of, stop
+from jobs import FAILED, FIRST_SEED, Job, Recipe, read_digits, run_all
 
 import tinynet as tn
 from tinynet.files.archive import replacing
@@ -52,15 +51,13 @@ OUT = Path("runs/mnist_compare")
 
 def main() -> int:
     """Trains or loads the networks, then compares them, or shows them the user's own pictures."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    lead_closed_streams_nowhere()
     options = parse_options()
     jobs = [job for name in options.models for job in jobs_for(name, options)]
     try:
         own_digits = [tn.data.digit_image(path) for path in options.image]
         digits = read_digits(options.data)
         options.out.mkdir(parents=True, exist_ok=True)
-        with executor_named(options.executor) as executor:
+        with executor_named(options.executor, inspect.getfile(Job)) as executor:
             runs, failed = run_all(jobs, executor, options.jobs, options.retrain)
         if own_digits:
             print(answers(runs, options.image, own_digits))
@@ -68,12 +65,6 @@ def main() -> int:
             compare(runs, digits, options.out)
         if failed:
             return stop("\n".join(["error:", *failed, "The same command tries them again."]), 1)
-        sys.stdout.flush()  # what cannot be printed is an error like others, and would not be one after the end
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # who read this has read enough, as `head` has
-        return 128 + 13  # a shell's number for what SIGPIPE ended
-    except (tn.ModelFileError, tn.data.DataError, ImportError, OSError, MemoryError, BrokenExecutor) as error:
-        return stop(f"error: {cause(error)}", 2)
     except KeyboardInterrupt:
         kept = ", ".join(job.path.stem for job in jobs if job.path.exists()) or "none yet"
         command = "The same command without --retrain" if options.retrain else "The same command"
@@ -195,12 +186,6 @@ def parse_options() -> argparse.Namespace:
     return options
 
 
-def positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
-    return int(text)
-
-
 def jobs_for(name: str, options: argparse.Namespace) -> list[Job]:
     """A job for each seed of one network."""
     recipe = replace(NETWORKS[name], epochs=options.epochs or NETWORKS[name].epochs)
@@ -208,28 +193,5 @@ def jobs_for(name: str, options: argparse.Namespace) -> list[Job]:
     return [Job(name, seed, recipe, ADAM, options.out, options.data, options.backend) for seed in seeds]
 
 
-def stop(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
-    return status
-
-
-def cause(error: Exception) -> str:
-    """What went wrong, with the name of the file that it went wrong with."""
-    if isinstance(error, MemoryError):
-        return f"not enough memory{f': {error}' if str(error) else ''}"
-    if isinstance(error, OSError) and error.filename:
-        return f"{error.filename}: {error.strerror}"
-    return str(error)
-
-
-def lead_closed_streams_nowhere() -> None:
-    """Under `>&-` there is nothing to print to, and the next file to be opened would take the number."""
-    for name in ("stdin", "stdout", "stderr"):
-        if getattr(sys, name) is None:
-            number = os.open(os.devnull, os.O_RDWR)
-            os.set_inheritable(number, True)
-            setattr(sys, name, os.fdopen(number, "w"))
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jobs import executor_name, executor_named
+from command_line import executor_name, executor_named, positive, status_of, stop
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
@@ -43,12 +43,11 @@ def main() -> int:
     settings = itertools.product(options.hidden, options.lr, options.dropout, [options.epochs], range(options.seeds))
     wanted = list(dict.fromkeys(settings))
     missing = [setting for setting in wanted if setting not in set(map(tuple, found[KEYS].to_numpy().tolist()))]
-    print(f"{len(wanted)} trainings, {len(wanted) - len(missing)} of them done before")
+    print(f"{len(wanted)} trainings, {len(wanted) - len(missing)} of them done before", flush=True)
     try:
         found = search(missing, found, options, file)
     except KeyboardInterrupt:
-        print(f"\nStopped. What is done is in {file}; the same command goes on with the rest.", file=sys.stderr)
-        return 130
+        return stop(f"\nStopped. What is done is in {file}; the same command goes on with the rest.", 130)
     chosen = found.merge(pd.DataFrame(wanted, columns=KEYS), on=KEYS)
     if chosen.empty:
         return 1
@@ -97,8 +96,9 @@ def digits() -> tuple[np.ndarray, ...]:
 def summary(found: pd.DataFrame) -> pd.DataFrame:
     """A row a setting, the best mean first."""
     groups = found.groupby(["hidden", "lr", "dropout"], sort=False)["accuracy"]
-    table = groups.agg(["mean", "std", "min", "max", "count"]).round(4).fillna("").reset_index()
-    return table.sort_values("mean", ascending=False, kind="stable")
+    table = groups.agg(["mean", "std", "min", "max", "count"]).round(4).reset_index()
+    table = table.sort_values("mean", ascending=False, kind="stable").astype(object)
+    return table.where(table.notna(), "")  # one seed has no spread
 
 
 def drawn(found: pd.DataFrame, table: pd.DataFrame) -> Figure:
@@ -125,10 +125,10 @@ def parse_options() -> argparse.Namespace:
     add("--hidden", type=widths, nargs="+", default=["32", "64", "64x32"], metavar="AxB", help="hidden widths")
     add("--lr", type=float, nargs="+", default=[0.001, 0.003], metavar="RATE", help="learning rates of Adam")
     add("--dropout", type=float, nargs="+", default=[0.0, 0.2], metavar="RATE", help="dropout rates")
-    add("--seeds", type=int, default=3, metavar="N", help="trainings of each setting, from seeds 0 to N - 1")
-    add("--epochs", type=int, default=5, metavar="N", help="epochs of each training (5)")
+    add("--seeds", type=positive, default=3, metavar="N", help="trainings of each setting, from seeds 0 to N - 1")
+    add("--epochs", type=positive, default=5, metavar="N", help="epochs of each training (5)")
     add("--backend", choices=["auto", *tn.backends()], default="auto", help="whose functions compute")
-    add("--jobs", type=int, default=2, metavar="N", help="trainings at once, in processes of this machine (2)")
+    add("--jobs", type=positive, default=2, metavar="N", help="trainings at once, in processes of this machine (2)")
     add("--executor", type=executor_name, default="processes", metavar="WHERE", help="processes, mpi, dask://host:port")
     add("--out", type=Path, default=OUT, metavar="DIR", help=f"where everything is written ({OUT})")
     return parser.parse_args()
@@ -141,4 +141,4 @@ def widths(text: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(status_of(main))

@@ -48,6 +48,9 @@ def test_processes_compute_what_one_computes(tmp_path, backend):
         check_that_all_are_equal(found)
         check_that_close(found[0], alone[0])
     assert "process 2 of 4, each with a share of each batch" in str(rest[-1][1]["summary"])
+    if backend == "cupy":  # the stand-in has two GPUs, and NCCL wants one for each process of a machine
+        assert [found[0]["summary"].item().count("by NCCL") for found in (alone, *rest)] == [1, 1, 0, 0]
+        assert "by MPI over the host" in rest[-1][0]["summary"].item()
 
 
 def test_large_networks_in_compiled_steps(tmp_path):

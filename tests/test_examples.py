@@ -207,6 +207,23 @@ def test_a_search_trains_what_is_new_and_keeps_the_rest(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_a_search_whose_reader_has_read_enough_ends_without_a_word(tmp_path: Path) -> None:
+    settings = "--hidden 4 --lr 0.001 --dropout 0 --epochs 1 --seeds 1 --out"
+    command = f"{sys.executable} {EXAMPLES / 'search.py'} {settings} {tmp_path} | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 128 + signal.SIGPIPE
+    assert done.stdout == "1 trainings, 0 of them done before\n"
+    assert done.stderr == ""
+    assert len(pd.read_csv(tmp_path / "results.csv")) == 1
+
+
+@pytest.mark.slow
+def test_a_search_that_cannot_go_on_says_why(tmp_path: Path) -> None:
+    (tmp_path / "results.csv").mkdir()
+    assert run("search.py", "--out", tmp_path, status=2).stderr.startswith(f"error: {tmp_path / 'results.csv'}: ")
+
+
+@pytest.mark.slow
 def test_two_processes_train_as_the_example_shows() -> None:
     command = [Path(sys.executable).parent / "mpiexec", "-n", "2", sys.executable, EXAMPLES / "training_loop_mpi.py"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
@@ -248,7 +265,7 @@ def snippet(code: str, folder: Path) -> str:
 @pytest.mark.parametrize("words", ["", "Unable to allocate 1 GiB"])
 def test_too_little_memory_is_said_with_and_without_its_own_words(monkeypatch, words: str) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
-    from mnist_compare import cause
+    from command_line import cause
 
     assert cause(MemoryError(*filter(None, [words]))) == ": ".join(filter(None, ["not enough memory", words]))
 

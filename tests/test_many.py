@@ -198,10 +198,14 @@ def test_all_of_a_job_pickles():
 # ------------------------------------------------------------------------- the main job, on executors
 
 
-def compare(out: Path, *words: str, before: tuple[str, ...] = ()) -> subprocess.CompletedProcess[str]:
-    command = [*before, *([] if before else [sys.executable]), str(EXAMPLE), "--models", "12x8x10", "24x12x6x10"]
+MPI = [str(Path(sys.executable).parent / "mpiexec"), "-n", "3", sys.executable, "-m", "mpi4py.futures"]
+ON_MPI = ["--executor", "mpi"]
+
+
+def compare(out: Path, *words: str, by: list[str] | None = None) -> subprocess.CompletedProcess[str]:
+    command = [*(by or [sys.executable]), str(EXAMPLE), "--models", "12x8x10", "24x12x6x10", "--epochs", "1"]
     return subprocess.run(
-        [*command, "--epochs", "1", "--out", str(out), *words], capture_output=True, text=True, timeout=120, check=False
+        [*command, "--out", str(out), *words], capture_output=True, text=True, timeout=120, check=False
     )
 
 
@@ -217,15 +221,31 @@ def test_the_main_job_trains_the_same_networks_everywhere(dask, tmp_path):
     address = dask.scheduler.address.removeprefix("tcp://")
     there = compare(tmp_path / "dask", "--executor", f"dask://{address}")
     assert there.returncode == 0, there.stderr
-    mpiexec = str(Path(sys.executable).parent / "mpiexec")
-    mpi = compare(
-        tmp_path / "mpi",
-        "--executor",
-        "mpi",
-        before=(mpiexec, "-n", "3", sys.executable, "-m", "mpi4py.futures"),
-    )
+    mpi = compare(tmp_path / "mpi", *ON_MPI, by=MPI)
     assert mpi.returncode == 0, mpi.stderr
     assert thetas(tmp_path / "here") == thetas(tmp_path / "dask") == thetas(tmp_path / "mpi")
     tables = [re.sub(r"\|[^|]*\|[^|]*\|$", "", done.stdout, flags=re.M) for done in (done, there, mpi)]
     assert tables[0].count("12x8x10") >= 1
     assert (tmp_path / "mpi" / "report.html").exists()
+
+
+@pytest.mark.slow
+def test_a_killed_rank_ends_the_main_job_and_the_same_command_goes_on(tmp_path):
+    psutil = pytest.importorskip("psutil")
+    words = ["--models", "12x8x10", "480x240x120x60x10", "--epochs", "3", "--out", str(tmp_path), *ON_MPI]
+    main_job = subprocess.Popen(
+        [*MPI, str(EXAMPLE), *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    for _ in range(600):
+        if (tmp_path / "12x8x10.npz").exists():
+            break
+        time.sleep(0.1)
+    ranks = psutil.Process(main_job.pid).children(recursive=True)
+    next(process for process in ranks if process.environ().get("PMI_RANK") == "2").kill()
+    printed, _ = main_job.communicate(timeout=10)
+    assert main_job.returncode != 0
+    assert "Killed (signal 9)" in printed
+    done = subprocess.run([*MPI, str(EXAMPLE), *words], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 2 networks are saved and loaded" in done.stdout
+    assert "480x240x120x60x10" in (tmp_path / "results.md").read_text()
