@@ -1,5 +1,6 @@
 """Trainings kept in a file: whatever ends them, and whenever, they end as if nothing had happened."""
 
+import io
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import standin
 from own_layers import BatchNorm
+from tqdm import tqdm
 
 import tinynet as tn
 from tinynet.files import archive
@@ -81,12 +83,19 @@ def state(net, optimizer, history):
 @pytest.mark.parametrize("until", [0, 1, 2, 5, 11, 12, 20, 33])
 def test_a_training_that_was_ended_goes_on_as_if_nothing_had_happened(tmp_path, place, until):
     path = tmp_path / "run.checkpoint"
-    expected = state(*trained(place, tmp_path / "other.checkpoint"))
     every = 4 if place.name == "numpy" else 1
     expected = state(*trained(place, tmp_path / "another.checkpoint", every))
     with pytest.raises(Ended):
         trained(place, path, every, until)
     assert state(*trained(place, path, every)) == expected
+
+
+def test_the_bar_is_over_what_is_left(tmp_path):
+    with pytest.raises(Ended):
+        trained(tn.backend("numpy"), tmp_path / "run", until=25)
+    bar = tqdm(file=io.StringIO())
+    trained("numpy", tmp_path / "run", progress=bar)
+    assert (bar.n, bar.total) == (206, 206)
 
 
 def test_keeping_it_changes_no_bit_of_theta(tmp_path, place):

@@ -312,6 +312,47 @@ def test_a_fault_in_a_loss_is_found_and_named(draw, spoil, hint):
     assert_only_hint(report, hint, "z")
 
 
+def loss_of(f, slope):
+    """A loss of z alone."""
+
+    class Own(tn.Loss):
+        def forward(self, z, t):
+            self.memory = z
+            return f(z)
+
+        def backward(self):
+            return slope(self.memory)
+
+    return Own()
+
+
+def test_a_large_loss_of_small_slopes_may_be_rounded(draw):
+    wave = loss_of(lambda z: 1100 + 2.5e-6 * np.sin(2e4 * z).sum(), lambda z: 0.05 * np.cos(2e4 * z))
+    assert verdicts(tn.gradient_check_loss(wave, draw.normal(size=(20, 1)), 0, full=True)) == {"ok"}
+
+
+WRONG_SLOPES = {
+    "beside a kink too slight for so large a loss": (lambda z: 1e4 + 1e-5 * abs(z).sum(), np.ones_like),
+    "a jump of rounding's size": (lambda z: 1 + (z**4 + 2e-14 * (abs(z) > 1e-6)).sum(), np.ones_like),
+    "once closer with a smaller step": (lambda z: 1e-4 * np.sin(1e4 * z).sum(), lambda z: 1.1 * np.cos(1e4 * z)),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_SLOPES)
+def test_a_wrong_slope_is_not_taken_for_a_kink(name):
+    assert verdicts(tn.gradient_check_loss(loss_of(*WRONG_SLOPES[name]), np.zeros((1, 1)), 0, full=True)) == {"wrong"}
+
+
+def test_a_layer_that_replaces_its_parameter_is_told(draw):
+    class Replacing(tn.Dense):
+        def forward(self, x, train=True):
+            self.W = self.W + 0
+            return super().forward(x, train)
+
+    with pytest.raises(ValueError, match=r"W\[\.\.\.\] ="):
+        tn.gradient_check_layer(Replacing(D, M), rows(draw)[0])
+
+
 @pytest.mark.parametrize("place", list(np.ndindex(D, M)))
 def test_one_part_in_ten_thousand_in_one_entry_is_found(draw, place):
     def spoil(dW):

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 import tinynet as tn
 from tinynet.arrays import rng
-from tinynet.training import evaluation
+from tinynet.training import evaluation, progress
 
 X, T = np.zeros((4, 2)), np.zeros(4, int)
 
@@ -718,6 +718,44 @@ def test_the_bar_of_a_regression_shows_losses_and_no_accuracy(draw):
     last = stream.getvalue().split("\r")[-1]
     assert f"epoch 1, loss {record.loss:.5g}, val_loss {record.val_loss:.5g}]" in last
     assert "accuracy" not in last
+
+
+class Clock:
+    """Stands for the module time: each look finds it `step` seconds later."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def perf_counter(self):
+        self.now += self.step
+        return self.now
+
+
+def test_the_bar_is_refreshed_ten_times_a_second_at_most(monkeypatch):
+    clock, bar, seen = Clock(0.0), tqdm(file=io.StringIO()), []
+    monkeypatch.setattr(progress, "time", clock)
+    shown = progress.Progress(bar, 100)
+    for _ in range(20):
+        clock.now += 0.04
+        if shown.is_due(5):
+            shown.show(tn.Record(1, 0.5, 0.5))
+            seen.append((round(clock.now, 2), bar.n))
+    assert seen == [(0.04, 5), (0.16, 20), (0.28, 35), (0.4, 50), (0.52, 65), (0.64, 80), (0.76, 95)]
+
+
+def test_what_nobody_sees_is_never_due():
+    assert not progress.Progress(False, 100).is_due(5)
+
+
+def test_the_bar_moves_within_an_epoch(monkeypatch, draw):
+    bar, seen = tqdm(file=io.StringIO()), []
+    monkeypatch.setattr(progress, "time", Clock(1.0))
+    monkeypatch.setattr(bar, "set_postfix_str", lambda text, refresh: seen.append((text, bar.n)))
+    net = network()
+    history = tn.fit(net, tn.SGD(net), *clouds(draw), epochs=1, batch_size=20, progress=bar)
+    assert seen[0][0].startswith("epoch 1, loss 1.")
+    assert seen[-1] == (f"epoch 1, loss {history[-1].loss:.5g}, accuracy {history[-1].accuracy:.4f}", 100)
+    assert len(seen) > 1
 
 
 def test_in_a_notebook_the_bar_is_the_notebooks(monkeypatch, draw):

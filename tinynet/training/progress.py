@@ -39,7 +39,6 @@ class Progress:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self.bar.refresh()
         self.bar.close()
 
 
