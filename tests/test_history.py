@@ -43,6 +43,7 @@ def test_a_record_is_not_to_be_changed(history):
 def test_rows_per_second_is_about_the_training_alone(history):
     assert history[0].rows_per_second == 50
     assert math.isnan(tn.Record(1, 2.0, 0.5).rows_per_second)
+    assert (tn.Record(1, 2.0, 0.5).rows, tn.Record(1, 2.0, 0.5).lr) == (0, 0.0)
 
 
 def test_the_table_has_a_row_an_epoch_and_a_column_a_field(history):
@@ -72,6 +73,11 @@ def test_the_picture_names_what_it_shows(history):
     for axes, field in zip(history.plot().axes, ("loss", "accuracy"), strict=True):
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", field)
         assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training, running mean", "validation"]
+
+
+def test_the_picture_counts_epochs_in_whole_numbers(history):
+    for axes in history.plot().axes:
+        assert all(tick == int(tick) for tick in axes.get_xticks())
 
 
 def test_the_picture_without_validation_has_one_line_each(history):

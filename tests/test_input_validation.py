@@ -44,14 +44,18 @@ WRONG_ROWS = {
     "complex numbers": (ROWS + 0j, TypeError, "got complex128"),
     "objects": (ROWS.astype(object), TypeError, "got object"),
     "words": (ROWS.astype(str), TypeError, "got <U"),
-    "a NaN": (changed(ROWS, (3, 1), np.nan), ValueError, "x must be finite, got nan in row 3"),
+    "a NaN": (changed(ROWS, (3, 1), np.nan), ValueError, "x must be finite, got nan in row 3, column 1$"),
     "an infinity": (changed(ROWS, (5, 0), -np.inf), ValueError, "x must be finite, got -inf in row 5"),
 }
 WRONG_CLASSES = {
     "label K": (changed(LABELS, 2, K), ValueError, r"labels must lie in 0 \.\. 2, got 3 in row 2"),
     "label -1": (changed(LABELS, 4, -1), ValueError, r"labels must lie in 0 \.\. 2, got -1 in row 4"),
     "label 255 of uint8": (changed(LABELS.astype(np.uint8), 0, 255), ValueError, "got 255 in row 0"),
-    "float labels": (LABELS / 1, TypeError, r"labels must be whole numbers, got float64; t\.astype\(int\)"),
+    "float labels": (
+        LABELS / 1,
+        TypeError,
+        r"labels must be whole numbers, got float64; t\.astype\(int\) makes them so$",
+    ),
     "words": (LABELS.astype(str), TypeError, "labels must be whole numbers, got <U"),
     "a label too few": (LABELS[1:], ValueError, "x has 6 rows, but t has 5 labels"),
     "a column of labels": (LABELS[:, None], ValueError, r"targets \(6,\) of labels or \(6, 3\) of rows, got \(6, 1\)"),

@@ -270,6 +270,11 @@ def test_predict_classes_names_the_most_probable_class(draw):
     np.testing.assert_array_equal(classes, tn.predict(network(), x).argmax(axis=1))
 
 
+def test_classes_are_told_apart_on_the_last_axis(draw):
+    x = draw.normal(size=(5, 1, 3))
+    np.testing.assert_array_equal(tn.predict_classes(tn.Network(tn.Softmax()), x), x.argmax(axis=-1))
+
+
 # ----------------------------------------------------------------------------------------------- losses
 
 
@@ -747,6 +752,11 @@ def test_what_nobody_sees_is_never_due():
     assert not progress.Progress(False, 100).is_due(5)
 
 
+def test_the_bar_counts_many_rows_in_thousands():
+    with progress.Progress(True, 32_000) as shown:
+        assert "32.0k" in str(shown.bar)
+
+
 def test_the_bar_moves_within_an_epoch(monkeypatch, draw):
     bar, seen = tqdm(file=io.StringIO()), []
     monkeypatch.setattr(progress, "time", Clock(1.0))
@@ -803,6 +813,17 @@ def test_wrong_arguments_are_refused_before_anything_moves(name):
         tn.fit(net, optimizer, **({"x": X, "t": T, "epochs": 1} | arguments))
     np.testing.assert_array_equal(net.theta, theta)
     assert (net.epoch, net[0].counter, optimizer.t) == (0, 0, 0)
+
+
+def test_the_smallest_settings_are_welcome(tmp_path):
+    smallest = {"epochs": 1, "batch_size": 1, "patience": 1, "every": 1, "checkpoint": tmp_path / "run"}
+    net = network()
+    assert len(tn.fit(net, tn.Adam(net), X, T, validation=(X, T), **smallest)) == 1
+
+
+def test_what_is_no_optimizer_is_refused():
+    with pytest.raises(TypeError, match=r"fit takes an optimizer, as Adam\(network\) is; got 'adam'"):
+        tn.fit(network(), "adam", X, T, epochs=1)
 
 
 def test_the_optimizer_of_another_network_is_refused(draw):

@@ -110,7 +110,7 @@ def check_fit(
     batch_size: int,
     validation: tuple[Any, Any] | None,
     patience: int | None,
-    every: int = 1,
+    every: int,
 ) -> None:
     """Refuses what `fit` cannot work with, before any work is done."""
     if not all(isinstance(count, Integral) and count > 0 for count in (epochs, batch_size)):
