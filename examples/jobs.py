@@ -181,6 +181,22 @@ def load(job: Job) -> tn.Run:
     return tn.Run(job.title, network, history, tn.Evaluation(*network.notes["train"]), figures)
 
 
+def guest(path: Path, digits: tn.data.Split) -> tn.Run:
+    """A network from Keras, measured as ours are. ModelFileError if it does not read digits."""
+    network = tn.from_keras(path)
+    try:
+        reads_digits = network.outputs((784,)) == (10,) and network.loss and network.loss.classifies
+    except ValueError:
+        reads_digits = False
+    if not reads_digits:
+        raise tn.ModelFileError(f"{path}: expected 784 pixels in and probabilities of ten digits out, got {network}")
+    network.seed = FIRST_SEED
+    train = tn.evaluate(network, digits.x_train, digits.y_train)
+    score = tn.evaluate(network, digits.x_val, digits.y_val)
+    found = tn.Record(0, train.loss, train.accuracy, score.loss, score.accuracy)
+    return tn.Run(path.name, network, [found], train, {"dead ReLUs": dead_units(network, digits.x_val)})
+
+
 def dead_units(network: tn.Network, pixels: np.ndarray) -> int:
     """How many ReLUs give 0 for every digit: they pass no gradient, and never come back."""
     twin, lit = network.copy(backend="numpy"), {}

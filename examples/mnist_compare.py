@@ -4,6 +4,7 @@
     python examples/mnist_compare.py --quick                a few epochs of the small ones       (seconds)
     python examples/mnist_compare.py --seeds 5              every network five times: mean, spread, failed runs
     python examples/mnist_compare.py --image my_digit.png   what each network sees in a picture of yours
+    python examples/mnist_compare.py --keras my_model.h5    networks from Keras beside ours
 
 Trained networks are kept in --out and loaded by the next run. The comparison is that of a blog post of 2020,
 "Deep Learning - Digit recognizer for MNIST - part 1"; its figures stand beside ours.
@@ -22,7 +23,7 @@ from typing import Any
 
 import numpy as np
 from command_line import executor_name, executor_named, positive, status_of, stop
-from jobs import FAILED, FIRST_SEED, Job, Recipe, read_digits, run_all
+from jobs import FAILED, FIRST_SEED, Job, Recipe, guest, read_digits, run_all
 
 import tinynet as tn
 from tinynet.files.archive import replacing
@@ -56,13 +57,14 @@ def main() -> int:
     try:
         own_digits = [tn.data.digit_image(path) for path in options.image]
         digits = read_digits(options.data)
+        guests = [guest(path, digits) for path in options.keras]
         options.out.mkdir(parents=True, exist_ok=True)
         with executor_named(options.executor, inspect.getfile(Job)) as executor:
             runs, failed = run_all(jobs, executor, options.jobs, options.retrain)
         if own_digits:
-            print(answers(runs, options.image, own_digits))
+            print(answers([*runs, *guests], options.image, own_digits))
         elif runs:
-            compare(runs, digits, options.out)
+            compare(runs, guests, digits, options.out)
         if failed:
             return stop("\n".join(["error:", *failed, "The same command tries them again."]), 1)
     except KeyboardInterrupt:
@@ -72,24 +74,26 @@ def main() -> int:
     return 0
 
 
-def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
+def compare(trained: list[tn.Run], guests: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
     """Prints the table, writes tables, pictures and the submission to `out`, and says how the best does unseen."""
     import tables  # here, because the processes that train import this file too, and do not need it
 
+    runs = [*trained, *guests]
     best = max(runs, key=lambda run: run.history[-1].val_accuracy)
-    one_each = [run for run in runs if run.network.seed == FIRST_SEED]
+    first = [run for run in trained if run.network.seed == FIRST_SEED]
+    one_each = [*first, *guests]
     validation = digits.x_val, digits.y_val
     unseen = tn.predict_classes(best.network, digits.x_test)
 
     table = tables.markdown(tables.summary(runs))
     print(f"\n{table}\n")
-    if any(epochs_of(run) != NETWORKS[run.name].epochs for run in runs):
-        print(f"Trained for {epochs_of(runs[0])} epochs, where the blog's networks had 20 or 25.")
+    if any(epochs_of(run) != NETWORKS[run.name].epochs for run in trained):
+        print(f"Trained for {epochs_of(trained[0])} epochs, where the blog's networks had 20 or 25.")
     write(out / "results.md", f"{table}\n")
     write(out / "results.csv", tables.plain_numbers(runs).to_csv(index=False))
     write(out / "submission.csv", tables.submission(unseen).to_csv(index=False))
     shown = {
-        "curves": (one_each,),
+        "curves": (first,),
         "predictions": (best, digits.x_test[:500], unseen),
         "mistakes": (best, *validation, one_each),
         "weights": (one_each,),
@@ -99,7 +103,8 @@ def compare(runs: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
         pool = Processes(SIDE_BY_SIDE)
         stack.callback(pool.stop)
         drawn = {picture: pool.submit(draw, picture, *of) for picture, of in shown.items()}
-        report = write_report(runs, validation, out / "report.html")
+        in_report = [*trained, *(replace(run, history=()) for run in guests)]
+        report = write_report(in_report, validation, out / "report.html")
         for picture, drawing in drawn.items():
             write(out / f"{picture}.png", drawing.result())
 
@@ -162,6 +167,7 @@ def parse_options() -> argparse.Namespace:
     add(
         "--image", type=Path, nargs="+", default=[], metavar="FILE", help="show the networks pictures of one digit each"
     )
+    add("--keras", type=Path, nargs="+", default=[], metavar="FILE", help="put networks from Keras's files beside ours")
     add("--data", type=Path, metavar="DIR", help="Kaggle's train.csv and test.csv, in place of the embedded MNIST")
     add("--out", type=Path, metavar="DIR", help=f"where everything is written ({OUT})")
     add(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,30 +20,50 @@ def summary(runs: list[tn.Run]) -> pd.DataFrame:
 
 
 def table_row(name: str, runs: list[tn.Run]) -> dict[str, str]:
-    blog, hidden = runs[0].figures, runs[0].network.notes["signature"]["hidden"]
+    blog = runs[0].figures
     sound = [run for run in runs if run.history[-1].val_accuracy >= FAILED] or runs
     row = {
         "network": name,
         "parameters": f"{runs[0].network.theta.size:,}",
         "train acc": spread([run.train.accuracy for run in sound]),
         "val loss": spread([run.history[-1].val_loss for run in sound]),
-        "blog loss": f"{blog['blog loss']:.4f}",
+        "blog loss": number(blog.get("blog loss"), ".4f"),
         "val acc": spread([run.history[-1].val_accuracy for run in sound]),
-        "blog acc": f"{blog['blog accuracy']:.4f}",
-        "dead ReLUs": f"{round(np.mean([run.figures['dead ReLUs'] for run in sound]), 1):g} of {sum(hidden)}",
-        "seconds": f"{np.mean([seconds(run) for run in runs]):.1f}",
-        "samples/s": f"{np.mean([samples_per_second(run) for run in runs]):,.0f}",
+        "blog acc": number(blog.get("blog accuracy"), ".4f"),
+        "dead ReLUs": f"{round(np.mean([run.figures['dead ReLUs'] for run in sound]), 1):g} of {relus(runs[0])}",
+        "seconds": number(mean(seconds(run) for run in runs), ".1f"),
+        "samples/s": number(mean(samples_per_second(run) for run in runs), ",.0f"),
     }
     failed = sum(run.history[-1].val_accuracy < FAILED for run in runs)
     return row | ({"failed runs": f"{failed} of {len(runs)}"} if len(runs) > 1 else {})
 
 
-def seconds(run: tn.Run) -> float:
-    return sum(record.seconds for record in run.history)
+def relus(run: tn.Run) -> int:
+    """How many units end in a ReLU."""
+    shape, count = (784,), 0
+    for layer in run.network:
+        shape = layer.outputs(shape)
+        count += math.prod(shape) if isinstance(layer, tn.ReLU) else 0
+    return count
 
 
-def samples_per_second(run: tn.Run) -> float:
-    return sum(record.rows for record in run.history) / seconds(run)
+def seconds(run: tn.Run) -> float | None:
+    """None for a network that was trained elsewhere."""
+    return sum(record.seconds for record in run.history) or None
+
+
+def samples_per_second(run: tn.Run) -> float | None:
+    rows, time = sum(record.rows for record in run.history), seconds(run)
+    return rows / time if time else None
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def number(value: float | None, form: str) -> str:
+    return "\N{EN DASH}" if value is None else format(value, form)
 
 
 def spread(values: list[float]) -> str:
@@ -57,20 +79,20 @@ def plain_numbers(runs: list[tn.Run]) -> pd.DataFrame:
             "network": run.name,
             "seed": run.network.seed,
             "parameters": run.network.theta.size,
-            "epochs": len(run.history),
+            "epochs": run.network.epoch,
             "train_loss": run.train.loss,
             "train_accuracy": run.train.accuracy,
             "validation_loss": run.history[-1].val_loss,
             "validation_accuracy": run.history[-1].val_accuracy,
-            "blog_loss": run.figures["blog loss"],
-            "blog_accuracy": run.figures["blog accuracy"],
+            "blog_loss": run.figures.get("blog loss"),
+            "blog_accuracy": run.figures.get("blog accuracy"),
             "dead_relus": run.figures["dead ReLUs"],
-            "seconds": round(seconds(run), 3),
-            "samples_per_second": round(samples_per_second(run)),
+            "seconds": seconds(run),
+            "samples_per_second": samples_per_second(run),
         }
         for run in runs
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).round({"seconds": 3, "samples_per_second": 0}).astype({"samples_per_second": "Int64"})
 
 
 def submission(labels: np.ndarray) -> pd.DataFrame:

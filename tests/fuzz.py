@@ -1,9 +1,10 @@
-"""Hostile files: mutations of saved networks, of both formats, each of which loads soundly or is refused.
+"""Hostile files: mutations of saved networks, ours and others', each of which loads soundly or is refused.
 
-python tests/fuzz.py [--mutations 100000] [--seed 0]
+python tests/fuzz.py [--kind npz] [--mutations 100000] [--seed 0]
 """
 
 import argparse
+import contextlib
 import io
 import random
 import sys
@@ -12,6 +13,7 @@ import time
 import warnings
 import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -70,18 +72,22 @@ def packed(members: dict[str, bytes]) -> bytes:
 
 
 def mutated(content: bytes, draw: random.Random) -> bytes:
-    """The file with a mutation: of all its bytes, or of one member, with checksums that fit."""
-    mutate, inside = draw.choice(MUTATIONS), members(content)
+    """The file with a mutation: of all its bytes, or of one member of an archive, with checksums that fit."""
+    mutate = draw.choice(MUTATIONS)
+    inside = members(content) if zipfile.is_zipfile(io.BytesIO(content)) else {}
     name = draw.choice([None, *inside])
     changed = bytearray(inside[name] if name else content)
     mutate(draw, changed)
     return packed(inside | {name: bytes(changed)}) if name else bytes(changed)
 
 
-def verdict(path: Path) -> str:
-    """Refused, or loaded; what was loaded is finite, fits together and can go on training."""
+Reader = Callable[[Path], tuple[tn.Network, tn.Optimizer]]
+
+
+def verdict(path: Path, read: Reader) -> str:
+    """Refused, or loaded; what was loaded is finite, fits together and can be trained."""
     try:
-        net, optimizer = tn.resume(path, **KNOWN)
+        net, optimizer = read(path)
     except tn.ModelFileError:
         return "refused"
     vectors = [net.theta, *(getattr(optimizer, name) for name in optimizer.slots)]
@@ -95,7 +101,24 @@ def verdict(path: Path) -> str:
     return "loaded"
 
 
-def files(folder: Path) -> list[bytes]:
+def resume_npz(path: Path) -> tuple[tn.Network, tn.Optimizer]:
+    return tn.resume(path, **KNOWN)
+
+
+def read_safetensors(path: Path) -> tuple[tn.Network, tn.Optimizer]:
+    net = tn.from_safetensors(path, layers=KNOWN["layers"], losses=KNOWN["losses"])
+    return net, tn.SGD(net)
+
+
+def read_keras(path: Path) -> tuple[tn.Network, tn.Optimizer]:
+    """Its optimizer too, where nothing is wrong with it."""
+    net = tn.from_keras(path)
+    with contextlib.suppress(tn.ModelFileError):
+        return tn.resume_keras(path)
+    return net, tn.SGD(net)
+
+
+def npz_files(folder: Path) -> list[bytes]:
     """One of each format, and one of blocks, buffers and frozen layers, with an optimizer and a loss of one's own."""
     net = own_layers.network()
     net[2].trainable = False
@@ -104,16 +127,43 @@ def files(folder: Path) -> list[bytes]:
     return [path.read_bytes() for path in (*FORMATS, folder / "blocks.npz")]
 
 
-def run(mutations: int, seed: int) -> Counter[str]:
+def safetensors_files(folder: Path) -> list[bytes]:
+    net = own_layers.network()
+    net.loss = Power(p=2)
+    tn.to_safetensors(net, folder / "blocks.safetensors")
+    return [(folder / "blocks.safetensors").read_bytes()]
+
+
+def keras_files(folder: Path) -> list[bytes]:
+    """Written by Keras, with an optimizer, and in the layout of Keras 2.2."""
+    import test_keras
+
+    adam = test_keras.build(test_keras.K.Dense(4, "relu"), test_keras.K.Dropout(0.1), test_keras.K.Dense(3, "softmax"))
+    adam.optimizer.build(adam.trainable_variables)
+    for kind in ("h5", "keras"):
+        adam.save(folder / f"model.{kind}")
+    test_keras.old_file(folder / "old.h5")
+    return [(folder / name).read_bytes() for name in ("model.h5", "model.keras", "old.h5")]
+
+
+KINDS: dict[str, tuple[Callable[[Path], list[bytes]], Reader]] = {
+    "npz": (npz_files, resume_npz),
+    "safetensors": (safetensors_files, read_safetensors),
+    "keras": (keras_files, read_keras),
+}
+
+
+def run(mutations: int, seed: int, kind: str = "npz") -> Counter[str]:
     """How many were loaded, how many refused. AssertionError, or what the reader raised, for one it did not bear."""
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name:
-        originals, path = files(Path(name)), Path(name) / "mutant.npz"
+        files, read = KINDS[kind]
+        originals, path = files(Path(name)), Path(name) / f"mutant.{kind}"
         for k in range(mutations):
             draw = random.Random(f"{seed} {k}")
             path.write_bytes(mutated(draw.choice(originals), draw))
             try:
-                found[verdict(path)] += 1
+                found[verdict(path, read)] += 1
             except BaseException:
                 print(f"mutation {k} of seed {seed} was not borne")
                 raise
@@ -122,12 +172,13 @@ def run(mutations: int, seed: int) -> Counter[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kind", choices=KINDS, default="npz")
     parser.add_argument("--mutations", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     start = time.perf_counter()
-    found = run(options.mutations, options.seed)
-    print(f"{dict(found)} in {time.perf_counter() - start:.0f} s, seed {options.seed}")
+    found = run(options.mutations, options.seed, options.kind)
+    print(f"{dict(found)} in {time.perf_counter() - start:.0f} s, seed {options.seed}, {options.kind}")
 
 
 if __name__ == "__main__":

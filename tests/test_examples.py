@@ -250,6 +250,8 @@ def test_readme_snippets_run_and_the_first_prints_what_it_shows(tmp_path: Path) 
     assert re.search(r"`(hint: the sign is wrong)`", readme)[1] in with_a_minus
     assert "gradient check passed" in snippet(others[0], tmp_path)
     assert "Dense(784, 32) (frozen)" in snippet(others[1], tmp_path)
+    snippet(others[2], tmp_path)
+    assert {"digits.onnx", "digits.safetensors"} <= {path.name for path in tmp_path.iterdir()}
 
 
 def without_rounding(text: str) -> str:

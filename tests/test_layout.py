@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tinynet"
 COURSE = ["functions.py", "layers/", "losses.py", "network.py", "optim.py", "training/", "gradcheck.py"]
-BESIDE = ["arrays/", "data/", "files/", "inspect/", "parallel/", "kernels/", "report/"]
+BESIDE = ["arrays/", "data/", "files/", "interop/", "inspect/", "parallel/", "kernels/", "report/"]
 EARLIEST_FIRST = [
     "arrays",
     "arrays.rng",
@@ -43,6 +43,7 @@ EARLIEST_FIRST = [
     "gradcheck",
     "inspect",
     "files",
+    "interop",
     "parallel",
     "data",
     "kernels",

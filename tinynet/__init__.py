@@ -1,8 +1,10 @@
 """tinynet: neural networks from scratch on NumPy.
 
 In reading order: functions, layers, losses, network, optim, training (with examples/training_loop.py beside it) and
-gradcheck. Beside the course: arrays, data, files, inspect and report; kernels last or never.
+gradcheck. Beside the course: arrays, data, files, inspect, interop and report; kernels last or never.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from . import data, functions
 from .arrays.backend import Backend, backend, backends
@@ -13,6 +15,10 @@ from .inspect.compare_backends import Difference, TwinReport, compare_backends
 from .inspect.diagnosis import diagnose
 from .inspect.diagnosis_report import Diagnosis, LayerStep
 from .inspect.gradient_report import Comparison, GradientReport
+from .interop.callbacks import CSVLogger, LivePlot, TensorBoard
+from .interop.keras import from_keras, resume_keras, to_keras
+from .interop.onnx import to_onnx
+from .interop.safetensors import from_safetensors, to_safetensors
 from .layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Residual, Sigmoid, Softmax, Tanh
 from .losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
@@ -23,6 +29,10 @@ from .report import Run, report
 from .training.evaluation import Evaluation, evaluate, outputs, predict, predict_classes
 from .training.history import History, Record
 from .training.loop import fit
+
+if TYPE_CHECKING:
+    from .interop.sklearn import Classifier as Classifier
+    from .interop.sklearn import Regressor as Regressor
 
 __version__ = "0.1.0"
 __all__ = [
@@ -74,6 +84,15 @@ __all__ = [
     "load",
     "resume",
     "ModelFileError",
+    "from_keras",
+    "resume_keras",
+    "to_keras",
+    "from_safetensors",
+    "to_safetensors",
+    "to_onnx",
+    "TensorBoard",
+    "CSVLogger",
+    "LivePlot",
     "Run",
     "report",
     "Backend",
@@ -91,3 +110,15 @@ __all__ = [
     "Diagnosis",
     "LayerStep",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The estimators, whose base classes are scikit-learn's: importing tinynet must not need it."""
+    if name in ("Classifier", "Regressor"):
+        from .interop.library import library
+
+        library("sklearn", "sklearn")
+        from .interop import sklearn
+
+        return getattr(sklearn, name)
+    raise AttributeError(f"module 'tinynet' has no attribute {name!r}")

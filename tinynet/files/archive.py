@@ -36,15 +36,32 @@ def about(path: Path) -> Iterator[None]:
 
 def write(path: Path, header: dict[str, Any], vectors: dict[str, Any]) -> None:
     """Under another name first, then renamed. ModelFileError, with the file on disk as it was, for what is unsound."""
-    for name, vector in vectors.items():
-        require(np.isfinite(vector).all(), f"{name} holds numbers that are not finite, and is not saved")
+    text = sound_json(header, vectors)
+    with writing(path) as file:
+        np.savez(file, header=np.frombuffer(text, np.uint8), **vectors)
+
+
+def sound_json(header: dict[str, Any], arrays: dict[str, Any]) -> bytes:
+    """The header as JSON; ModelFileError where it, or one of the arrays that go with it, cannot be saved."""
+    for name, array in arrays.items():
+        require(np.isfinite(array).all(), f"{name} holds numbers that are not finite, and is not saved")
     try:
-        text = json.dumps(header, allow_nan=False).encode()
+        return json.dumps(header, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise ModelFileError(f"the header cannot be written as JSON: {error}") from None
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    with writing(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[BinaryIO]:
+    """`replacing`, with ModelFileErrors."""
     try:
         with replacing(path) as file:
-            np.savez(file, header=np.frombuffer(text, np.uint8), **vectors)
+            yield file
     except (OSError, ValueError) as error:
         raise ModelFileError(f"cannot be written: {getattr(error, 'strerror', None) or error}") from None
 
@@ -87,24 +104,34 @@ def opened(path: Path) -> Iterator[ZipFile]:
     """The archive to read from; whatever goes wrong with it, or with what is made of it, is a ModelFileError."""
     import zipfile  # here, because it takes an eighth of the time that importing tinynet took
 
+    with reading("an .npz file"), zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        for name in names:
+            require(names.count(name) == 1, f"{name} is there twice")
+        yield archive
+
+
+@contextlib.contextmanager
+def reading(what: str) -> Iterator[None]:
+    """Whatever goes wrong inside is a ModelFileError: a damaged file has errors of a dozen kinds for an answer."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            for name in names:
-                require(names.count(name) == 1, f"{name} is there twice")
-            yield archive
+        yield
     except ModelFileError:
         raise
     except OSError as error:
         raise ModelFileError(f"cannot be read: {error.strerror or error}") from None
-    except Exception as error:  # zipfile, json and NumPy answer a damaged file with errors of a dozen kinds
-        raise ModelFileError(f"not an .npz file, or damaged: {error}") from None
+    except Exception as error:
+        raise ModelFileError(f"not {what}, or damaged: {error}") from None
 
 
 def read_header(archive: ZipFile) -> Any:
-    content = read_vector(archive, "header", np.dtype(np.uint8))
+    return from_json(read_vector(archive, "header", np.dtype(np.uint8)).tobytes())
+
+
+def from_json(text: bytes | str) -> Any:
+    """What the text says; ModelFileError where it is no JSON, or holds numbers that are not finite."""
     try:
-        return json.loads(content.tobytes(), parse_constant=_finite, parse_float=_finite)
+        return json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise ModelFileError(f"its header is no JSON: {error}") from None
 

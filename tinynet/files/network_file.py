@@ -11,36 +11,28 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .. import layers as layer_module
-from .. import losses as loss_module
-from .. import optim
 from ..arrays.backend import Backend
 from ..arrays.backend import backend as get_backend
 from ..layers import Layer
-from ..layers.base import size_of, walk
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
-from .archive import ModelFileError, about, opened, read_header, read_vector, require, write
-
-FORMAT, VERSION = "tinynet network", 2
-KINDS = {
-    "layers": list,
-    "states": list,
-    "dtype": str,
-    "seed": int,
-    "epoch": int,
-    "notes": dict,
-    "loss": dict,
-    "optimizer": dict,
-}
-Known = dict[str, dict[str, type[Any]]]
-"""Classes by name, of each of the three kinds that a file can name: "layer", "loss", "optimizer"."""
+from .archive import about, opened, read_header, read_vector, require, write
+from .header import (
+    Known,
+    check_that_it_reads_back,
+    checked,
+    header_of,
+    known_classes,
+    made,
+    network_of,
+    sizes_of,
+    stack_of,
+)
 
 
 def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | None = None) -> None:
@@ -53,8 +45,8 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
     with about(Path(path)):
         require(optimizer is None or optimizer.network is network, "the optimizer is another network's")
         network.check_windows()
-        header, vectors = _header(network, optimizer), _vectors(network, optimizer)
-        _check_that_it_reads_back(network, optimizer, header)
+        header, vectors = header_of(network, optimizer), _vectors(network, optimizer)
+        check_that_it_reads_back(network, optimizer, header)
         network.backend.once(lambda: write(Path(path), header, vectors))
 
 
@@ -70,7 +62,7 @@ def load(
     Raises ModelFileError for a file that is missing, damaged, not ours, of a later version, or that does not add up.
     """
     with about(Path(path)):
-        return _read(Path(path), backend, _known(layers, losses))[0]
+        return _read(Path(path), backend, known_classes(layers, losses))[0]
 
 
 def resume(
@@ -87,38 +79,18 @@ def resume(
     `lr` replaces the learning rate, and must be given where it was a schedule, which no file holds. What is your own
     must be named, as for `load`. Raises ModelFileError for a file without an optimizer, and as `load` does.
     """
-    known = _known(layers, losses, optimizers)
+    known = known_classes(layers, losses, optimizers)
     with about(Path(path)):
         network, saved, vectors = _read(Path(path), backend, known)
         require(saved, "it was saved without an optimizer; load reads its network")
         config = saved["config"] | ({} if lr is None else {"lr": lr})
         require(config.get("lr") is not None, "its learning rate was a schedule; give resume the schedule: lr=")
-        optimizer = _made("optimizer", saved | {"config": config}, known, network)
+        optimizer = made("optimizer", saved | {"config": config}, known, network)
         for name in optimizer.slots:
             require(name in vectors, f"{name} is missing")
             getattr(optimizer, name)[...] = network.backend.to_device(vectors[name])
     optimizer.t = saved["t"]
     return network, optimizer
-
-
-def _header(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
-    header: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "layers": _encoded(network.layers),
-        "states": [{"counter": layer.counter, "trainable": layer.trainable} for _, _, layer in walk(network.layers)],
-        "dtype": network.dtype.name,
-        "seed": network.seed,
-        "epoch": network.epoch,
-        "notes": network.notes,
-        "loss": {"loss": type(network.loss).__name__, "config": network.loss.config()} if network.loss else {},
-        "optimizer": {},
-    }
-    if optimizer:
-        config = optimizer.config() | ({"lr": None} if callable(optimizer.lr) else {})
-        saved = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.t}
-        header["optimizer"] = saved | {"slots": list(optimizer.slots)}
-    return header
 
 
 def _vectors(network: Network, optimizer: Optimizer | None) -> dict[str, np.ndarray]:
@@ -130,47 +102,13 @@ def _vectors(network: Network, optimizer: Optimizer | None) -> dict[str, np.ndar
     return {name: network.backend.to_host(vector) for name, vector in vectors.items()}
 
 
-def _check_that_it_reads_back(network: Network, optimizer: Optimizer | None, header: dict[str, Any]) -> None:
-    own = [type(part) for part in (*(layer for _, _, layer in walk(network.layers)), network.loss, optimizer)]
-    known = _known(own, own, own)
-    made, _ = _parts(header, known)
-    require(
-        _shapes(made) == _shapes(network.layers), "the layers that config() makes have other shapes, or others inside"
-    )
-    _set_states(made, header["states"])
-    if optimizer:
-        _made("optimizer", header["optimizer"] | {"config": optimizer.config()}, known, network)
-
-
-def _encoded(value: Any) -> Any:
-    """Layers as JSON can hold them, wherever they stand: alone, in lists or in dictionaries."""
-    if isinstance(value, Layer):
-        return {"layer": type(value).__name__, "config": _encoded(value.config())}
-    if isinstance(value, dict):
-        words = all(isinstance(name, str) for name in value)
-        require(words, f"a config's dictionaries must have words for keys, or JSON changes them; got {value}")
-        return {name: _encoded(part) for name, part in value.items()}
-    return [_encoded(part) for part in value] if isinstance(value, list | tuple) else value
-
-
-def _decoded(value: Any, known: Known) -> Any:
-    """The opposite of `_encoded`."""
-    if isinstance(value, dict) and value.keys() == {"layer", "config"}:
-        _check_kinds(value, {"config": dict}, "a layer's ")
-        return _made("layer", value | {"config": _decoded(value["config"], known)}, known)
-    if isinstance(value, dict):
-        return {name: _decoded(part, known) for name, part in value.items()}
-    return [_decoded(part, known) for part in value] if isinstance(value, list) else value
-
-
 def _read(path: Path, backend: str | Backend, known: Known) -> tuple[Network, dict[str, Any], dict[str, np.ndarray]]:
     """The network, what the file says of its optimizer, and all vectors."""
     place = get_backend(backend)
     with opened(path) as archive:
-        header = _checked(read_header(archive))
-        stack, loss = _parts(header, known)
-        _set_states(stack, header["states"])
-        sizes = _sizes(stack)
+        header = checked(read_header(archive))
+        stack, loss = stack_of(header, known)
+        sizes = sizes_of(stack)
         dtype, names = np.dtype(header["dtype"]), {name.removesuffix(".npy") for name in archive.namelist()}
         strangers = names - {"header", *sizes, *header["optimizer"].get("slots", ())}
         require(not strangers, f"{', '.join(strangers)} does not belong here")
@@ -178,97 +116,7 @@ def _read(path: Path, backend: str | Backend, known: Known) -> tuple[Network, di
         vectors = {
             name: read_vector(archive, name, dtype, sizes.get(name, sizes["theta"])) for name in names - {"header"}
         }
-        network = Network(*stack, seed=header["seed"], dtype=dtype.name, backend=place)
+        network = network_of(header, stack, loss, place)
     for name in sizes.keys() & vectors.keys():
         getattr(network, name)[...] = place.to_device(vectors[name])
-    network.epoch, network.notes, network.loss = header["epoch"], header["notes"], loss
     return network, header["optimizer"], vectors
-
-
-def _checked(header: Any) -> dict[str, Any]:
-    """The header as format 2 has it, if it can be one."""
-    require(isinstance(header, dict) and header.get("format") == FORMAT, f"not a {FORMAT}")
-    version = header.get("version")
-    require(version in (1, VERSION), f"its format is version {version!r}; this tinynet reads 1 and {VERSION}")
-    header = _from_format_1(header) if version == 1 else header
-    _check_kinds(header, KINDS)
-    require(header["dtype"] in ("float32", "float64"), f"dtype must be a float, is {header['dtype']!r}")
-    require(header["epoch"] >= 0, f"epoch must be at least 0, is {header['epoch']}")
-    if saved := header["optimizer"]:
-        _check_kinds(saved, {"optimizer": str, "config": dict, "t": int, "slots": list}, "its optimizer's ")
-        require(0 <= saved["t"] < 2**53, f"its optimizer's t must be from 0 to 2^53, is {saved['t']}")
-    return header
-
-
-def _from_format_1(header: dict[str, Any]) -> dict[str, Any]:
-    """There a layer's arguments and counter stood beside its name, and nothing was said of loss and slots."""
-    _check_kinds(header, {"layers": list, "optimizer": dict})
-    states = [{"counter": entry.pop("counter", 0), "trainable": True} for entry in header["layers"]]
-    layers = [{"layer": entry.pop("layer", None), "config": entry} for entry in header["layers"]]
-    optimizer = header["optimizer"] and header["optimizer"] | {"slots": ["velocity", "m", "v"]}
-    return header | {"layers": layers, "states": states, "loss": {}, "optimizer": optimizer}
-
-
-def _check_kinds(header: dict[str, Any], kinds: dict[str, type], where: str = "") -> None:
-    for name, kind in kinds.items():
-        found = header.get(name)
-        require(type(found) is kind, f"{where}{name} must be {kind.__name__}, is {found!r}")
-
-
-def _known(layers: Sequence[type], losses: Sequence[type], optimizers: Sequence[type] = ()) -> Known:
-    return {
-        "layer": _classes(layer_module, Layer, layers),
-        "loss": _classes(loss_module, Loss, losses),
-        "optimizer": _classes(optim, Optimizer, optimizers),
-    }
-
-
-def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, type]:
-    """The module's classes of a kind, and those of the user's own, by name. ValueError if two share a name."""
-    kinds = [kind for kind in (*vars(module).values(), *own) if isinstance(kind, type) and issubclass(kind, base)]
-    named = {kind.__name__: kind for kind in kinds if kind is not base}
-    if twice := [kind for kind in kinds if named.get(kind.__name__, kind) is not kind]:
-        raise ValueError(
-            f"two classes are named {twice[0].__name__}, and a file says no more than the name; rename one"
-        )
-    return named
-
-
-def _parts(header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:
-    """The layers and the loss that a header describes."""
-    stack = [_decoded(entry, known) for entry in header["layers"]]
-    strangers = [entry for entry in stack if not isinstance(entry, Layer)]
-    require(not strangers, f"a layer must be an object of layer and config, is {strangers[:1]}")
-    return stack, _made("loss", header["loss"], known) if header["loss"] else None
-
-
-def _set_states(stack: Sequence[Layer], states: list[Any]) -> None:
-    everywhere = [layer for _, _, layer in walk(stack)]
-    require(len(states) == len(everywhere), f"it has {len(states)} states for {len(everywhere)} layers")
-    for layer, state in zip(everywhere, states, strict=True):
-        _check_kinds(state, {"counter": int, "trainable": bool}, f"{layer}'s ")
-        require(state["counter"] >= 0, f"{layer}'s counter must be at least 0, is {state['counter']}")
-        layer.counter, layer.trainable = state["counter"], state["trainable"]
-
-
-def _shapes(stack: Sequence[Layer]) -> list[Any]:
-    """Of every layer, those inside too, its class and what it holds."""
-    return [(type(layer), layer.shapes(), layer.buffers()) for _, _, layer in walk(stack)]
-
-
-def _sizes(stack: Sequence[Layer]) -> dict[str, int]:
-    """How many numbers the vectors of these layers hold."""
-    buffers = sum(size_of(layer.buffers()) for _, _, layer in walk(stack))
-    return {"theta": sum(layer.size for layer in stack), "buffers": buffers}
-
-
-def _made(what: str, saved: dict[str, Any], known: Known, *arguments: Any) -> Any:
-    """The layer, loss or optimizer of that name, made from its config."""
-    name, config, kinds = f"{saved.get(what)}", saved.get("config", {}), known[what]
-    others = f"others go into {'losses' if what == 'loss' else f'{what}s'}=[...]"
-    require(name in kinds, f"unknown {what} {name!r}; known are {', '.join(kinds)}, {others}")
-    kind = kinds[name]
-    try:
-        return kind.from_config(config) if what == "layer" else kind(*arguments, **config)
-    except (TypeError, ValueError, KeyError) as error:
-        raise ModelFileError(f"{name} cannot be made from its config {config}: {error}") from None

@@ -1,0 +1,418 @@
+"""Networks from Keras's files, as Keras 3 and its forerunners write them, and to Keras models."""
+
+import json
+import os
+import zipfile
+
+os.environ.setdefault("KERAS_BACKEND", "numpy")
+
+import h5py
+import keras
+import numpy as np
+import pytest
+
+import tinynet as tn
+
+K = keras.layers
+pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # Keras's own, with NumPy 2
+
+
+def build(*layers, loss="sparse_categorical_crossentropy", optimizer=None, epochs=0, inputs=(6,), classes=3):
+    """A Keras model with weights that are no first values, compiled, and trained if there is a backend that can."""
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input(inputs), *layers])
+    draw = np.random.default_rng(1)
+    model.set_weights([draw.normal(size=value.shape) for value in model.get_weights()])
+    if loss:
+        model.compile(optimizer or keras.optimizers.Adam(), loss)
+    return model
+
+
+def rows(*shape):
+    return np.random.default_rng(2).normal(size=(9, *(shape or (6,)))).astype(np.float32)
+
+
+MODELS = {
+    "softmax": lambda: build(K.Dense(5, activation="relu"), K.Dropout(0.2), K.Dense(3, activation="softmax")),
+    "logits": lambda: build(K.Dense(5, "tanh"), K.Dense(3), loss=keras.losses.SparseCategoricalCrossentropy(True)),
+    "sigmoid": lambda: build(K.Dense(5, "sigmoid"), K.Dense(1, "sigmoid"), loss="binary_crossentropy"),
+    "values": lambda: build(K.Dense(5, "gelu"), K.Dense(2), loss="mse"),
+    "huber": lambda: build(K.Dense(2), loss=keras.losses.Huber(0.5)),
+    "not compiled": lambda: build(K.Dense(5, "relu"), K.Dense(3, "softmax"), loss=None),
+    "not compiled, values": lambda: build(K.Dense(5, "relu"), K.Dense(3), loss=None),
+    "pictures": lambda: build(K.Flatten(), K.Dense(5, use_bias=False), K.ReLU(), K.Dense(3, "softmax"), inputs=(2, 3)),
+    "layers of activation": lambda: build(
+        K.Dense(5), K.LeakyReLU(negative_slope=0.25), K.Dense(4), K.Activation("softmax"), K.Dense(3), K.Softmax()
+    ),
+    "double": lambda: build(K.Dense(3, dtype="float64"), loss="mse"),
+    "many probabilities": lambda: build(K.Dense(3, "sigmoid"), loss="binary_crossentropy"),
+}
+
+
+def saved(model, path):
+    path.unlink(missing_ok=True)
+    model.save(path)
+    return path
+
+
+def refused(path, cause, read=tn.from_keras):
+    with pytest.raises(tn.ModelFileError, match=cause) as error:
+        read(path)
+    assert str(error.value).startswith(f"{path}: ")
+
+
+# ------------------------------------------------------------------------------------------------------ in
+
+
+@pytest.mark.parametrize("kind", [".h5", ".keras"])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_network_predicts_what_keras_does(tmp_path, name, kind):
+    model = MODELS[name]()
+    net = tn.from_keras(saved(model, tmp_path / f"model{kind}"))
+    x = rows(*model.input_shape[1:])
+    expected = model.predict(x, verbose=0)
+    said = tn.predict(net, x)
+    if name == "logits":
+        said = tn.outputs(net, x)
+    np.testing.assert_allclose(said, expected, rtol=0, atol=1e-6)
+    assert net.dtype == ("float64" if name == "double" else "float32")
+
+
+def test_what_stands_at_the_end_becomes_the_loss(tmp_path):
+    found = {name: tn.from_keras(saved(MODELS[name](), tmp_path / "model.keras")) for name in MODELS}
+    assert repr(found["softmax"]).startswith("<Network Dense(6, 5), ReLU(), Dropout(0.2), Dense(5, 3): ")
+    assert {name: repr(net.loss) for name, net in found.items()} == {
+        "softmax": "SoftmaxCrossEntropy()",
+        "logits": "SoftmaxCrossEntropy()",
+        "sigmoid": "BinaryCrossEntropy()",
+        "values": "MeanSquaredError()",
+        "huber": "MeanSquaredError()",
+        "not compiled": "SoftmaxCrossEntropy()",
+        "not compiled, values": "MeanSquaredError()",
+        "pictures": "SoftmaxCrossEntropy()",
+        "layers of activation": "SoftmaxCrossEntropy()",
+        "double": "MeanSquaredError()",
+        "many probabilities": "MeanSquaredError()",
+    }
+
+
+def test_what_was_frozen_stays_frozen(tmp_path):
+    model = MODELS["softmax"]()
+    model.layers[0].trainable = False
+    net = tn.from_keras(saved(model, tmp_path / "model.keras"))
+    assert [layer.trainable for layer in net if layer.shapes()] == [False, True]
+
+
+OLD = {  # the layers as Keras 2.2.4 wrote them
+    "Dense": lambda name, units, activation, **more: {
+        "class_name": "Dense",
+        "config": {"name": name, "trainable": True, "units": units, "activation": activation, "use_bias": True, **more},
+    },
+    "Dropout": lambda name, rate: {
+        "class_name": "Dropout",
+        "config": {"name": name, "trainable": True, "rate": rate, "noise_shape": None, "seed": None},
+    },
+}
+WEIGHTS = [
+    np.random.default_rng(k).normal(size=shape).astype(np.float32)
+    for k, shape in enumerate([(4, 3), (3,), (3, 2), (2,)])
+]
+
+
+def old_file(path, as_list=True, text=str.encode, state="blocks"):
+    """A whole model as Keras 2.2 wrote it, and as tf.keras did: the same, but for what these options say."""
+    layers = [
+        OLD["Dense"]("dense_7", 3, "relu", batch_input_shape=[None, 4], dtype="float32"),
+        OLD["Dropout"]("dropout_3", 0.25),
+        OLD["Dense"]("dense_8", 2, "softmax"),
+    ]
+    config = {"class_name": "Sequential", "config": layers if as_list else {"name": "sequential_2", "layers": layers}}
+    adam = {"lr": 0.002, "beta_1": 0.8, "beta_2": 0.99, "decay": 0.0, "epsilon": 1e-7, "amsgrad": False}
+    training = {"loss": "categorical_crossentropy", "optimizer_config": {"class_name": "Adam", "config": adam}}
+    with h5py.File(path, "w") as file:
+        file.attrs["keras_version"], file.attrs["backend"] = text("2.2.4"), text("tensorflow")
+        file.attrs["model_config"], file.attrs["training_config"] = text(json.dumps(config)), text(json.dumps(training))
+        group = file.create_group("model_weights")
+        put(group, "layer_names", [text(name) for name in ("dense_7", "dropout_3", "dense_8")])
+        put(group.create_group("dropout_3"), "weight_names", [])
+        for name, (W, b) in {"dense_7": WEIGHTS[:2], "dense_8": WEIGHTS[2:]}.items():
+            inner = group.create_group(name)
+            put(inner, "weight_names", [text(f"{name}/kernel:0"), text(f"{name}/bias:0")])
+            inner[f"{name}/kernel:0"], inner[f"{name}/bias:0"] = W, b
+        if state:
+            moments, squares = [0.1 * value for value in WEIGHTS], [value**2 for value in WEIGHTS]
+            pairs = zip(moments, squares, strict=True)
+            blocks = [*moments, *squares, *[np.zeros(1)] * 4]
+            kept = [np.array(77), *(blocks if state == "blocks" else [value for pair in pairs for value in pair])]
+            inner = file.create_group("optimizer_weights")
+            put(inner, "weight_names", [text(f"training/Adam/Variable_{k}:0") for k in range(len(kept))])
+            for k, value in enumerate(kept):
+                inner[f"training/Adam/Variable_{k}:0"] = value
+    return path
+
+
+def put(group, name, values):
+    group.attrs[name] = np.array(values, dtype=h5py.string_dtype() if values and isinstance(values[0], str) else None)
+
+
+@pytest.mark.parametrize("as_list", [True, False], ids=["config is a list", "config is a dictionary"])
+@pytest.mark.parametrize("text", [str.encode, str], ids=["bytes", "text"])
+def test_old_files_are_read(tmp_path, as_list, text):
+    net = tn.from_keras(old_file(tmp_path / "model.h5", as_list, text))
+    assert repr(net).startswith("<Network Dense(4, 3), ReLU(), Dropout(0.25), Dense(3, 2): ")
+    assert net.theta.tobytes() == np.concatenate([value.ravel() for value in WEIGHTS]).tobytes()
+    assert isinstance(net.loss, tn.SoftmaxCrossEntropy)
+
+
+@pytest.mark.parametrize("state", ["blocks", "pairs"])
+def test_an_old_optimizer_goes_on(tmp_path, state):
+    net, adam = tn.resume_keras(old_file(tmp_path / "model.h5", state=state))
+    assert adam.config() == {"lr": 0.002, "weight_decay": 0.0, "beta1": 0.8, "beta2": 0.99, "eps": 1e-7}
+    assert (adam.network, adam.t) == (net, 77)
+    np.testing.assert_array_equal(adam.m, np.float32(0.1) * net.theta)
+    np.testing.assert_array_equal(adam.v, net.theta**2)
+
+
+OPTIMIZERS = {
+    "Adam": lambda: keras.optimizers.Adam(0.25, beta_1=0.5, global_clipnorm=2.0),
+    "AdamW": lambda: keras.optimizers.AdamW(weight_decay=0.5),
+    "SGD": lambda: keras.optimizers.SGD(0.5),
+    "SGD with momentum": lambda: keras.optimizers.SGD(0.5, momentum=0.25, nesterov=True),
+    "RMSprop": lambda: keras.optimizers.RMSprop(rho=0.5),
+}
+
+
+@pytest.mark.parametrize("kind", [".h5", ".keras"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_new_optimizer_goes_on(tmp_path, name, kind):
+    model = build(K.Dense(4, "relu"), K.Dense(3, "softmax"), optimizer=OPTIMIZERS[name]())
+    theirs = model.optimizer
+    theirs.build(model.trainable_variables)
+    draw = np.random.default_rng(3)
+    for variable in theirs.variables:
+        if variable.path.endswith("iteration"):
+            variable.assign(40)
+        elif variable.shape:
+            variable.assign(draw.uniform(size=variable.shape))
+    _, ours = tn.resume_keras(saved(model, tmp_path / f"model{kind}"))
+    kept = [np.array(value) for value in theirs.variables if value.shape]
+    slots = {
+        slot: np.concatenate([np.ravel(value) for value in kept[k :: len(ours.slots)]]) if kept else 0
+        for k, slot in enumerate(ours.slots)
+    }
+    assert ours.t == 40
+    for slot, expected in slots.items():
+        scale = -0.5 if "momentum" in name else 1
+        np.testing.assert_allclose(getattr(ours, slot), expected / scale, rtol=1e-6)
+    config = {"Adam": {"lr": 0.25, "beta1": 0.5, "clip_norm": 2.0}, "AdamW": {"weight_decay": 0.5, "eps": 1e-7}}
+    config |= {"SGD": {"lr": 0.5}, "SGD with momentum": {"momentum": 0.25, "nesterov": True}, "RMSprop": {"rho": 0.5}}
+    assert ours.config().items() >= config[name].items()
+
+
+def test_momentum_goes_on_as_in_keras(tmp_path):
+    """theta moves by momentum m - lr g there, where m holds -lr v."""
+    model = build(K.Dense(3), loss="mse", optimizer=keras.optimizers.SGD(0.5, momentum=0.25))
+    model.optimizer.build(model.trainable_variables)
+    for variable in model.optimizer.variables:
+        if variable.shape:
+            variable.assign(np.ones(variable.shape))
+    net, sgd = tn.resume_keras(saved(model, tmp_path / "model.keras"))
+    before = net.theta.copy()
+    net.grad[...] = 2
+    sgd.step()
+    np.testing.assert_allclose(net.theta - before, 0.25 * 1 - 0.5 * 2, rtol=1e-6)
+
+
+def test_a_schedule_must_be_given_again(tmp_path):
+    optimizer = keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))
+    path = saved(build(K.Dense(3, "softmax"), optimizer=optimizer), tmp_path / "model.keras")
+    refused(path, "learning rate was a schedule; give resume_keras the schedule: lr=", tn.resume_keras)
+    assert tn.resume_keras(path, lr=0.5)[1].lr == 0.5
+
+
+def test_what_follows_another_rule_is_not_resumed(tmp_path):
+    path = tmp_path / "model.keras"
+    refused(saved(build(K.Dense(3, "softmax"), loss=None), path), "saved without an optimizer", tn.resume_keras)
+    optimizer = keras.optimizers.Adam(amsgrad=True)
+    refused(saved(build(K.Dense(3, "softmax"), optimizer=optimizer), path), "Adam has amsgrad", tn.resume_keras)
+    optimizer = keras.optimizers.Lion()
+    refused(saved(build(K.Dense(3, "softmax"), optimizer=optimizer), path), "its optimizer is Lion", tn.resume_keras)
+    refused(saved(build(K.Dense(3), loss="mae"), path), "it was trained with mae; known here", tn.resume_keras)
+
+
+UNREADABLE = {
+    "a layer": (
+        lambda: build(K.Dense(3), K.LayerNormalization(name="odd"), K.Dense(3)),
+        "layer 'odd': a LayerNormalization is not read; those that are: Dense, ",
+    ),
+    "an activation": (
+        lambda: build(K.Dense(3, "selu", name="odd")),
+        "layer 'odd': the activation selu is not read; those that are: linear, relu",
+    ),
+    "an option": (
+        lambda: build(K.Dense(3), K.ReLU(max_value=6, name="odd")),
+        "layer 'odd': a ReLU with max_value=6 is not read",
+    ),
+    "a graph": (lambda: graph(), "it holds a Functional model; those that are Sequential are read"),
+}
+
+
+def graph():
+    x = keras.Input((6,))
+    return keras.Model(x, K.Add()([x, K.Dense(6)(x)]))
+
+
+@pytest.mark.parametrize("kind", [".h5", ".keras"])
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_other_layers_are_refused_by_name(tmp_path, name, kind):
+    make, cause = UNREADABLE[name]
+    refused(saved(make(), tmp_path / f"model{kind}"), cause)
+
+
+def test_weights_without_a_model_are_refused(tmp_path):
+    model = MODELS["softmax"]()
+    model.save_weights(tmp_path / "model.weights.h5")
+    refused(tmp_path / "model.weights.h5", "holds weights without their model; model.save")
+
+
+def change(**changes):
+    def edit(file):
+        for name, value in changes.items():
+            file.attrs[name] = value
+
+    return edit
+
+
+def replaced(path, **options):
+    def edit(file):
+        del file[path]
+        file.create_dataset(path, **options)
+
+    return edit
+
+
+def linked(kind):
+    def edit(file):
+        del file["model_weights/dense_7/dense_7/kernel:0"]
+        file["model_weights/dense_7/dense_7/kernel:0"] = kind
+
+    return edit
+
+
+KERNEL = "model_weights/dense_7/dense_7/kernel:0"
+HOSTILE = {
+    "no JSON": (change(model_config="{"), "no JSON"),
+    "another JSON": (change(model_config="[]"), "not a Keras file, or damaged"),
+    "no list of layers": (
+        change(model_config='{"class_name": "Sequential", "config": {"layers": 3}}'),
+        "no list of layers",
+    ),
+    "no class": (
+        change(model_config='{"class_name": "Sequential", "config": [{}]}'),
+        "must have a class_name and a config",
+    ),
+    "no units": (
+        change(model_config='{"class_name": "Sequential", "config": [{"class_name": "Dense", "config": {}}]}'),
+        "'units' is missing",
+    ),
+    "no layers": (change(model_config='{"class_name": "Sequential", "config": []}'), "has no layers"),
+    "a link": (linked(h5py.SoftLink("/model_weights/dense_8/dense_8/kernel:0")), "is a link to elsewhere"),
+    "another file": (linked(h5py.ExternalLink("/etc/passwd", "/")), "is a link to elsewhere"),
+    "outside storage": (
+        replaced(KERNEL, shape=(4, 3), dtype="f4", external=[("/etc/hostname", 0, 48)]),
+        "kept in another file",
+    ),
+    "packed": (replaced(KERNEL, shape=(4, 3), dtype="f4", compression="gzip"), "is packed"),
+    "larger than the file": (replaced(KERNEL, shape=(10**9, 3), dtype="f4"), "is packed, or kept"),
+    "another shape": (
+        replaced(KERNEL, data=np.zeros((4, 2), "f4")),
+        r"layer 'dense_7': takes a kernel \(D, 3\), the file has \(4, 2\)",
+    ),
+    "not finite": (replaced(KERNEL, data=np.full((4, 3), np.nan, "f4")), "holds numbers that are not finite"),
+    "whole numbers": (replaced(KERNEL, data=np.ones((4, 3), int)), "takes floats"),
+    "texts": (replaced(KERNEL, data=np.full((4, 3), b"a")), "must be numbers"),
+    "a missing kernel": (lambda file: file.__delitem__(KERNEL), "dense_7/kernel:0 is missing"),
+    "no weights": (lambda file: file.__delitem__("model_weights"), "model_weights is missing"),
+    "too many weights": (
+        lambda file: file["model_weights"].attrs.__setitem__("layer_names", [b"dense_7", b"dense_8", b"dense_8"]),
+        "weights of more layers than its model",
+    ),
+    "too few weights": (
+        lambda file: file["model_weights"].attrs.__setitem__("layer_names", [b"dense_7"]),
+        "layer 'dense_8': takes a kernel and a bias, the file has 0 arrays",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_files_are_refused(tmp_path, name):
+    edit, cause = HOSTILE[name]
+    path = old_file(tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        edit(file)
+    refused(path, cause)
+
+
+def test_what_is_no_keras_file_is_refused(tmp_path):
+    path = tmp_path / "model.keras"
+    refused(path, "No such file")
+    path.write_bytes(b"")
+    refused(path, r"neither an HDF5 file nor a \.keras archive")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    refused(path, r"model.weights.h5 is missing")
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", bytes(20_000_000))
+    refused(path, "model.weights.h5 is packed, and larger")
+
+
+# ----------------------------------------------------------------------------------------------------- out
+
+
+@pytest.mark.parametrize("kind", [".h5", ".keras"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_goes_there_and_back_bit_for_bit(tmp_path, dtype, kind):
+    bends = [tn.ReLU(), tn.LeakyReLU(0.25), tn.Tanh(), tn.Sigmoid(), tn.GELU(), tn.Softmax()]
+    layers = [
+        tn.Flatten(),
+        tn.Dropout(0.5),
+        *(layer for bend in bends for layer in (tn.Dense(6, 6), bend)),
+        tn.Dense(6, 4),
+    ]
+    net = tn.Network(*layers, seed=3, dtype=dtype)
+    net.loss = tn.SoftmaxCrossEntropy()
+    net[2].trainable = False
+    model = tn.to_keras(net)
+    back = tn.from_keras(saved(model, tmp_path / f"model{kind}"))
+    assert back.theta.tobytes() == net.theta.tobytes()
+    assert [repr(layer) for layer in back] == [repr(layer) for layer in net]
+    assert [layer.trainable for layer in back if layer.shapes()] == [False, *[True] * 6]
+    assert repr(back.loss) == repr(net.loss)
+    np.testing.assert_allclose(model.predict(rows(), verbose=0), tn.predict(net, rows()), rtol=0, atol=1e-6)
+
+
+def test_blocks_become_a_graph():
+    inner = tn.Residual(tn.Dense(5, 5), tn.Tanh())
+    net = tn.Network(tn.Residual(tn.Dense(6, 5), inner, shortcut=tn.Dense(6, 5)), tn.Dense(5, 1))
+    net.loss = tn.BinaryCrossEntropy()
+    model = tn.to_keras(net)
+    np.testing.assert_allclose(model.predict(rows(), verbose=0), tn.predict(net, rows()), rtol=0, atol=1e-6)
+    logits = tn.to_keras(net, logits=True)
+    np.testing.assert_allclose(logits.predict(rows(), verbose=0), tn.outputs(net, rows()), rtol=0, atol=1e-5)
+
+
+def test_pictures_go_in_as_they_are():
+    net = tn.Network(tn.Flatten(), tn.Dense(12, 3))
+    x = rows(1, 3, 4)
+    model = tn.to_keras(net, shape=(1, 3, 4))
+    np.testing.assert_allclose(model.predict(x, verbose=0), tn.predict(net, x), rtol=0, atol=1e-6)
+
+
+def test_what_keras_has_no_version_of_is_refused():
+    class Own(tn.Tanh):
+        pass
+
+    with pytest.raises(ValueError, match=r"to_keras: Own\(\) has no version in Keras"):
+        tn.to_keras(tn.Network(tn.Dense(2, 2), Own()))
+    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; give shape="):
+        tn.to_keras(tn.Network(tn.Tanh()))

@@ -1,0 +1,214 @@
+"""Networks to and from .safetensors: bit for bit, PyTorch's too, and believing nothing that a file claims."""
+
+import json
+import pathlib
+import struct
+
+import numpy as np
+import own_layers
+import pytest
+from own_layers import OWN, Power
+from safetensors.numpy import load_file, save_file
+
+import tinynet as tn
+
+FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+TORCH = json.loads((FIXTURES / "torch_safetensors.json").read_text())
+
+
+def trained(dtype="float32"):
+    net = tn.Network(
+        tn.Flatten(),
+        tn.Dropout(0.1),
+        tn.Dense(4, 3),
+        tn.GELU(),
+        tn.Residual(tn.Dense(3, 2), tn.LeakyReLU(0.2), shortcut=tn.Dense(3, 2)),
+        tn.Dense(2, 1),
+        seed=5,
+        dtype=dtype,
+    )
+    draw = np.random.default_rng(1)
+    tn.fit(
+        net,
+        tn.Adam(net),
+        draw.normal(size=(20, 1, 2, 2)),
+        draw.integers(0, 2, 20),
+        epochs=2,
+        loss=tn.BinaryCrossEntropy(),
+    )
+    net[2].trainable = False
+    net.notes = {"é": [1, None]}
+    return net
+
+
+def refused(path, cause, **options):
+    with pytest.raises(tn.ModelFileError, match=cause) as error:
+        tn.from_safetensors(path, **options)
+    assert str(error.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_comes_back_bit_for_bit(tmp_path, dtype):
+    net = trained(dtype)
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    back = tn.from_safetensors(tmp_path / "net.safetensors")
+    assert back.theta.tobytes() == net.theta.tobytes()
+    for name in ("seed", "dtype", "epoch", "notes"):
+        assert getattr(back, name) == getattr(net, name)
+    assert repr(back) == repr(net)
+    assert repr(back.loss) == "BinaryCrossEntropy()"
+    assert [layer.counter for layer in back] == [0, 2, 0, 0, 0, 0]
+    assert [layer.trainable for layer in back][:3] == [True, True, False]
+
+
+def test_tensors_have_pytorchs_names_and_shapes(tmp_path):
+    net = trained()
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    found = load_file(tmp_path / "net.safetensors")
+    assert {name: value.shape for name, value in found.items()} == {
+        "2.weight": (3, 4),
+        "2.bias": (3,),
+        "4.0.weight": (2, 3),
+        "4.0.bias": (2,),
+        "4.2.weight": (2, 3),
+        "4.2.bias": (2,),
+        "5.weight": (1, 2),
+        "5.bias": (1,),
+    }
+    np.testing.assert_array_equal(found["2.weight"], net[2].W.T)
+
+
+def test_buffers_and_layers_of_ones_own_come_back(tmp_path):
+    net = own_layers.network()
+    net.buffers[...] = np.arange(net.buffers.size)
+    net.loss = Power(p=2)
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    refused(tmp_path / "net.safetensors", "unknown layer")
+    back = tn.from_safetensors(tmp_path / "net.safetensors", layers=OWN, losses=[Power])
+    assert back.theta.tobytes() == net.theta.tobytes()
+    assert back.buffers.tobytes() == net.buffers.tobytes()
+
+
+BENDS = {"sequential": tn.ReLU, "double": tn.ReLU, "named": tn.Tanh}
+
+
+def torch_layers(name):
+    if name == "named":
+        hidden = [layer for _ in range(11) for layer in (tn.Dense(5, 5), tn.Tanh())]
+        return [tn.Dense(6, 5), tn.ReLU(), *hidden, tn.Dense(5, 3)]
+    return [tn.Dropout(0.1), tn.Dense(6, 5), tn.ReLU(), tn.Dense(5, 5), tn.ReLU(), tn.Dense(5, 3)]
+
+
+@pytest.mark.parametrize("name", ["sequential", "double", "named"])
+def test_a_state_dict_gives_what_pytorch_gives(name):
+    net = tn.from_safetensors(FIXTURES / f"torch-{name}.safetensors", layers=torch_layers(name))
+    assert net.dtype == ("float64" if name == "double" else "float32")
+    np.testing.assert_allclose(tn.outputs(net, np.array(TORCH["x"])), TORCH[name], rtol=0, atol=1e-6)
+
+
+def test_a_network_written_here_is_a_state_dict_too(tmp_path):
+    net = tn.mlp(6, [5, 5], 3, dropout=[0.1])
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    ours, theirs = load_file(tmp_path / "net.safetensors"), load_file(FIXTURES / "torch-sequential.safetensors")
+    assert {name: value.shape for name, value in ours.items()} == {name: value.shape for name, value in theirs.items()}
+
+
+def test_layers_are_told_by_shape_and_those_alike_by_number(tmp_path):
+    draw = np.random.default_rng(1)
+    tensors = {
+        "b.out.weight": draw.normal(size=(2, 3)),
+        "a9.weight": np.full((3, 3), 9.0),
+        "a10.weight": np.ones((3, 3)),
+    }
+    save_file(tensors, tmp_path / "net.safetensors")
+    stack = [tn.Dense(3, 3), tn.ReLU(), tn.Dense(3, 3), tn.ReLU(), tn.Dense(3, 2)]
+    net = tn.from_safetensors(tmp_path / "net.safetensors", layers=stack)
+    assert (net[0].W[0, 0], net[2].W[0, 0]) == (9, 1)
+    np.testing.assert_array_equal(net[4].W, tensors["b.out.weight"].T)
+    assert not net[0].b.any()
+
+
+REFUSED = {
+    "no layers": ({"a.weight": (2, 3)}, (), r"names no layers; give them, as layers=\[.*\], for a.weight \(2, 3\)"),
+    "another shape": (
+        {"a.weight": (2, 3)},
+        [tn.Dense, (4, 2)],
+        r"must hold 1 weights \(2, 4\) for Dense\(4, 2\), and holds a.weight \(2, 3\)",
+    ),
+    "another shape in its place": (
+        {"0.weight": (2, 3), "0.bias": (2,)},
+        [tn.Dense, (4, 2)],
+        r"0.weight must be \(2, 4\) for Dense\(4, 2\), is \(2, 3\)",
+    ),
+    "a bias of another length": ({"0.weight": (2, 3), "0.bias": (3,)}, [tn.Dense, (3, 2)], r"0.bias must be \(2,\)"),
+    "no place": (
+        {"a.weight": (2, 3), "norm.weight": (2,)},
+        [tn.Dense, (3, 2)],
+        r"these layers have no place for norm.weight \(2,\)",
+    ),
+    "nothing to order by": (
+        {"a.weight": (3, 3), "b.weight": (3, 3)},
+        [tn.Dense, (3, 3), tn.Dense, (3, 3)],
+        "a.weight, b.weight have one shape and no numbers to order them by",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_numbers_that_do_not_fit_are_refused(tmp_path, name):
+    shapes, stack, cause = REFUSED[name]
+    save_file({name: np.zeros(shape, np.float32) for name, shape in shapes.items()}, tmp_path / "net.safetensors")
+    layers = [kind(*widths) for kind, widths in zip(stack[::2], stack[1::2], strict=True)]
+    refused(tmp_path / "net.safetensors", cause, layers=layers)
+
+
+def test_layers_that_are_no_dense_must_be_named_by_place(tmp_path):
+    save_file({"a": np.zeros(3, np.float32)}, tmp_path / "net.safetensors")
+    refused(tmp_path / "net.safetensors", "it must hold 0.gamma, .* and holds a", layers=[own_layers.BatchNorm(3)])
+
+
+def test_whole_numbers_and_infinities_are_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_file({"0.weight": np.zeros((2, 3), np.int32)}, path)
+    refused(path, "it holds I32; floats of 16 to 64 bits are read", layers=[tn.Dense(3, 2)])
+    save_file({"0.weight": np.full((2, 3), np.inf, np.float32)}, path)
+    refused(path, "0.weight holds numbers that are not finite", layers=[tn.Dense(3, 2)])
+
+
+def test_half_precision_becomes_single(tmp_path):
+    save_file({"0.weight": np.full((2, 3), 1 / 3, np.float16)}, tmp_path / "net.safetensors")
+    net = tn.from_safetensors(tmp_path / "net.safetensors", layers=[tn.Dense(3, 2)])
+    assert (net.dtype, net[0].W[0, 0]) == (np.float32, np.float16(1 / 3))
+
+
+def test_what_is_no_such_file_is_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    refused(path, "No such file")
+    path.write_bytes(b"PK\3\4")
+    refused(path, "not a .safetensors file, or damaged")
+    header = json.dumps({"0.weight": {"dtype": "F32", "shape": [10**9, 10**9], "data_offsets": [0, 4]}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header + b"1234")
+    refused(path, "not a .safetensors file, or damaged")
+
+
+def test_a_file_of_a_later_version_is_refused(tmp_path):
+    path = tmp_path / "net.safetensors"
+    save_file({}, path, {"tinynet": json.dumps({"format": "tinynet network", "version": 3})})
+    refused(path, "its format is version 3")
+
+
+def test_a_claim_of_layers_that_the_numbers_do_not_bear_costs_no_memory(tmp_path):
+    net = tn.mlp(4, [3], 2)
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    content = (tmp_path / "net.safetensors").read_bytes()
+    (tmp_path / "net.safetensors").write_bytes(content.replace(rb"\"inputs\": 4", rb"\"inputs\":9e9"[:12]))
+    with pytest.raises(tn.ModelFileError):
+        tn.from_safetensors(tmp_path / "net.safetensors")
+
+
+def test_what_is_not_finite_is_not_written(tmp_path):
+    net = tn.mlp(2, [], 2)
+    net.theta[0] = np.nan
+    with pytest.raises(tn.ModelFileError, match=r"net.safetensors: 0.weight holds numbers that are not finite"):
+        tn.to_safetensors(net, tmp_path / "net.safetensors")
+    assert not list(tmp_path.iterdir())

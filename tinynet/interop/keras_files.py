@@ -1,0 +1,150 @@
+"""What is inside Keras's two kinds of files, HDF5 and .keras archives, read without Keras and believing nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..files.archive import from_json, reading, require
+from .library import library
+
+MOST_TEXT = 10_000_000
+"""Bytes of JSON, and names in a list, above which a file is not believed."""
+
+
+class Contents(NamedTuple):
+    """A saved model: its JSON, what it was compiled with, and its numbers, still on the disk."""
+
+    model: dict[str, Any]
+    training: dict[str, Any]
+    weights: list[list[Any]]
+    """Datasets of every layer that has some, in the order of the layers."""
+    optimizer: list[Any]
+
+
+@contextlib.contextmanager
+def contents(path: Path) -> Iterator[Contents]:
+    """ModelFileError for what is neither kind of file, is damaged, or holds weights without a model."""
+    h5py = library("h5py", "keras")
+    with reading("a Keras file"), open(path, "rb") as file:
+        if zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive, h5py.File(_member(archive, "model.weights.h5"), "r") as numbers:
+                yield _of_archive(from_json(_member(archive, "config.json").read()), numbers)
+        else:
+            require(h5py.is_hdf5(path), "neither an HDF5 file nor a .keras archive")
+            with h5py.File(path, "r") as numbers:
+                yield _of_hdf5(numbers)
+
+
+def array(dataset: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """The dataset's numbers, if they are what they are said to be: floats of this shape, finite, in the file itself."""
+    name = dataset.name.lstrip("/")
+    require(shape is None or dataset.shape == shape, f"{name} must be {shape}, is {dataset.shape}")
+    kept_here = not dataset.is_virtual and not dataset.external and dataset.id.get_storage_size() == dataset.nbytes
+    require(kept_here, f"{name} is packed, or kept in another file")
+    require(dataset.dtype.kind in "fiu", f"{name} must be numbers, is {dataset.dtype}")
+    values = np.asarray(dataset[()])
+    require(np.isfinite(values).all(), f"{name} holds numbers that are not finite")
+    return values
+
+
+def _of_hdf5(file: Any) -> Contents:
+    config = _attribute(file, "model_config")
+    require(config, "it holds weights without their model; model.save(path) in Keras writes both")
+    training = from_json(_attribute(file, "training_config") or "{}")
+    group = _inside(file, "model_weights")
+    layers = [_inside(group, name) for name in _attribute(group, "layer_names") or []]
+    state = _inside(file, "optimizer_weights") if "optimizer_weights" in file else None
+    return Contents(
+        from_json(config),
+        {"loss": training.get("loss"), "optimizer": training.get("optimizer_config")},
+        [weights for layer in layers if (weights := _named(layer))],
+        _named(state) if state is not None else [],
+    )
+
+
+def _named(group: Any) -> list[Any]:
+    """The datasets of a group that lists their names; Keras writes none where there is nothing to list."""
+    return [_inside(group, name) for name in _attribute(group, "weight_names") or []]
+
+
+def _of_archive(config: dict[str, Any], file: Any) -> Contents:
+    """Layers stand under the names of their classes there, as dense, dense_1, whatever they are called."""
+    used: dict[str, int] = {}
+    weights = []
+    root = next((name for name in ("layers", "_layer_checkpoint_dependencies") if name in file), "layers")
+    for entry in layer_entries(config):
+        kind = snake_case(entry["class_name"])
+        used[kind] = used.get(kind, -1) + 1
+        weights.append(_numbered(file, f"{root}/{kind}{f'_{used[kind]}' if used[kind] else ''}/vars"))
+    training = config.get("compile_config") or {}
+    return Contents(config, training, [found for found in weights if found], _numbered(file, "optimizer/vars"))
+
+
+def snake_case(name: str) -> str:
+    """DenseLayer as dense_layer, ReLU as re_lu, as Keras has it."""
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)).lower()
+
+
+def layer_entries(model: dict[str, Any]) -> list[dict[str, Any]]:
+    """The layers in a model's JSON. ModelFileError for models that are no row of layers."""
+    kind, config = model.get("class_name"), model.get("config")
+    require(kind == "Sequential", f"it holds a {kind} model; those that are Sequential are read")
+    entries: Any = config.get("layers") if isinstance(config, dict) else config
+    require(isinstance(entries, list), "its model has no list of layers")
+    for entry in entries:
+        sound = isinstance(entry, dict) and isinstance(entry.get("class_name"), str)
+        require(
+            sound and isinstance(entry.get("config"), dict), f"a layer must have a class_name and a config: {entry}"
+        )
+    return entries
+
+
+def _numbered(file: Any, path: str) -> list[Any]:
+    """The datasets 0, 1, ... of a group that may be missing."""
+    if path not in file:
+        return []
+    group = _inside(file, path)
+    return [_inside(group, f"{k}") for k in range(len(group))]
+
+
+def _inside(group: Any, path: str) -> Any:
+    """What stands there; ModelFileError for what is missing, or elsewhere: links may lead to any file of the reader."""
+    h5py = library("h5py", "keras")
+    for name in path.strip("/").split("/"):
+        require(isinstance(group, h5py.Group) and name in group, f"{path} is missing")
+        require(isinstance(group.get(name, getlink=True), h5py.HardLink), f"{path} is a link to elsewhere")
+        group = group[name]
+    return group
+
+
+def _attribute(group: Any, name: str) -> Any:
+    """A text, or a list of texts, or None; bytes in old files, text in others."""
+    if name not in group.attrs:
+        return None
+    size = math.prod(group.attrs.get_id(name).shape)
+    require(size <= MOST_TEXT, f"{name} lists {size} names")
+    value = group.attrs[name]
+    return [_text(part) for part in value] if isinstance(value, np.ndarray) else _text(value)
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> io.BytesIO:
+    """A file of the archive, no larger than what is there allows."""
+    require(archive.namelist().count(name) == 1, f"{name} is missing, or there twice")
+    info = archive.getinfo(name)
+    fits = info.file_size == info.compress_size or info.file_size <= MOST_TEXT
+    require(fits, f"{name} is packed, and larger than {MOST_TEXT} bytes")
+    with archive.open(info) as file:
+        return io.BytesIO(file.read(info.file_size + 1))
