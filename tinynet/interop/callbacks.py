@@ -83,13 +83,15 @@ class LivePlot:
     """
 
     def __init__(self) -> None:
-        self.display = library("IPython.display", "examples").display
+        self.display = library("IPython.display", "interop")
         self.history, self.shown = History(), None
 
     def __call__(self, record: Record) -> None:
         self.history.append(record)
-        figure = self.history.plot()
+        png = io.BytesIO()
+        self.history.plot().savefig(png)
+        picture = self.display.Image(png.getvalue())
         if self.shown:
-            self.shown.update(figure)
+            self.shown.update(picture)
         else:
-            self.shown = self.display(figure, display_id=True)
+            self.shown = self.display.display(picture, display_id=True)

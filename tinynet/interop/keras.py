@@ -11,12 +11,12 @@ import numpy as np
 
 from ..arrays.backend import Backend
 from ..arrays.backend import backend as get_backend
-from ..files.archive import ModelFileError, about, require
+from ..files.archive import ModelFileError, about, reading, require
 from ..layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Residual, Sigmoid, Softmax, Tanh
 from ..losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD, Adam, Optimizer, RMSProp
-from .keras_files import Contents, array, contents, layer_entries, snake_case
+from .keras_files import Contents, contents, layer_entries, snake_case
 from .library import library
 from .predictions import last_activation
 
@@ -83,7 +83,8 @@ def from_keras(path: str | os.PathLike[str], *, backend: str | Backend = "numpy"
     a file that is missing or damaged, and for other layers, by name; ImportError without h5py (extra `keras`).
     """
     place = get_backend(backend)
-    with about(Path(path)), contents(Path(path)) as found:
+    with about(Path(path)), reading("a Keras file"):
+        found = contents(Path(path))
         return _network(*_with_loss(_read(found), found), place)
 
 
@@ -97,7 +98,8 @@ def resume_keras(
     that is not here, and as `from_keras` does.
     """
     place = get_backend(backend)
-    with about(Path(path)), contents(Path(path)) as found:
+    with about(Path(path)), reading("a Keras file"):
+        found = contents(Path(path))
         read, loss = _with_loss(_read(found), found)
         name, _ = _loss_in(found)
         require(not name or name in LOSSES, f"it was trained with {name}; known here are {', '.join(LOSSES)}")
@@ -133,7 +135,7 @@ def _read(found: Contents) -> Read:
     return read
 
 
-def _layers(kind: str, options: Options, weights: Iterator[list[Any]]) -> Read:
+def _layers(kind: str, options: Options, weights: Iterator[list[np.ndarray]]) -> Read:
     if kind == "Dense":
         return _dense(options, next(weights, []))
     if kind not in PLAIN:
@@ -144,13 +146,14 @@ def _layers(kind: str, options: Options, weights: Iterator[list[Any]]) -> Read:
     return [(layer, {}) for layer in PLAIN[kind](options)]
 
 
-def _dense(options: Options, datasets: list[Any]) -> Read:
+def _dense(options: Options, arrays: list[np.ndarray]) -> Read:
     units = options["units"]
-    require(1 <= len(datasets) <= 2, f"takes a kernel and a bias, the file has {len(datasets)} arrays for it")
-    W, *bias = datasets
+    require(1 <= len(arrays) <= 2, f"takes a kernel and a bias, the file has {len(arrays)} arrays for it")
+    W, *bias = arrays
     require(len(W.shape) == 2 and W.shape[1] == units, f"takes a kernel (D, {units}), the file has {W.shape}")
     layer = Dense(W.shape[0], units)
-    parameters = {"W": array(W)} | ({"b": array(bias[0], (units,))} if bias else {})
+    require(all(b.shape == (units,) for b in bias), f"takes a bias ({units},), the file has {bias and bias[0].shape}")
+    parameters = {"W": W} | ({"b": bias[0]} if bias else {})
     floats = all(value.dtype.kind == "f" for value in parameters.values())
     require(floats, "takes floats, the file has whole numbers")
     return [(layer, parameters), *((bend, {}) for bend in _activation(options.get("activation")))]
@@ -201,9 +204,10 @@ def _optimizer(network: Network, read: Read, found: Contents, lr: Any) -> Optimi
     require(not isinstance(rate, dict), "its learning rate was a schedule; give resume_keras the schedule: lr=")
     settings = {ours: options[theirs] for theirs, ours in (names | ALWAYS).items() if options.get(theirs) is not None}
     optimizer = kind(network, rate, **settings)
-    state = [array(dataset) for dataset in found.optimizer]
-    optimizer.t = max((int(value) for value in state if value.shape == () and value.dtype.kind in "iu"), default=0)
-    _fill_slots(optimizer, read, [value for value in state if value.shape])
+    optimizer.t = max(
+        (int(value) for value in found.optimizer if value.shape == () and value.dtype.kind in "iu"), default=0
+    )
+    _fill_slots(optimizer, read, [value for value in found.optimizer if value.shape])
     if isinstance(optimizer, SGD):
         optimizer.velocity[...] /= -optimizer.rate  # Keras's holds -lr v
     return optimizer

@@ -1,53 +1,106 @@
-"""What is inside Keras's two kinds of files, HDF5 and .keras archives, read without Keras and believing nothing."""
+"""What is inside Keras's two kinds of files, HDF5 and .keras archives, read without Keras and believing nothing.
+
+Over a damaged file HDF5's C library may crash, or never end: it reads in a process of its own, which sends an .npz.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import io
+import json
 import math
+import os
 import re
+import subprocess
+import sys
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files.archive import from_json, reading, require
+from ..files.archive import ModelFileError, from_json, reading, require
 from .library import library
+
+SECONDS = 60
+"""How long the process may take."""
 
 MOST_TEXT = 10_000_000
 """Bytes of JSON, and names in a list, above which a file is not believed."""
 
 
 class Contents(NamedTuple):
-    """A saved model: its JSON, what it was compiled with, and its numbers, still on the disk."""
+    """A saved model: its JSON, what it was compiled with, and its numbers."""
 
     model: dict[str, Any]
     training: dict[str, Any]
     weights: list[list[Any]]
-    """Datasets of every layer that has some, in the order of the layers."""
+    """Of every layer that has some, in the order of the layers; while the file is open, datasets."""
     optimizer: list[Any]
 
 
-@contextlib.contextmanager
-def contents(path: Path) -> Iterator[Contents]:
+def contents(path: Path) -> Contents:
     """ModelFileError for what is neither kind of file, is damaged, or holds weights without a model."""
+    library("h5py", "keras")
+    with np.load(io.BytesIO(apart(path)), allow_pickle=False) as sent:
+        said = json.loads(sent["said"].tobytes())
+        arrays = [sent[f"{k}"] for k in range(len(sent.files) - 1)]
+    require("error" not in said, said.get("error"))
+    weights = [[arrays.pop(0) for _ in range(count)] for count in said["counts"]]
+    return Contents(said["model"], said["training"], weights, arrays)
+
+
+def apart(path: Path) -> bytes:
+    """What `told` says, in a process of its own."""
+    program = "import sys; from tinynet.interop.keras_files import told; sys.stdout.buffer.write(told(sys.argv[1]))"
+    modules = os.pathsep.join(filter(None, sys.path))
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", program, os.path.abspath(path)],
+            capture_output=True,
+            timeout=SECONDS,
+            env=os.environ | {"PYTHONPATH": modules},
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise ModelFileError(f"damaged: reading it did not end in {SECONDS} seconds") from None
+    require(done.returncode == 0, "damaged: the process that read it was ended by it")
+    return done.stdout
+
+
+def told(path: str) -> bytes:
+    """The contents as an .npz: their JSON, the number of arrays of every layer, the arrays; or what is wrong."""
+    said: dict[str, Any]
+    arrays: list[np.ndarray] = []
+    try:
+        with reading("a Keras file"):
+            said, arrays = _read(Path(path))
+    except ModelFileError as error:
+        said = {"error": str(error)}
+    vectors: dict[str, Any] = {f"{k}": array for k, array in enumerate(arrays)}
+    file = io.BytesIO()
+    np.savez(file, said=np.frombuffer(json.dumps(said).encode(), np.uint8), **vectors)
+    return file.getvalue()
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     h5py = library("h5py", "keras")
-    with reading("a Keras file"), open(path, "rb") as file:
-        if zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive, h5py.File(_member(archive, "model.weights.h5"), "r") as numbers:
-                yield _of_archive(from_json(_member(archive, "config.json").read()), numbers)
-        else:
-            require(h5py.is_hdf5(path), "neither an HDF5 file nor a .keras archive")
-            with h5py.File(path, "r") as numbers:
-                yield _of_hdf5(numbers)
+    with open(path, "rb") as file:
+        is_archive = zipfile.is_zipfile(file)
+    if is_archive:
+        with zipfile.ZipFile(path) as archive:
+            weights, config = _member(archive, "model.weights.h5"), _member(archive, "config.json")
+    else:
+        require(h5py.is_hdf5(path), "neither an HDF5 file nor a .keras archive")
+    with h5py.File(io.BytesIO(weights) if is_archive else path, "r") as numbers:
+        found = _of_archive(from_json(config), numbers) if is_archive else _of_hdf5(numbers)
+        arrays = [_array(dataset) for datasets in (*found.weights, found.optimizer) for dataset in datasets]
+    counts = [len(datasets) for datasets in found.weights]
+    return {"model": found.model, "training": found.training, "counts": counts}, arrays
 
 
-def array(dataset: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """The dataset's numbers, if they are what they are said to be: floats of this shape, finite, in the file itself."""
+def _array(dataset: Any) -> np.ndarray:
+    """The dataset's numbers, if they are what they are said to be: finite, and in the file itself."""
     name = dataset.name.lstrip("/")
-    require(shape is None or dataset.shape == shape, f"{name} must be {shape}, is {dataset.shape}")
     kept_here = not dataset.is_virtual and not dataset.external and dataset.id.get_storage_size() == dataset.nbytes
     require(kept_here, f"{name} is packed, or kept in another file")
     require(dataset.dtype.kind in "fiu", f"{name} must be numbers, is {dataset.dtype}")
@@ -140,11 +193,11 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> io.BytesIO:
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
     """A file of the archive, no larger than what is there allows."""
     require(archive.namelist().count(name) == 1, f"{name} is missing, or there twice")
     info = archive.getinfo(name)
     fits = info.file_size == info.compress_size or info.file_size <= MOST_TEXT
     require(fits, f"{name} is packed, and larger than {MOST_TEXT} bytes")
     with archive.open(info) as file:
-        return io.BytesIO(file.read(info.file_size + 1))
+        return file.read(info.file_size + 1)

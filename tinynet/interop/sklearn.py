@@ -138,7 +138,8 @@ class Classifier(ClassifierMixin, _Estimator):
     than `n_iter_no_change` epochs, or, with `early_stopping`, that of `validation_fraction` of the rows has not for so
     many, and then the best parameters stay; `warm_start` goes on where the last `fit` ended. `dropout` and `backend`
     are those of `mlp`. After `fit` there are `network_`, `optimizer_`, `history_`, `n_iter_`, `loss_` and
-    `loss_curve_`. It computes in the dtype of X, float32 or float64. Extra `sklearn`.
+    `loss_curve_`. It computes in the dtype of X, float32 or float64. ValueError for what X or y cannot be. Extra
+    `sklearn`.
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -185,7 +186,10 @@ class Classifier(ClassifierMixin, _Estimator):
 
 
 class Regressor(RegressorMixin, _Estimator):
-    """Dense and ReLU, trained by Adam to give one number a row, or several. Parameters are those of `Classifier`."""
+    """Dense and ReLU, trained by Adam to give one number a row, or several; y = W x + b at the end, mean squared error.
+
+    Parameters and what there is after `fit` are those of `Classifier`. ValueError for what X or y cannot be.
+    """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains on rows X (N, D) and values y, (N,) or (N, M)."""
