@@ -6,12 +6,14 @@ import zipfile
 
 os.environ.setdefault("KERAS_BACKEND", "numpy")
 
+import fuzz
 import h5py
 import keras
 import numpy as np
 import pytest
 
 import tinynet as tn
+from tinynet.interop import keras_files
 
 K = keras.layers
 pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # Keras's own, with NumPy 2
@@ -59,6 +61,12 @@ def refused(path, cause, read=tn.from_keras):
     with pytest.raises(tn.ModelFileError, match=cause) as error:
         read(path)
     assert str(error.value).startswith(f"{path}: ")
+
+
+@pytest.fixture(autouse=True)
+def in_this_process(monkeypatch):
+    """Files are read where the tests are, until they undo it: processes would take most of the time here."""
+    monkeypatch.setattr(keras_files, "apart", lambda path: keras_files.told(str(path)))
 
 
 # ------------------------------------------------------------------------------------------------------ in
@@ -366,6 +374,27 @@ def test_what_is_no_keras_file_is_refused(tmp_path):
     refused(path, "model.weights.h5 is packed, and larger")
 
 
+def test_the_process_that_reads_says_what_this_one_would(tmp_path, monkeypatch):
+    path = old_file(tmp_path / "model.h5")
+    expected = tn.from_keras(path).theta
+    monkeypatch.undo()
+    assert (tn.from_keras(path).theta == expected).all()
+    path.write_text("no file of Keras")
+    refused(path, "neither an HDF5 file")
+
+
+@pytest.mark.parametrize(
+    ("program", "cause"), [("os.kill(os.getpid(), 11)", "was ended by it"), ("time.sleep(9)", "did not end in 0.5 s")]
+)
+def test_a_file_that_ends_the_process_or_holds_it_is_refused(tmp_path, monkeypatch, program, cause):
+    """As HDF5's library does over some damaged files: it crashes, or never ends."""
+    path = old_file(tmp_path / "model.h5")
+    monkeypatch.undo()
+    monkeypatch.setattr(keras_files, "PROGRAM", f"import os, time; {program}")
+    monkeypatch.setattr(keras_files, "SECONDS", 0.5)
+    refused(path, cause)
+
+
 # ----------------------------------------------------------------------------------------------------- out
 
 
@@ -416,3 +445,10 @@ def test_what_keras_has_no_version_of_is_refused():
         tn.to_keras(tn.Network(tn.Dense(2, 2), Own()))
     with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; give shape="):
         tn.to_keras(tn.Network(tn.Tanh()))
+
+
+@pytest.mark.slow
+def test_damaged_files_load_soundly_or_are_refused():
+    """The same with many more: python tests/fuzz.py --kind keras"""
+    found = fuzz.run(300, seed=20260101, kind="keras")
+    assert min(found["loaded"], found["refused"]) > 15

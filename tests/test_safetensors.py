@@ -4,6 +4,7 @@ import json
 import pathlib
 import struct
 
+import fuzz
 import numpy as np
 import own_layers
 import pytest
@@ -212,3 +213,9 @@ def test_what_is_not_finite_is_not_written(tmp_path):
     with pytest.raises(tn.ModelFileError, match=r"net.safetensors: 0.weight holds numbers that are not finite"):
         tn.to_safetensors(net, tmp_path / "net.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_damaged_files_load_soundly_or_are_refused():
+    """The same with many more: python tests/fuzz.py --kind safetensors"""
+    found = fuzz.run(2000, seed=20260101, kind="safetensors")
+    assert min(found["loaded"], found["refused"]) > 100

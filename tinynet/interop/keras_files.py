@@ -21,6 +21,7 @@ import numpy as np
 from ..files.archive import ModelFileError, from_json, reading, require
 from .library import library
 
+PROGRAM = "import sys; from tinynet.interop.keras_files import told; sys.stdout.buffer.write(told(sys.argv[1]))"
 SECONDS = 60
 """How long the process may take."""
 
@@ -51,18 +52,17 @@ def contents(path: Path) -> Contents:
 
 def apart(path: Path) -> bytes:
     """What `told` says, in a process of its own."""
-    program = "import sys; from tinynet.interop.keras_files import told; sys.stdout.buffer.write(told(sys.argv[1]))"
     modules = os.pathsep.join(filter(None, sys.path))
     try:
         done = subprocess.run(
-            [sys.executable, "-c", program, os.path.abspath(path)],
+            [sys.executable, "-c", PROGRAM, os.path.abspath(path)],
             capture_output=True,
             timeout=SECONDS,
             env=os.environ | {"PYTHONPATH": modules},
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ModelFileError(f"damaged: reading it did not end in {SECONDS} seconds") from None
+        raise ModelFileError(f"damaged: reading it did not end in {SECONDS} s") from None
     require(done.returncode == 0, "damaged: the process that read it was ended by it")
     return done.stdout
 
