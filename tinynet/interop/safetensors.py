@@ -135,7 +135,8 @@ def _by_shape(tensors: list[Tensor], found: dict[str, tuple[int, ...]]) -> dict[
     for shape in {tensor.shape: None for tensor in weights}:
         takers = [tensor for tensor in weights if tensor.shape == shape]
         there = sorted((name for name in found if name.endswith("weight") and found[name] == shape), key=_natural)
-        wanted = f"{len(takers)} weights {shape} for {takers[0].layer}"
+        count = "a weight" if len(takers) == 1 else f"{len(takers)} weights"
+        wanted = f"{count} {shape} for {takers[0].layer}"
         require(len(there) == len(takers), f"it must hold {wanted}, and holds {', '.join(there) or _listed(found)}")
         told_apart = len({re.sub(r"\d+", "", name) for name in there}) == 1
         require(
