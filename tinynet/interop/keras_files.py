@@ -10,16 +10,17 @@ import json
 import math
 import os
 import re
-import subprocess
 import sys
-import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..files.archive import ModelFileError, from_json, reading, require
 from .library import library
+
+if TYPE_CHECKING:
+    from zipfile import ZipFile
 
 PROGRAM = "import sys; from tinynet.interop.keras_files import told; sys.stdout.buffer.write(told(sys.argv[1]))"
 SECONDS = 60
@@ -52,6 +53,8 @@ def contents(path: Path) -> Contents:
 
 def apart(path: Path) -> bytes:
     """What `told` says, in a process of its own."""
+    import subprocess  # here, as zipfile below, because importing tinynet should be quick
+
     modules = os.pathsep.join(filter(None, sys.path))
     try:
         done = subprocess.run(
@@ -83,6 +86,8 @@ def told(path: str) -> bytes:
 
 
 def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
+    import zipfile
+
     h5py = library("h5py", "keras")
     with open(path, "rb") as file:
         is_archive = zipfile.is_zipfile(file)
@@ -193,7 +198,7 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+def _member(archive: ZipFile, name: str) -> bytes:
     """A file of the archive, no larger than what is there allows."""
     require(archive.namelist().count(name) == 1, f"{name} is missing, or there twice")
     info = archive.getinfo(name)
