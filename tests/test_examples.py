@@ -2,10 +2,13 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -115,6 +118,47 @@ def test_pictures_are_read_by_every_network(compared: tuple[Path, str]) -> None:
     printed = run("mnist_compare.py", *SMALL, "--out", compared[0], "--image", *pictures).stdout
     assert len(re.findall(r"\d \(\d+%\)", printed)) == 4
     assert "5_blue_on_cream.png" in printed
+
+
+@pytest.fixture
+def keras_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[tn.Network, Path], Path]:
+    """Writes a network as Keras does, and says where."""
+    monkeypatch.setenv("KERAS_BACKEND", "numpy")
+
+    def write(network: tn.Network, path: Path) -> Path:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # Keras's own, with NumPy 2
+            tn.to_keras(network).save(path)
+        return path
+
+    return write
+
+
+def test_a_network_from_keras_stands_beside_ours(compared: tuple[Path, str], tmp_path: Path, keras_model) -> None:
+    out, digits = shutil.copytree(compared[0], tmp_path / "out"), tn.data.mnist_split()
+    network = tn.load(out / "12x8x10.npz")
+    path = keras_model(network, tmp_path / "mine.keras")
+    printed = run("mnist_compare.py", *SMALL, "--out", out, "--keras", path).stdout
+    ours, theirs = (re.findall(rf"^\| {name} .*", printed, re.MULTILINE)[0] for name in ("12x8x10", "mine.keras"))
+    accuracy = f"{tn.evaluate(network, digits.x_val, digits.y_val).accuracy:.4f}"
+    assert accuracy in ours
+    dash, dead = "\N{EN DASH}", ours.split("|")[8].strip()
+    assert [cell.strip() for cell in theirs.split("|")[5:-1]] == [dash, accuracy, dash, dead, dash, dash]
+    assert pd.read_csv(out / "results.csv")["network"].tolist() == ["12x8x10", "48x24x12x6x3x10", "mine.keras"]
+    assert "mine.keras" in (out / "report.html").read_text()
+    asked = run(
+        "mnist_compare.py", *SMALL, "--out", out, "--keras", path, "--image", DIGITS / "2_red_on_yellow.png"
+    ).stdout
+    assert re.search(r"^\| mine.keras +\| +\d \(", asked, re.MULTILINE)
+
+
+def test_a_network_from_keras_that_reads_no_digits_is_named_before_any_training(tmp_path: Path, keras_model) -> None:
+    path = keras_model(tn.mlp(5, [], 10), tmp_path / "mine.keras")
+    done = run("mnist_compare.py", "--keras", path, "--out", tmp_path / "out", status=2)
+    assert done.stderr.startswith(
+        f"error: {path}: expected 784 pixels in and probabilities of ten digits out, got <Network"
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_bad_picture_is_named_before_any_training(tmp_path: Path) -> None:

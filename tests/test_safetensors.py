@@ -163,6 +163,11 @@ def test_numbers_that_do_not_fit_are_refused(tmp_path, name):
     refused(tmp_path / "net.safetensors", cause, layers=layers)
 
 
+def test_a_stack_that_does_not_fit_itself_is_no_fault_of_the_file():
+    with pytest.raises(ValueError, match=r"^Dense\(4, 2\)"):
+        tn.from_safetensors("net.safetensors", layers=[tn.Dense(3, 2), tn.Dense(4, 2)])
+
+
 def test_layers_that_are_no_dense_must_be_named_by_place(tmp_path):
     save_file({"a": np.zeros(3, np.float32)}, tmp_path / "net.safetensors")
     refused(tmp_path / "net.safetensors", "it must hold 0.gamma, .* and holds a", layers=[own_layers.BatchNorm(3)])

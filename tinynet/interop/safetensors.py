@@ -16,6 +16,7 @@ from ..files.archive import about, from_json, reading, require, sound_json, writ
 from ..files.header import check_that_it_reads_back, checked, header_of, known_classes, network_of, stack_of
 from ..layers import Dense, Layer
 from ..layers.base import walk
+from ..layers.validation import check_layers
 from ..losses import Loss
 from ..network import Network
 from .library import library
@@ -72,10 +73,14 @@ def from_safetensors(
     PyTorch state_dict of Linear layers: tensors named by place go there, others to the Dense of their shape, those of
     one shape in the order of the numbers in their names; a Linear without bias gets zeros. Or they are classes of your
     own, and so are `losses`, as for `load`. Raises ModelFileError for a file that is missing or damaged, holds no
-    such network, or numbers that are not finite; ImportError without safetensors (extra `safetensors`).
+    such network, or numbers that are not finite; ValueError for layers that do not follow each other; ImportError
+    without safetensors (extra `safetensors`).
     """
     place, safe_open = get_backend(backend), library("safetensors", "safetensors").safe_open
     own = [layer for layer in layers if isinstance(layer, type)]
+    given = [layer for layer in layers if isinstance(layer, Layer)]
+    if given:
+        check_layers(given)
     known = known_classes(own, losses)
     with about(Path(path)), reading("a .safetensors file"), safe_open(os.fspath(path), framework="numpy") as file:
         found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
@@ -85,7 +90,6 @@ def from_safetensors(
         )
         text = (file.metadata() or {}).get("tinynet")
         header = checked(from_json(text)) if text else _unsaid("float64" if "F64" in kinds else "float32")
-        given = [layer for layer in layers if isinstance(layer, Layer)]
         stack, loss = stack_of(header | ({"layers": [], "states": []} if given else {}), known)
         require(given or stack, f"it names no layers; give them, as layers=[tn.Dense(4, 2)], for {_listed(found)}")
         names = _names_of(_tensors(given or stack), found)
