@@ -4,7 +4,7 @@ import json
 import os
 import zipfile
 
-os.environ.setdefault("KERAS_BACKEND", "numpy")
+os.environ.setdefault("KERAS_BACKEND", "numpy")  # which imports JAX
 
 import fuzz
 import h5py

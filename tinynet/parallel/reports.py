@@ -51,7 +51,7 @@ def listening(hear: Callable[[int, Record], None], everywhere: bool) -> Iterator
 
 @contextlib.contextmanager
 def reporting(job: int, address: Address | None) -> Iterator[Callable[[Record], None]]:
-    """A callback for `fit` that tells of each epoch."""
+    """A callback for `fit` that tells of each epoch; the end waits until all has been heard, so that it comes last."""
     with contextlib.ExitStack() as stack:
         line: Any = None
         if address:
@@ -65,6 +65,10 @@ def reporting(job: int, address: Address | None) -> Iterator[Callable[[Record], 
                     line.sendall(json.dumps(report).encode() + b"\n")
 
         yield tell
+        if line:
+            with contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_WR)
+                line.recv(1)  # nothing comes, but the other side closes
 
 
 def _own_address() -> str:
