@@ -3,6 +3,7 @@
 import io
 import math
 import sys
+import time
 
 import numpy as np
 import pandas
@@ -203,6 +204,20 @@ def test_a_record_says_which_epoch_how_many_rows_and_at_what_rate(draw):
     ]
     assert all(record.seconds > 0 and record.rows_per_second > 0 for record in history)
     assert net.epoch == 3
+
+
+def test_seconds_end_when_the_last_step_is_computed(draw, monkeypatch):
+    """As on a GPU, where the sums are waited for."""
+    means = evaluation.Totals.means
+
+    def late(totals):
+        time.sleep(0.05)
+        return means(totals)
+
+    net = network()
+    monkeypatch.setattr(evaluation.Totals, "means", late)
+    (record,) = tn.fit(net, tn.SGD(net), *clouds(draw, rows=10), epochs=1)
+    assert record.seconds >= 0.05
 
 
 def test_without_validation_there_are_no_validation_numbers(draw):

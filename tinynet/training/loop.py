@@ -108,10 +108,11 @@ def _train_epoch(
         totals.add(rows, summed_loss, correct)
         if bar.is_due(rows):
             bar.show(Record(network.epoch, *totals.means()))
+    loss_and_accuracy = totals.means()  # a device computes until here
     seconds = saved.seconds + time.perf_counter() - start
     network.check_windows()
     optimizer.check_vectors()
-    return Record(network.epoch, *totals.means(), seconds=seconds, rows=totals.rows, lr=lr)
+    return Record(network.epoch, *loss_and_accuracy, seconds=seconds, rows=totals.rows, lr=lr)
 
 
 def train_steps(
