@@ -19,7 +19,25 @@ from .interop.callbacks import CSVLogger, LivePlot, TensorBoard
 from .interop.keras import from_keras, resume_keras, to_keras
 from .interop.onnx import to_onnx
 from .interop.safetensors import from_safetensors, to_safetensors
-from .layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Residual, Sigmoid, Softmax, Tanh
+from .layers import (
+    GELU,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from .losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
 from .optim import SGD, Adam, AdamW, Optimizer, RMSProp, constant, cosine, step_decay, warm_up
@@ -47,6 +65,12 @@ __all__ = [
     "GELU",
     "Softmax",
     "Dropout",
+    "Conv2D",
+    "MaxPool2D",
+    "AveragePool2D",
+    "GlobalAveragePool",
+    "BatchNorm",
+    "LayerNorm",
     "Flatten",
     "Residual",
     "Loss",

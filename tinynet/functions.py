@@ -7,10 +7,11 @@ Letters, fixed once
     W, b        weights (D, M) and bias (1, M); dW, db their gradients
     z, p, t     logits, probabilities and targets, all (N, K); rows of p and t sum to one
     theta, grad all parameters of a network in one vector, and all their gradients in another
+    C, M        channels of a picture x (N, C, rows, columns), and of what comes out, y (N, M, I, J)
 
-Nothing here has a state. Every map acts on the last two axes (axes in front are independent networks), returns
-the dtype it was given, and leaves its arguments alone unless it says otherwise. L is a mean over N: 1/N enters
-in the losses and nowhere else.
+Nothing here has a state. Every map acts on the last two axes, or on the last four of pictures (axes in front are
+independent networks), returns the dtype it was given, and leaves its arguments alone unless it says otherwise. L is
+a mean over N: 1/N enters in the losses and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .arrays import Array, erf, module_of
+from .arrays import Array, erf, module_of, positions
 from .arrays.rng import random_bits
 
 # ---------------------------------------------------------------------------------------------- layers
@@ -121,6 +122,159 @@ def dropout(x: Array, rate: float, key: tuple[int, int], first: int = 0) -> tupl
 def dropout_backward(dy: Array, mask: Array) -> Array:
     """dx = dy mask"""
     return dy * mask
+
+
+# -------------------------------------------------------------------------------------------- pictures
+
+
+def windows(x: Array, size: int, stride: int, padding: int) -> Array:
+    """All windows of x, each unrolled into a column        x (N, C, rows, columns) -> y (N, C size^2, I J)
+
+    A window is (C, size, size). They stand `stride` apart on x, which has `padding` zeros more on every side; rows and
+    columns that no window reaches any more are left out.
+    """
+    xp = module_of(x)
+    x = xp.pad(x, [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2)
+    view = xp.lib.stride_tricks.sliding_window_view(x, (size, size), axis=(-2, -1))[..., ::stride, ::stride, :, :]
+    *N, C, down, across = view.shape[:-2]
+    return xp.moveaxis(view, (-2, -1), (-4, -3)).reshape(*N, C * size**2, down * across)
+
+
+def windows_backward(dy: Array, shape: tuple[int, ...], size: int, stride: int, padding: int) -> Array:
+    """dx = every column back in its window's place; where windows overlap, the sum        -> dx of x's `shape`"""
+    *N, rows, columns = shape
+    down, across = positions(shape, size, stride, padding)
+    dy = dy.reshape(*N, size, size, down, across)
+    dx = module_of(dy).zeros((*N, rows + 2 * padding, columns + 2 * padding), dy.dtype)
+    for p in range(size):
+        for q in range(size):
+            dx[..., p : p + stride * down : stride, q : q + stride * across : stride] += dy[..., p, q, :, :]
+    return dx[..., padding : padding + rows, padding : padding + columns]
+
+
+def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
+    """y = W windows(x) + b        x (N, C, rows, columns), W (M, C, size, size), b (M, 1, 1) -> y (N, M, I, J)
+
+    With stride 1 and no padding y_mij = b_m + sum_cpq W_mcpq x_c,i+p,j+q: a dense layer that looks through a window,
+    with the same weights wherever the window stands. LeCun et al. 1989, section 4.
+    """
+    y = _matrix(W) @ windows(x, W.shape[-1], stride, padding)
+    return y.reshape(*y.shape[:-1], *positions(x.shape, W.shape[-1], stride, padding)) + b[..., None, :, :, :]
+
+
+def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, padding: int) -> Array:
+    """dx = windows_backward(W^T dy)        dy (N, M, I, J), W (M, C, size, size) -> dx of x's `shape`"""
+    columns = _matrix(W).mT @ dy.reshape(*dy.shape[:-2], -1)
+    return windows_backward(columns, shape, W.shape[-1], stride, padding)
+
+
+def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
+    """dW = sum over N of dy windows(x)^T, db = sum of dy over N, I, J        written into dW and db"""
+    columns = windows(x, dW.shape[-1], stride, padding)
+    dW[...] = (dy.reshape(*dy.shape[:-2], -1) @ columns.mT).sum(axis=-3).reshape(dW.shape)
+    db[...] = dy.sum(axis=(-4, -2, -1))[..., None, None]
+
+
+def max_pool2d(x: Array, size: int) -> Array:
+    """y = the largest number of each window        windows side by side; x (N, C, rows, columns) -> y (N, C, I, J)"""
+    return _side_by_side(x, size).max(axis=-3)
+
+
+def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
+    """dx = dy where the window's largest number is, the first if there are several, else 0"""
+    inside = _side_by_side(x, size)
+    place = module_of(x).arange(size * size)[:, None, None]
+    is_largest = inside.argmax(axis=-3)[..., None, :, :] == place
+    return windows_backward(dy[..., None, :, :] * is_largest, x.shape, size, size, 0)
+
+
+def average_pool2d(x: Array, size: int) -> Array:
+    """y = the mean of each window        windows side by side; x (N, C, rows, columns) -> y (N, C, I, J)"""
+    return _side_by_side(x, size).mean(axis=-3)
+
+
+def average_pool2d_backward(dy: Array, shape: tuple[int, ...], size: int) -> Array:
+    """dx = dy / size^2 everywhere in the window        -> dx of x's `shape`"""
+    shares = module_of(dy).repeat(dy[..., None, :, :] / size**2, size**2, axis=-3)
+    return windows_backward(shares, shape, size, size, 0)
+
+
+def global_average_pool(x: Array) -> Array:
+    """y_nc = the mean of a whole channel        x (N, C, rows, columns) -> y (N, C); Lin, Chen and Yan 2014"""
+    return x.mean(axis=(-2, -1))
+
+
+def global_average_pool_backward(dy: Array, shape: tuple[int, ...]) -> Array:
+    """dx = dy / (rows columns) everywhere in the channel        dy (N, C) -> dx of x's `shape`"""
+    return module_of(dy).zeros(shape, dy.dtype) + dy[..., None, None] / (shape[-2] * shape[-1])
+
+
+def _matrix(W: Array) -> Array:
+    """The weights as one matrix for all N        W (M, C, size, size) -> (1, M, C size^2)"""
+    return W.reshape(*W.shape[:-4], 1, W.shape[-4], -1)
+
+
+def _side_by_side(x: Array, size: int) -> Array:
+    """Windows that touch and do not overlap        x (N, C, rows, columns) -> (N, C, size^2, I, J)"""
+    return windows(x, size, size, 0).reshape(*x.shape[:-2], size**2, *positions(x.shape, size, size, 0))
+
+
+# --------------------------------------------------------------------------------------- normalisation
+
+
+def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """mean = mean of x, variance = mean of (x - mean)^2        over `axes`, which stay, of length 1"""
+    mean = x.mean(axis=axes, keepdims=True)
+    return mean, ((x - mean) ** 2).mean(axis=axes, keepdims=True)
+
+
+def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float) -> Array:
+    """y = gamma x^ + beta, x^ = (x - mean) / sqrt(variance + eps)        Ioffe and Szegedy 2015, Algorithm 1
+
+    In training mean and variance are those of the batch, otherwise what is remembered of many batches. gamma, beta,
+    mean and variance are (1, D) for rows x (N, D), (1, C, 1, 1) for pictures x (N, C, rows, columns).
+    """
+    return gamma * ((x - mean) / module_of(x).sqrt(variance + eps)) + beta
+
+
+def batch_norm_backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...]
+) -> Array:
+    """dx = (g - mean of g - x^ mean of g x^) / sqrt(variance + eps), g = gamma dy        means over the moments' `axes`
+
+    Every x moves its own x^, and all x^ through the mean and the variance: these are the two terms taken away.
+    """
+    deviation = module_of(x).sqrt(variance + eps)
+    normal, g = (x - mean) / deviation, gamma * dy
+    g_mean, g_slope = g.mean(axis=axes, keepdims=True), (g * normal).mean(axis=axes, keepdims=True)
+    return (g - g_mean - normal * g_slope) / deviation
+
+
+def batch_norm_backward_parameters(
+    dy: Array, x: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...], dgamma: Array, dbeta: Array
+) -> None:
+    """dgamma = sum of dy x^, dbeta = sum of dy        over `axes`; written into dgamma and dbeta"""
+    normal = (x - mean) / module_of(x).sqrt(variance + eps)
+    (dy * normal).sum(axis=axes, keepdims=True, out=dgamma)
+    dy.sum(axis=axes, keepdims=True, out=dbeta)
+
+
+def layer_norm(x: Array, gamma: Array, beta: Array, eps: float) -> Array:
+    """y = gamma x^ + beta, each row with its own mean and variance        x (N, D), gamma, beta (1, D) -> y (N, D)
+
+    Ba, Kiros and Hinton 2016, equations 3 and 4: no row depends on the others.
+    """
+    return batch_norm(x, gamma, beta, *moments(x, (-1,)), eps)
+
+
+def layer_norm_backward(dy: Array, x: Array, gamma: Array, eps: float) -> Array:
+    """dx = (g - mean of g - x^ mean of g x^) / sqrt(variance + eps), g = gamma dy        means over each row"""
+    return batch_norm_backward(dy, x, gamma, *moments(x, (-1,)), eps, (-1,))
+
+
+def layer_norm_backward_parameters(dy: Array, x: Array, eps: float, dgamma: Array, dbeta: Array) -> None:
+    """dgamma = sum of dy x^, dbeta = sum of dy        over N; written into dgamma and dbeta (1, D)"""
+    batch_norm_backward_parameters(dy, x, *moments(x, (-1,)), eps, (-2,), dgamma, dbeta)
 
 
 # ---------------------------------------------------------------------------------------------- losses

@@ -97,9 +97,12 @@ class Network:
         for layer in self._everywhere:
             layer.check_windows()
 
-    def summary(self) -> str:
-        """A table: layer, output shape, parameters, their bytes and the multiply-adds of one row; totals."""
-        return summary(self)
+    def summary(self, row: Shape = None) -> str:
+        """A table: layer, output shape, parameters, their bytes and the multiply-adds of one row; totals.
+
+        `row` is the shape of what goes in, where no layer says it: net.summary((1, 28, 28)) for pictures.
+        """
+        return summary(self, row)
 
     def copy(self, dtype: str | None = None, backend: str | Backend | None = None) -> Network:
         """An independent network with the same parameters, seed and epoch; of another dtype or backend if named."""

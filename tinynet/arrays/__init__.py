@@ -23,3 +23,9 @@ def erf(x: Array) -> Array:
     if isinstance(x, np.ndarray):
         return np.vectorize(math.erf, otypes=[x.dtype])(x)
     return importlib.import_module("cupyx.scipy.special").erf(x)
+
+
+def positions(shape: tuple[int, ...], size: int, stride: int, padding: int) -> tuple[int, int]:
+    """Where a window of size x size can stand on a picture (..., rows, columns): so often down, so often across."""
+    rows, columns = shape[-2:]
+    return (rows + 2 * padding - size) // stride + 1, (columns + 2 * padding - size) // stride + 1

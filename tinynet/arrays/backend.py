@@ -143,6 +143,6 @@ def _overrides(module: ModuleType) -> dict[str, Callable[..., Any]]:
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: function
     for name, function in inspect.getmembers(functions, inspect.isfunction)
-    if function.__module__ == functions.__name__
+    if function.__module__ == functions.__name__ and not name.startswith("_")
 }
-"""Every function of `functions.py`, by name: what a backend offers, and what its kernels may replace."""
+"""Every map of `functions.py`, by name: what a backend offers, and what its kernels may replace."""

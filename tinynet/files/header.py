@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -103,14 +103,18 @@ def known_classes(layers: Sequence[type], losses: Sequence[type], optimizers: Se
 
 
 def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, type]:
-    """The module's classes of a kind, and those of the user's own, by name. ValueError if two share a name."""
-    kinds = [kind for kind in (*vars(module).values(), *own) if isinstance(kind, type) and issubclass(kind, base)]
-    named = {kind.__name__: kind for kind in kinds if kind is not base}
-    if twice := [kind for kind in kinds if named.get(kind.__name__, kind) is not kind]:
+    """The module's classes of a kind by name, after the user's own. ValueError if two of these share a name."""
+    given, mine = (_named(kinds, base) for kinds in (vars(module).values(), own))
+    if twice := [kind for kind in own if mine.get(kind.__name__, kind) is not kind]:
         raise ValueError(
             f"two classes are named {twice[0].__name__}, and a file says no more than the name; rename one"
         )
-    return named
+    return given | mine
+
+
+def _named(kinds: Iterable[Any], base: type) -> dict[str, type]:
+    named = {kind.__name__: kind for kind in kinds if isinstance(kind, type) and issubclass(kind, base)}
+    return {name: kind for name, kind in named.items() if kind is not base}
 
 
 def stack_of(header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:

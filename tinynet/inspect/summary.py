@@ -6,7 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from ..layers import Layer
-from ..layers.base import size_of, walk
+from ..layers.base import Shape, size_of, walk
 from .recording import recorded
 
 if TYPE_CHECKING:
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 COLUMNS = ("layer", "output shape", "parameters", "bytes", "multiply-adds", "buffers")
 
 
-def summary(network: Network) -> str:
+def summary(network: Network, row: Shape = None) -> str:
     """A row a layer, those inside a block below it, indented; totals; where and how far it is trained."""
+    row = row or ((network.inputs,) if network.inputs else None)
     with recorded(network.layers, "outputs") as shapes, contextlib.suppress(ValueError):
-        network.outputs((network.inputs,) if network.inputs else None)
+        network.outputs(row)
     rows = [_row(network, place, layer, shapes.get(name)) for place, name, layer in walk(network.layers)]
-    adds = sum(layer.multiply_adds for layer in network)
+    adds = sum(layer.multiply_adds(shapes.get(name)) for _, name, layer in walk(network.layers))
     total = _cells(network, "total", "", network.theta.size, adds, network.buffers.size)
     table = [COLUMNS, *rows, total]
     if not network.buffers.size:
@@ -42,7 +43,7 @@ def _row(network: Network, place: str, layer: Layer, shape: tuple[int, ...] | No
     name = "  " * place.count(".") + (type(layer).__name__ if inside else f"{layer}")
     frozen = "" if layer.trainable or not layer.size else " (frozen)"
     row = ", ".join(["N", *(map(str, shape) if shape else "?")])
-    adds = layer.multiply_adds - sum(other.multiply_adds for other in inside)
+    adds = layer.multiply_adds(shape)
     return _cells(network, name + frozen, f"({row})", size_of(layer.shapes()), adds, size_of(layer.buffers()))
 
 

@@ -6,9 +6,12 @@ the network's two vectors: write into them (`self.dW[...] = `, `out=self.dW`), n
 
 from .activation import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh
 from .base import Layer
+from .convolution import Conv2D
 from .dense import Dense
 from .dropout import Dropout
 from .flatten import Flatten
+from .normalization import BatchNorm, LayerNorm
+from .pooling import AveragePool2D, GlobalAveragePool, MaxPool2D
 from .residual import Residual
 
 __all__ = [
@@ -21,6 +24,12 @@ __all__ = [
     "GELU",
     "Softmax",
     "Dropout",
+    "Conv2D",
+    "MaxPool2D",
+    "AveragePool2D",
+    "GlobalAveragePool",
+    "BatchNorm",
+    "LayerNorm",
     "Flatten",
     "Residual",
 ]

@@ -49,12 +49,11 @@ class Dense(Layer):
         return {"W": (self.D, self.M), "b": (1, self.M)}
 
     def initial(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
-        return {"W": INITIALISERS[self.init](draw, self.D, self.M)}
+        return {"W": INITIALISERS[self.init](draw, self.D, self.M, (self.D, self.M))}
 
     def outputs(self, shape: Shape) -> Shape:
         super().outputs(shape)
         return (self.M,)
 
-    @property
-    def multiply_adds(self) -> int:
+    def multiply_adds(self, y: Shape) -> int:
         return self.D * self.M

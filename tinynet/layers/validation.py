@@ -1,7 +1,8 @@
-"""What a network refuses: no layer at all, a layer of another network, one name for two things, a misfit."""
+"""What is refused: no layer at all, a layer of another network, one name for two things, a misfit, no picture."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -22,6 +23,30 @@ def check_layers(layers: Sequence[Layer]) -> None:
     shape: Shape = None
     for layer in layers:
         shape = layer.outputs(shape)
+
+
+def check_picture(layer: Layer, row: tuple[int, ...], channels: int | None, size: int = 1, padding: int = 0) -> None:
+    """ValueError if a row is not (C, rows, columns), with so many channels, and room for a window of this size."""
+    got = f"({', '.join(map(str, ('N', *row)))})"
+    if len(row) != 3 or row[0] != (channels or row[0]):
+        raise ValueError(
+            f"{layer} takes x (N, {channels or 'C'}, rows, columns), but gets {got}{_way_out(row, channels)}"
+        )
+    if min(row[1:]) + 2 * padding < size:
+        zeros = f" with {padding} zeros on each side" if padding else ""
+        raise ValueError(f"{layer} takes pictures of at least {size} x {size}, but gets {got}{zeros}")
+
+
+def _way_out(row: tuple[int, ...], channels: int | None) -> str:
+    """How what came becomes a picture, where one can guess."""
+    side = math.isqrt(math.prod(row) // (channels or 1))
+    if len(row) == 3 and row[-1] == channels:
+        return "; channels come first: x.transpose(0, 3, 1, 2)"
+    if len(row) == 2 and channels in (None, 1):
+        return "; x[:, None] gives each picture one channel"
+    if len(row) == 1 and side**2 * (channels or 1) == row[0]:
+        return f"; x.reshape(-1, {channels or 1}, {side}, {side}) makes pictures of rows"
+    return ""
 
 
 def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
