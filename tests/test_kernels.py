@@ -39,6 +39,9 @@ def arguments(name, draw, dtype, rows=()):
 
     x, W, b, y, p = array(7, 5), array(5, 3), array(1, 3), array(7, 3), tn.functions.softmax(array(7, 3))
     t = draw.dirichlet(np.ones(3), (*rows, 7)).astype(dtype)
+    picture, kernel, slopes, pixels = array(7, 2, 5, 6), array(3, 2, 3, 3), array(7, 3, 3, 3), (-4, -2, -1)
+    channels = [abs(array(1, 2, 1, 1)) for _ in range(4)]
+    gamma, beta = abs(array(1, 5)), array(1, 5)
     return {
         "dense": (x, W, b),
         "dense_backward": (y, W),
@@ -70,6 +73,24 @@ def arguments(name, draw, dtype, rows=()):
         "huber_backward": (y, t, 0.5),
         "count_correct": (y, t),
         "count_correct_binary": (array(7, 1), t[..., :1]),
+        "windows": (picture, 3, 2, 1),
+        "windows_backward": (array(7, 18, 9), picture.shape, 3, 2, 1),
+        "conv2d": (picture, kernel, array(3, 1, 1), 2, 1),
+        "conv2d_backward": (slopes, kernel, picture.shape, 2, 1),
+        "conv2d_backward_parameters": (slopes, picture, kernel, array(3, 1, 1), 2, 1),
+        "max_pool2d": (picture, 2),
+        "max_pool2d_backward": (array(7, 2, 2, 3), picture, 2),
+        "average_pool2d": (picture, 2),
+        "average_pool2d_backward": (array(7, 2, 2, 3), picture.shape, 2),
+        "global_average_pool": (picture,),
+        "global_average_pool_backward": (array(7, 2), picture.shape),
+        "moments": (picture, pixels),
+        "batch_norm": (picture, *channels, 1e-5),
+        "batch_norm_backward": (array(7, 2, 5, 6), picture, *channels[:3], 1e-5, pixels),
+        "batch_norm_backward_parameters": (array(7, 2, 5, 6), picture, *channels[:2], 1e-5, pixels, *channels[2:]),
+        "layer_norm": (x, gamma, beta, 1e-5),
+        "layer_norm_backward": (array(7, 5), x, gamma, 1e-5),
+        "layer_norm_backward_parameters": (array(7, 5), x, 1e-5, gamma, beta),
         "sgd": (vector(), vector(), vector(), 0.1, 0.9, True),
         "adam": (vector(), vector(), vector(), vector(), 3, 0.01, 0.9, 0.999, 1e-8),
         "rmsprop": (vector(), vector(), vector(), 0.01, 0.9, 1e-8),

@@ -7,6 +7,7 @@ except ImportError as _error:
 
 import numpy as _np
 
+from .convolution import conv2d, conv2d_backward, conv2d_backward_parameters
 from .functions import (
     adam,
     clip_norm,
@@ -17,11 +18,19 @@ from .functions import (
     gather,
     gelu,
     gelu_backward,
-    relu,
-    relu_backward,
     rmsprop,
     sgd,
     softmax_cross_entropy,
+)
+from .pictures import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_backward_parameters,
+    max_pool2d,
+    max_pool2d_backward,
+    moments,
+    relu,
+    relu_backward,
 )
 from .steps import evaluate_steps, share_steps, train_steps
 from .threads import most_threads as _most_threads
@@ -47,6 +56,15 @@ __all__ = [
     "gelu",
     "gelu_backward",
     "dropout",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_backward_parameters",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "moments",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_backward_parameters",
     "softmax_cross_entropy",
     "count_correct",
     "sgd",

@@ -122,6 +122,97 @@ def _in_all_lanes(builder: Any, number: Any) -> Any:
 
 (gather_4, scatter_4), (gather_3, scatter_3), (gather_1, scatter_1) = _tile(4), _tile(3), _tile(1)
 
+OUTPUTS, VECTORS = 8, 2
+"""What a tile of a convolution computes at once: so many outputs, of so many vectors each."""
+ROWS, TAPS = 4, 4
+"""What a tile of its gradient computes at once: so many outputs by so many taps."""
+
+
+@intrinsic
+def convolve(typing_context, x, begin, shifts, taps, weights, first, y, start, width):
+    """y[start + m width:] = sum over taps t of weights[first + OUTPUTS t + m] x[begin + shift_t:], m < OUTPUTS"""
+
+    def code(context, builder, signature, arguments):
+        data, place, shift, count, weight, first_weight, out, out_start, out_width = [
+            argument.data if hasattr(argument, "data") else argument
+            for argument in _opened(context, builder, signature, arguments)
+        ]
+        sums = [[_zero(builder) for _ in range(VECTORS)] for _ in range(OUTPUTS)]
+        with cgutils.for_range(builder, count) as loop:
+            tap = builder.add(place, builder.load(builder.gep(shift, [loop.index])))
+            parts = [_vector(builder, data, builder.add(tap, _LONG(LANES * k))) for k in range(VECTORS)]
+            weights_at = builder.add(first_weight, builder.mul(loop.index, _LONG(OUTPUTS)))
+            for m, totals in enumerate(sums):
+                at = builder.gep(weight, [builder.add(weights_at, _LONG(m))])
+                _add_products(builder, totals, [_in_all_lanes(builder, builder.load(at))] * VECTORS, parts)
+        for m, totals in enumerate(sums):
+            row = builder.add(out_start, builder.mul(out_width, _LONG(m)))
+            for k, total in enumerate(totals):
+                target = _at(builder, out, _VECTOR, builder.add(row, _LONG(LANES * k)))
+                builder.store(builder.load(total), target, align=4)
+        return context.get_dummy_value()
+
+    long = types.intp
+    return types.void(x, long, shifts, long, weights, long, y, long, long), code
+
+
+@intrinsic
+def correlate(typing_context, dy, dy_begin, dy_width, dy_next, x, x_begin, x_next, shifts, first, sizes, sums, start):
+    """sums[start + m taps + t] += sum over n and f of dy[dy_begin + n dy_next + m dy_width + f] x[... + shift_t + f]
+
+    For ROWS outputs m and TAPS taps t from `first` on; sizes are those of f, in vectors, of n, and all taps.
+    """
+
+    def code(context, builder, signature, arguments):
+        opened = _opened(context, builder, signature, arguments)
+        dy_data, dy_at, width, dy_step, x_data, x_at, x_step, shift, tap, numbers, out, out_at = [
+            argument.data if hasattr(argument, "data") else argument for argument in opened
+        ]
+        vectors, pictures, all_taps = (builder.extract_value(numbers, k) for k in range(3))
+        totals = [[_zero(builder) for _ in range(TAPS)] for _ in range(ROWS)]
+        moves = [builder.load(builder.gep(shift, [builder.add(tap, _LONG(t))])) for t in range(TAPS)]
+        with cgutils.for_range(builder, pictures) as picture:
+            dy_first = builder.add(dy_at, builder.mul(picture.index, dy_step))
+            x_first = builder.add(x_at, builder.mul(picture.index, x_step))
+            rows = [builder.add(dy_first, builder.mul(width, _LONG(m))) for m in range(ROWS)]
+            taps = [builder.add(x_first, move) for move in moves]
+            with cgutils.for_range(builder, vectors) as loop:
+                f = builder.mul(loop.index, _LONG(LANES))
+                dy_parts = [_vector(builder, dy_data, builder.add(row, f)) for row in rows]
+                x_parts = [_vector(builder, x_data, builder.add(place, f)) for place in taps]
+                for row_totals, dy_part in zip(totals, dy_parts, strict=True):
+                    _add_products(builder, row_totals, [dy_part] * TAPS, x_parts)
+        for m, row_totals in enumerate(totals):
+            row = builder.add(out_at, builder.mul(all_taps, _LONG(m)))
+            for t, total in enumerate(row_totals):
+                target = builder.gep(out, [builder.add(row, _LONG(t))])
+                builder.store(_sum(builder, builder.load(target), builder.load(total)), target)
+        return context.get_dummy_value()
+
+    long, three = types.intp, types.UniTuple(types.intp, 3)
+    return types.void(dy, long, long, long, x, long, long, shifts, long, three, sums, long), code
+
+
+def _zero(builder: Any) -> Any:
+    return cgutils.alloca_once_value(builder, ir.Constant(_VECTOR, None))
+
+
+def _vector(builder: Any, data: Any, index: Any) -> Any:
+    return builder.load(_at(builder, data, _VECTOR, index), align=4)
+
+
+def _add_products(builder: Any, totals: list[Any], a: list[Any], b: list[Any]) -> None:
+    for total, left, right in zip(totals, a, b, strict=True):
+        builder.store(_multiply_add(builder, left, right, builder.load(total)), total)
+
+
+def _sum(builder: Any, number: Any, lanes: Any) -> Any:
+    """The number and all lanes together."""
+    kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _VECTOR])
+    reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
+    return builder.call(reduce, [number, lanes], fastmath=("reassoc",))
+
+
 LOOKED_AT = 64
 """Numbers compared with zero at once."""
 

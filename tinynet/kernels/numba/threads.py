@@ -96,6 +96,34 @@ def together(threads: int, work: Callable[[int], Any]) -> None:
             raise
 
 
+PARTS = 8
+"""Into how many parts rows are cut, whatever the number of threads: sums of parts are then the same in every bit."""
+
+
+def in_parts(work: Callable[[int, int, int], Any], rows: int) -> None:
+    """work(part, first row, row behind its last) for each of at most PARTS parts; who is done with one takes the next.
+
+    This thread works too, so that one which gets no core holds up the others by no more than a part.
+    """
+    count = min(PARTS, rows)
+    parts = iter([(part, rows * part // count, rows * (part + 1) // count) for part in range(count)])
+
+    def take() -> None:
+        for part in parts:
+            work(*part)
+
+    others = [_pool(os.getpid()).submit(take) for _ in range(min(most_threads(), rows) - 1)]
+    take()
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool(process: int) -> ThreadPoolExecutor:
+    """Threads that wait for work; a process that was forked starts its own."""
+    return ThreadPoolExecutor(most_threads())
+
+
 class Pace:
     """Which number of threads takes least time a row: each is tried, and again the longer ago that was."""
 

@@ -1,0 +1,205 @@
+"""What stands between convolutions, channel by channel and on threads: normalisation, pools, ReLU. Others are plain."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from ... import functions
+from ...arrays import Array, positions
+from . import functions as rows
+from .functions import inner, jit
+from .threads import in_parts
+
+PIXELS = (-4, -2, -1)
+"""The axes of pictures over which a channel is normalised."""
+
+
+def relu(x: Array) -> Array:
+    if x.ndim != 4:
+        return rows.relu(x)
+    x, y = np.ascontiguousarray(x), np.empty(x.shape, x.dtype)
+    in_parts(partial(_relu, x.reshape(len(x), -1), y.reshape(len(x), -1)), len(x))
+    return y
+
+
+def relu_backward(dy: Array, y: Array) -> Array:
+    if dy.ndim != 4:
+        return rows.relu_backward(dy, y)
+    dy, y, dx = np.ascontiguousarray(dy), np.ascontiguousarray(y), np.empty(dy.shape, dy.dtype)
+    in_parts(partial(_relu_backward, *(array.reshape(len(dy), -1) for array in (dy, y, dx))), len(dy))
+    return dx
+
+
+def max_pool2d(x: Array, size: int) -> Array:
+    if x.ndim != 4:
+        return functions.max_pool2d(x, size)
+    x, y = np.ascontiguousarray(x), np.empty((*x.shape[:2], *positions(x.shape, size, size, 0)), x.dtype)
+    in_parts(partial(_max_pool2d, x, y, size), len(x))
+    return y
+
+
+def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
+    if x.ndim != 4:
+        return functions.max_pool2d_backward(dy, x, size)
+    dy, x, dx = np.ascontiguousarray(dy), np.ascontiguousarray(x), np.zeros(x.shape, x.dtype)
+    in_parts(partial(_max_pool2d_backward, dy, x, dx, size), len(x))
+    return dx
+
+
+def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Of each picture first, and of these: var = mean of (var_n + (mean_n - mean)^2)."""
+    if not _are_channels(x, axes):
+        return functions.moments(x, axes)
+    x, means, variances = np.ascontiguousarray(x), np.empty(x.shape[:2]), np.empty(x.shape[:2])
+    in_parts(partial(_moments, x, means, variances), len(x))
+    mean = means.mean(axis=0)
+    variance = (variances + (means - mean) ** 2).mean(axis=0)
+    return _along_channels(mean, x), _along_channels(variance, x)
+
+
+def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float) -> Array:
+    if not (_are_channels(x, PIXELS) and gamma.ndim == 4):
+        return functions.batch_norm(x, gamma, beta, mean, variance, eps)
+    x, y = np.ascontiguousarray(x), np.empty(x.shape, x.dtype)
+    slope = (gamma / np.sqrt(variance + eps)).ravel()
+    in_parts(partial(_batch_norm, x, y, slope, mean.ravel(), beta.ravel()), len(x))
+    return y
+
+
+def batch_norm_backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...]
+) -> Array:
+    if not (_are_channels(x, axes) and gamma.ndim == 4):
+        return functions.batch_norm_backward(dy, x, gamma, mean, variance, eps, axes)
+    dy, x, dx, n = np.ascontiguousarray(dy), np.ascontiguousarray(x), np.empty(x.shape, x.dtype), x.size / x.shape[1]
+    precision = (1 / np.sqrt(variance + eps)).ravel()
+    dbeta, dgamma = (total.astype(x.dtype) for total in _sums(dy, x, mean, precision))
+    scale = gamma.ravel() * precision
+    in_parts(partial(_batch_norm_backward, dy, x, dx, mean.ravel(), scale, dbeta / n, dgamma * precision / n), len(x))
+    return dx
+
+
+def batch_norm_backward_parameters(
+    dy: Array, x: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...], dgamma: Array, dbeta: Array
+) -> None:
+    if not (_are_channels(x, axes) and mean.ndim == 4):
+        return functions.batch_norm_backward_parameters(dy, x, mean, variance, eps, axes, dgamma, dbeta)
+    dy, x, precision = np.ascontiguousarray(dy), np.ascontiguousarray(x), (1 / np.sqrt(variance + eps)).ravel()
+    dbeta[...], dgamma[...] = (total.reshape(dbeta.shape) for total in _sums(dy, x, mean, precision))
+
+
+def _are_channels(x: Array, axes: tuple[int, ...]) -> bool:
+    return x.ndim == 4 and axes == PIXELS and x.shape[1] > 0
+
+
+def _along_channels(numbers: np.ndarray, x: Array) -> Array:
+    return numbers.astype(x.dtype).reshape(1, -1, 1, 1)
+
+
+def _sums(dy: Array, x: Array, mean: Array, precision: Array) -> tuple[np.ndarray, np.ndarray]:
+    """sum of dy and sum of dy x^, for each channel."""
+    sums, products = np.empty(x.shape[:2]), np.empty(x.shape[:2])
+    in_parts(partial(_sums_of_pictures, dy, x, mean.ravel(), sums, products), len(x))
+    return sums.sum(axis=0), products.sum(axis=0) * precision
+
+
+@jit
+def _relu(x, y, part, first, last):
+    zero = x.dtype.type(0)
+    for n in range(first, last):
+        x_row, y_row = x[n], y[n]
+        for k in range(x_row.size):
+            y_row[k] = zero if x_row[k] <= zero else x_row[k]
+
+
+@jit
+def _relu_backward(dy, y, dx, part, first, last):
+    zero = y.dtype.type(0)
+    for n in range(first, last):
+        dy_row, y_row, dx_row = dy[n], y[n], dx[n]
+        for k in range(y_row.size):
+            dx_row[k] = dy_row[k] if y_row[k] > zero else zero
+
+
+@jit
+def _max_pool2d(x, y, size, part, first, last):
+    for n in range(first, last):
+        for c in range(y.shape[1]):
+            for i in range(y.shape[2]):
+                out = y[n, c, i]
+                for p in range(size):
+                    row = x[n, c, size * i + p]
+                    for j in range(out.size):
+                        largest = row[size * j] if p == 0 else _larger(out[j], row[size * j])
+                        for q in range(1, size):
+                            largest = _larger(largest, row[size * j + q])
+                        out[j] = largest
+
+
+@inner
+def _larger(a, b):
+    """The larger of both, and what is not a number before all."""
+    return a if a >= b or a != a else b
+
+
+@jit
+def _max_pool2d_backward(dy, x, dx, size, part, first, last):
+    for n in range(first, last):
+        for c in range(dy.shape[1]):
+            picture, slopes = x[n, c], dx[n, c]
+            for i in range(dy.shape[2]):
+                for j in range(dy.shape[3]):
+                    r, k = size * i, size * j
+                    for p in range(size * i, size * i + size):
+                        for q in range(size * j, size * j + size):
+                            if not (picture[r, k] >= picture[p, q] or picture[r, k] != picture[r, k]):
+                                r, k = p, q
+                    slopes[r, k] = dy[n, c, i, j]
+
+
+@jit
+def _moments(x, means, variances, part, first, last):
+    for n in range(first, last):
+        for c in range(x.shape[1]):
+            picture = x[n, c].reshape(-1)
+            total, squares = x.dtype.type(0), x.dtype.type(0)
+            for k in range(picture.size):
+                total += picture[k]
+            mean = total / x.dtype.type(picture.size)
+            for k in range(picture.size):
+                squares += (picture[k] - mean) ** 2
+            means[n, c], variances[n, c] = mean, squares / x.dtype.type(picture.size)
+
+
+@jit
+def _batch_norm(x, y, slope, mean, beta, part, first, last):
+    for n in range(first, last):
+        for c in range(x.shape[1]):
+            picture, out = x[n, c].reshape(-1), y[n, c].reshape(-1)
+            a, m, b = slope[c], mean[c], beta[c]
+            for k in range(picture.size):
+                out[k] = a * (picture[k] - m) + b
+
+
+@jit
+def _sums_of_pictures(dy, x, mean, sums, products, part, first, last):
+    for n in range(first, last):
+        for c in range(x.shape[1]):
+            picture, slopes, m = x[n, c].reshape(-1), dy[n, c].reshape(-1), mean[c]
+            total, product = x.dtype.type(0), x.dtype.type(0)
+            for k in range(picture.size):
+                total += slopes[k]
+                product += slopes[k] * (picture[k] - m)
+            sums[n, c], products[n, c] = total, product
+
+
+@jit
+def _batch_norm_backward(dy, x, dx, mean, scale, dy_mean, slope, part, first, last):
+    for n in range(first, last):
+        for c in range(x.shape[1]):
+            picture, slopes, out = x[n, c].reshape(-1), dy[n, c].reshape(-1), dx[n, c].reshape(-1)
+            a, m, of_mean, of_slope = scale[c], mean[c], dy_mean[c], slope[c]
+            for k in range(picture.size):
+                out[k] = a * (slopes[k] - of_mean - (picture[k] - m) * of_slope)
