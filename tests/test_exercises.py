@@ -20,6 +20,7 @@ sys.path.insert(0, str(EXERCISES))
 
 import checking  # noqa: E402
 
+ALL = len(checking.EXERCISES)
 TRAINS = pytest.mark.slow
 """Twenty networks are trained for one answer."""
 
@@ -47,6 +48,10 @@ UNTOUCHED = {
     "21_every_backend": "line 35 is for you to write: self.dbeta[...] = ...",
     "22_ten_seeds": "line 8 is for you to write: return ..., ...",
     "23_training_loop": "line 13 is for you to write",
+    "24_conv2d_dx": "line 28 is for you to write: ...",
+    "25_max_pool": "a window of zeros gets 3 from behind and gives back 12, 4 times as much",
+    "26_running_statistics": "one row in use: it is zero, whatever comes in",
+    "27_projection": "line 17 is for you to write: dWs = ...",
 }
 
 WRONG = {
@@ -173,6 +178,34 @@ WRONG = {
             "a step is forward, backward, step",
         ),
     ],
+    "24_conv2d_dx": [
+        ("] += dy", "] = dy", "the last one wipes out what the others brought"),
+        ("dy[m, i, j] * W[m]", "dy[m, i, j] * W[m, :, ::-1, ::-1]", "W is upside down"),
+        (
+            "dx[:, down : down + size, across : across + size]",
+            "dx[:, i : i + size, j : j + size]",
+            "windows stand at 0, 2",
+        ),
+    ],
+    "25_max_pool": [
+        ("argmax", "argmin", "it goes to the smallest number of each window"),
+        ("dx[i * size + p, j * size + q]", "dx[p, q]", "places are counted within the window"),
+        ("= dy[i, j]", "= window.max()", "this is the largest number itself"),
+    ],
+    "26_running_statistics": [
+        ("if train:", "if True:", "it is zero, whatever comes in"),
+        ("* n / max(n - 1, 1)", "", "n / (n - 1) is missing"),
+        (
+            '(1 - momentum) * kept["mean"] + momentum * mean',
+            'momentum * kept["mean"] + (1 - momentum) * mean',
+            "it is the share of the old number",
+        ),
+    ],
+    "27_projection": [
+        (" + dy @ Ws.T", "", "the way around is missing"),
+        ("x.T @ dy\n", "x.T @ dz\n", "the way around has no tanh"),
+        ("dy @ Ws.T", "dz @ Ws.T", "the tanh is on both ways"),
+    ],
 }
 
 MORE_WRONG = [
@@ -200,6 +233,43 @@ MORE_WRONG = [
     ("06_relu_backward", "(y > 0)", "(y < 0)", "y is never below 0"),
     ("06_relu_backward", "(y > 0)", "(y > dy)", "y is compared with dy"),
     ("06_relu_backward", "dy * (y > 0)", "y", "this is y"),
+    ("24_conv2d_dx", "dy[m, i, j] * W[m]", "dy[m, i, j] * W[m].swapaxes(1, 2)", "rows for columns"),
+    ("24_conv2d_dx", "dy[m, i, j] * W[m]", "W[m]", "dy is missing"),
+    ("24_conv2d_dx", "dy[m, i, j] * W[m]", "dy[m, i, j]", "W is missing"),
+    ("24_conv2d_dx", "dy[m, i, j] * W[m]", "dy[m, i, j] * W.sum(axis=0)", "the weights of all outputs"),
+    ("24_conv2d_dx", "dx[:, down : down + size, across : across + size] += dy[m, i, j] * W[m]", "pass", "nothing is"),
+    (
+        "24_conv2d_dx",
+        "dx[:, down : down + size, across : across + size]",
+        "dx[:, down, across]",
+        "could not be broadcast",
+    ),
+    ("25_max_pool", "= dy[i, j]", "= 1", "it must be multiplied with the dy that arrives"),
+    ("25_max_pool", "window.argmax()", "0", "it goes to the first number of each window"),
+    ("25_max_pool", "dx[i * size + p, j * size + q]", "window = dx[i * size : (i + 1) * size]\n        window", "dx"),
+    (
+        "25_max_pool",
+        "dx[i * size + p, j * size + q] = dy[i, j]",
+        "dx[i * size : (i + 1) * size, j * size : (j + 1) * size] = dy[i, j] / size**2",
+        "that is the backward of a mean",
+    ),
+    ("26_running_statistics", "if train:", "if not train:", "in training the kept numbers are used"),
+    ("26_running_statistics", "    else:\n        mean, variance =", "    mean, variance =", "with this batch in them"),
+    ("26_running_statistics", "np.sqrt(variance + eps)", "np.sqrt(variance * n / (n - 1) + eps)", "divided by n - 1"),
+    ("26_running_statistics", '(1 - momentum) * kept["variance"]', 'kept["variance"]', "not made smaller"),
+    ("26_running_statistics", 'kept["mean"], kept["variance"]', 'kept["mean"], x.var(axis=0)', "but the variance of"),
+    ("26_running_statistics", 'mean, variance = kept["mean"], kept["variance"]', "return x", "it is left as it is"),
+    (
+        "26_running_statistics",
+        '    else:\n        mean, variance = kept["mean"], kept["variance"]\n',
+        '    else:\n        mean, variance = kept["mean"], kept["variance"]\n        kept["mean"] = x.mean(axis=0)\n',
+        "in use the kept numbers change",
+    ),
+    ("27_projection", "dy @ Ws.T", "dy", "could not be broadcast"),
+    ("27_projection", "dz @ W.T", "dy @ W.T", "the tanh is on neither way"),
+    ("27_projection", "x.T @ dy\n", "dy.T @ x\n", "this is the transpose of dWs"),
+    ("27_projection", "return dx, dW, dWs", "return dx", "three gradients are asked for"),
+    ("27_projection", "return dx, dW, dWs", "return dx, dWs, dWs", "the block's tanh is left out"),
 ]
 
 
@@ -278,14 +348,17 @@ def checked(course: Path, *arguments: str) -> subprocess.CompletedProcess:
 def test_it_checks_the_first_that_is_not_solved(course: Path) -> None:
     first = checked(course, "--once")
     assert first.returncode == 1
-    assert "0 of 23 solved" in first.stdout
+    assert f"0 of {ALL} solved" in first.stdout
     assert f"{course / '01_chain_rule.py'}\n  line 20 is for you to write: dz = ...\n" in first.stdout
 
     solve(course, "01_chain_rule")
     second = checked(course, "--once")
-    assert (second.returncode, second.stdout.splitlines()[-2:]) == (0, ["  solved", f"  [#{22 * '.'}] 1 of 23 solved"])
+    assert (second.returncode, second.stdout.splitlines()[-2:]) == (
+        0,
+        ["  solved", f"  [#{(ALL - 1) * '.'}] 1 of {ALL} solved"],
+    )
     third = checked(course, "--once")
-    assert "1 of 23 solved" in third.stdout
+    assert f"1 of {ALL} solved" in third.stdout
     assert "02_backward_order.py" in third.stdout
 
 
@@ -298,9 +371,9 @@ def test_what_is_edited_after_it_was_solved_is_asked_for_again(course: Path) -> 
 
 def test_one_may_be_asked_for_by_its_number(course: Path) -> None:
     assert "03_dense_dW.py" in checked(course, "3", "--once").stdout
-    refused = checked(course, "24")
+    refused = checked(course, str(ALL + 1))
     assert refused.returncode == 2
-    assert "there is no exercise 24; there are 1 to 23" in refused.stderr
+    assert f"there is no exercise {ALL + 1}; there are 1 to {ALL}" in refused.stderr
 
 
 def test_hints_come_one_at_a_time(course: Path) -> None:
@@ -314,7 +387,7 @@ def test_the_list_shows_what_is_solved(course: Path) -> None:
     solve(course, "02_backward_order")
     checked(course, "2", "--once")
     lines = checked(course, "--list").stdout.splitlines()
-    assert lines[0] == "[#......................] 1 of 23 solved"
+    assert lines[0] == f"[#{(ALL - 1) * '.'}] 1 of {ALL} solved"
     assert lines[1:4] == ["          01_chain_rule", "  solved  02_backward_order", "          03_dense_dW"]
 
 
@@ -328,7 +401,7 @@ def test_with_all_solved_it_says_so(course: Path) -> None:
 
 def test_a_damaged_record_is_an_empty_one(course: Path) -> None:
     (course / ".progress.json").write_text("{")
-    assert "0 of 23 solved" in checked(course, "--list").stdout
+    assert f"0 of {ALL} solved" in checked(course, "--list").stdout
 
 
 @pytest.mark.parametrize(
@@ -390,7 +463,7 @@ def test_it_watches_the_file_and_goes_on_when_it_is_solved(course: Path, watched
     time.sleep(0.3)
     os.replace(course / "new.py", path)
     said = until(watched, "Waiting")
-    assert "solved\n  [#......................] 1 of 23 solved\n" in said
+    assert f"solved\n  [#{(ALL - 1) * '.'}] 1 of {ALL} solved\n" in said
     assert "02_backward_order.py" in said
 
     watched.send_signal(signal.SIGINT)

@@ -1,0 +1,14 @@
+"""Chapter 14. This batch normalisation trains well. In use, one digit alone gives zeros, whatever it is; and every use
+changes what the next one will be told. What does it do in use that belongs to training?
+"""
+
+import numpy as np
+
+
+def batch_norm(x, kept, train, momentum=0.1, eps=1e-5):
+    """x (N, D) -> y (N, D); kept["mean"] and kept["variance"], both (D,), follow the batches of training."""
+    n = len(x)
+    mean, variance = x.mean(axis=0), x.var(axis=0)
+    kept["mean"] = (1 - momentum) * kept["mean"] + momentum * mean
+    kept["variance"] = (1 - momentum) * kept["variance"] + momentum * variance * n / max(n - 1, 1)
+    return (x - mean) / np.sqrt(variance + eps)
