@@ -15,7 +15,18 @@ import standin
 
 import tinynet as tn
 
-TRAINING = ("layers", "blocks", "losses", "network", "optim", "training", "gradcheck", "parity", "diagnosis")
+TRAINING = (
+    "layers",
+    "blocks",
+    "losses",
+    "network",
+    "optim",
+    "training",
+    "gradcheck",
+    "parity",
+    "pictures",
+    "diagnosis",
+)
 ON_EVERY_BACKEND = {f"test_{name}" for name in TRAINING}
 BACKENDS = ["numpy", "numba", "cupy on a stand-in", pytest.param("cupy", marks=pytest.mark.gpu)]
 

@@ -116,7 +116,8 @@ def test_a_refused_network_leaves_its_layers_free():
 # ------------------------------------------------------------------------------------------------ memory
 
 CURVES = [tn.ReLU(), tn.LeakyReLU(0.25), tn.Tanh(), tn.Sigmoid(), tn.GELU()]
-EACH_KIND = [tn.Dense(4, 4), *CURVES, tn.Softmax(), tn.Dropout(0.5)]
+OF_ANY_ROWS = [tn.Dense(4, 4), *CURVES, tn.Softmax(), tn.Dropout(0.5)]
+EACH_KIND = [*OF_ANY_ROWS, tn.BatchNorm(4), tn.LayerNorm(4)]
 over_kinds = pytest.mark.parametrize("layer", EACH_KIND, ids=repr)
 
 
@@ -159,7 +160,7 @@ def test_a_layer_passes_the_gradient_check(layer):
 
 @over_kinds
 def test_a_layer_passes_the_gradient_check_inside_a_network(layer):
-    net = tn.Network(tn.Dense(4, 4), layer.copy(), tn.Dense(4, 2))
+    net = tn.Network(tn.Dense(4, 4), tn.Tanh(), layer.copy(), tn.Dense(4, 2))
     assert tn.gradient_check(net, rows(), np.arange(6) % 2)
 
 
@@ -196,7 +197,7 @@ def test_a_curve_near_and_far(layer, dtype):
         )
 
 
-@over_kinds
+@pytest.mark.parametrize("layer", OF_ANY_ROWS, ids=repr)
 def test_a_layer_takes_pictures_as_it_takes_rows(layer):
     flat, deep = (tn.Network(layer.copy(), dtype="float64") for _ in range(2))
     x = rows(N=24, dtype="float64")

@@ -60,7 +60,8 @@ class Residual(Layer):
 
     def _check_sum(self, y: tuple[Any, ...], around: tuple[Any, ...]) -> None:
         if y != around:
-            way_out = "another shortcut" if self.shortcut else "a shortcut, as shortcut=Dense(D, M),"
+            shortcut = "Conv2D(C, M, 1)" if len(y) == 4 else "Dense(D, M)"
+            way_out = "another shortcut" if self.shortcut else f"a shortcut, as shortcut={shortcut},"
             shapes = " to ".join(f"({', '.join(map(str, shape))})" for shape in (y, around))
             raise ValueError(f"{self} adds {shapes}; it takes {way_out} that gives the shape of its layers")
 
