@@ -114,6 +114,92 @@ def test_a_network_written_here_is_a_state_dict_too(tmp_path):
     assert {name: value.shape for name, value in ours.items()} == {name: value.shape for name, value in theirs.items()}
 
 
+def convolutional():
+    block = [[tn.Conv2D(4, 4, 3, stride, 1), tn.BatchNorm(4), tn.ReLU()] for stride in (1, 2)]
+    stem = [tn.Conv2D(2, 4, 3, padding=1), tn.ReLU(), tn.MaxPool2D(2)]
+    return [*stem, *block[0], *block[1], tn.GlobalAveragePool(), tn.LayerNorm(4), tn.Dense(4, 3)]
+
+
+def convolutions():
+    first = [tn.Conv2D(2, 3, 3, 2), tn.BatchNorm(3), tn.ReLU(), tn.Flatten()]
+    return [*first, tn.Dense(18, 4), tn.BatchNorm(4), tn.Dense(4, 3)]
+
+
+STACKS = {"convolutional": convolutional, "convolutions": convolutions}
+"""By names of their own, and by place."""
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_state_dict_of_a_convolutional_network_gives_what_pytorch_gives(name):
+    net = tn.from_safetensors(FIXTURES / f"torch-{name}.safetensors", layers=STACKS[name]())
+    x = np.array(TORCH["pictures"])
+    np.testing.assert_allclose(tn.outputs(net, x), TORCH[name], rtol=0, atol=1e-6)
+    assert all(layer.mean.all() for layer in net if isinstance(layer, tn.BatchNorm))
+
+
+@pytest.mark.parametrize("name", STACKS)
+def test_a_convolutional_network_comes_back_bit_for_bit(tmp_path, name):
+    net = tn.from_safetensors(FIXTURES / f"torch-{name}.safetensors", layers=STACKS[name]())
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    for options in ({}, {"layers": STACKS[name]()}):
+        back = tn.from_safetensors(tmp_path / "net.safetensors", **options)
+        assert back.theta.tobytes() == net.theta.tobytes()
+        assert back.buffers.tobytes() == net.buffers.tobytes()
+
+
+def test_pictures_tensors_have_pytorchs_names_and_shapes(tmp_path):
+    tn.to_safetensors(tn.Network(*convolutions(), tn.LayerNorm(3)), tmp_path / "net.safetensors")
+    ours, theirs = load_file(tmp_path / "net.safetensors"), load_file(FIXTURES / "torch-convolutions.safetensors")
+    shapes = {name: value.shape for name, value in theirs.items() if not name.endswith("num_batches_tracked")}
+    assert {name: value.shape for name, value in ours.items()} == {**shapes, "7.weight": (3,), "7.bias": (3,)}
+
+
+def test_pytorch_takes_what_is_written_here(tmp_path):
+    torch = pytest.importorskip("torch", reason="there is no PyTorch to take it")
+    from fixtures.make_torch_safetensors import convolutions as theirs
+    from safetensors.torch import load_file as load_tensors
+
+    net = tn.Network(*convolutions(), seed=7)
+    net.buffers[...] = np.linspace(0.5, 2, net.buffers.size)
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    network, x = theirs(), np.array(TORCH["pictures"])
+    network.load_state_dict(load_tensors(tmp_path / "net.safetensors"))
+    said = network.eval()(torch.tensor(x, dtype=torch.float32)).detach().numpy()
+    np.testing.assert_allclose(tn.outputs(net, x), said, rtol=0, atol=1e-5)
+
+
+def test_layers_of_one_shape_are_told_apart_by_what_stands_beside_their_weights(tmp_path):
+    ones = np.ones(3, np.float32)
+    tensors = {f"a.{name}": k * ones for k, name in enumerate(("weight", "bias", "running_mean", "running_var"), 1)}
+    tensors |= {"b.weight": 5 * ones, "b.bias": 6 * ones}
+    save_file(tensors, tmp_path / "net.safetensors")
+    net = tn.from_safetensors(tmp_path / "net.safetensors", layers=[tn.LayerNorm(3), tn.BatchNorm(3)])
+    assert [net[0].gamma[0, 0], net[0].beta[0, 0]] == [5, 6]
+    assert [window[0] for window in (net[1].gamma, net[1].beta, net[1].mean, net[1].variance)] == [1, 2, 3, 4]
+    del tensors["a.running_var"]
+    save_file(tensors, tmp_path / "net.safetensors")
+    cause = r"a.running_var is missing, \(3,\) for BatchNorm\(3\)"
+    refused(tmp_path / "net.safetensors", cause, layers=[tn.LayerNorm(3), tn.BatchNorm(3)])
+
+
+class Lopsided(tn.Layer):
+    """A layer of one's own with a matrix that is not square."""
+
+    def forward(self, x, train=False):
+        return x @ self.W
+
+    def shapes(self):
+        return {"W": (2, 3)}
+
+
+def test_a_matrix_of_ones_own_is_not_transposed(tmp_path):
+    net = tn.Network(Lopsided())
+    net.theta[...] = np.arange(6)
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    back = tn.from_safetensors(tmp_path / "net.safetensors", layers=[Lopsided])
+    assert back[0].W.tolist() == net[0].W.tolist() == load_file(tmp_path / "net.safetensors")["0.W"].tolist()
+
+
 def test_layers_are_told_by_shape_and_those_alike_by_number(tmp_path):
     draw = np.random.default_rng(1)
     tensors = {
@@ -168,7 +254,7 @@ def test_a_stack_that_does_not_fit_itself_is_no_fault_of_the_file():
         tn.from_safetensors("net.safetensors", layers=[tn.Dense(3, 2), tn.Dense(4, 2)])
 
 
-def test_layers_that_are_no_dense_must_be_named_by_place(tmp_path):
+def test_layers_of_ones_own_must_be_named_by_place(tmp_path):
     save_file({"a": np.zeros(3, np.float32)}, tmp_path / "net.safetensors")
     refused(tmp_path / "net.safetensors", "it must hold 0.gamma, .* and holds a", layers=[own_layers.BatchNorm(3)])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -14,15 +15,24 @@ from ..arrays.backend import Backend
 from ..arrays.backend import backend as get_backend
 from ..files.archive import about, from_json, reading, require, sound_json, write_bytes
 from ..files.header import check_that_it_reads_back, checked, header_of, known_classes, network_of, stack_of
-from ..layers import Dense, Layer
+from ..layers import BatchNorm, Conv2D, Dense, Layer, LayerNorm
 from ..layers.base import walk
 from ..layers.validation import check_layers
 from ..losses import Loss
 from ..network import Network
 from .library import library
 
-NAMES = {"W": "weight", "b": "bias"}
-"""What PyTorch's Linear calls the parameters of a Dense."""
+LINEAR, AFFINE = {"W": "weight", "b": "bias"}, {"gamma": "weight", "beta": "bias"}
+NAMES: dict[type[Layer], dict[str, str]] = {
+    Dense: LINEAR,
+    Conv2D: LINEAR,
+    BatchNorm: AFFINE | {"mean": "running_mean", "variance": "running_var"},
+    LayerNorm: AFFINE,
+}
+"""What PyTorch's layers call these layers' parameters and buffers."""
+
+NOT_HERE = "num_batches_tracked"
+"""What PyTorch's BatchNorm counts, and does not use unless it has no momentum."""
 
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16"}
 
@@ -39,8 +49,9 @@ class Tensor(NamedTuple):
 def to_safetensors(network: Network, path: str | os.PathLike[str]) -> None:
     """Writes the network as a PyTorch Sequential of the same layers names it: "1.weight" (M, D) and "1.bias" (M,).
 
-    The number is the layer's place, and W is transposed; other layers' parameters and buffers keep their names, and
-    inside a block stand two numbers. The metadata hold what `from_safetensors` makes the network from, bit for bit.
+    The number is the layer's place, and a Dense's W is transposed. Conv2D, BatchNorm and LayerNorm have PyTorch's names
+    too, layers of your own keep theirs, and inside a block stand two numbers. The metadata hold what
+    `from_safetensors` makes the network from, bit for bit.
     The file appears whole or not at all. Raises ModelFileError for what `save` does not write either, ImportError
     without safetensors (extra `safetensors`).
     """
@@ -51,9 +62,9 @@ def to_safetensors(network: Network, path: str | os.PathLike[str]) -> None:
         check_that_it_reads_back(network, None, header)
         host = network.backend.to_host
         tensors = {
-            tensor.name: np.ascontiguousarray(host(tensor.layer.windows[tensor.window]).T.reshape(tensor.shape))
-            if isinstance(tensor.layer, Dense)
-            else host(tensor.layer.windows[tensor.window])
+            tensor.name: np.ascontiguousarray(
+                _turned(host(tensor.layer.windows[tensor.window]), tensor.layer).reshape(tensor.shape)
+            )
             for tensor in _tensors(network.layers)
         }
         metadata = {"format": "pt", "tinynet": sound_json(header, tensors).decode()}
@@ -70,8 +81,9 @@ def from_safetensors(
     """The network in a file that `to_safetensors` wrote, or of these `layers` with a file's numbers.
 
     `layers` are the stack, as [tn.Dense(784, 48), tn.ReLU(), tn.Dense(48, 10)], for a file that does not say it, as a
-    PyTorch state_dict of Linear layers: tensors named by place go there, others to the Dense of their shape, those of
-    one shape in the order of the numbers in their names; a Linear without bias gets zeros. Or they are classes of your
+    PyTorch state_dict of Linear, Conv2d, BatchNorm and LayerNorm: tensors named by place go there, others to the layer
+    of their shape, those of one shape in the order of the numbers in their names; where a bias is missing, it is zeros.
+    Or they are classes of your
     own, and so are `losses`, as for `load`. Raises ModelFileError for a file that is missing or damaged, holds no
     such network, or numbers that are not finite; ValueError for layers that do not follow each other; ImportError
     without safetensors (extra `safetensors`).
@@ -83,7 +95,7 @@ def from_safetensors(
         check_layers(given)
     known = known_classes(own, losses)
     with about(Path(path)), reading("a .safetensors file"), safe_open(os.fspath(path), framework="numpy") as file:
-        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys() if not name.endswith(NOT_HERE)}  # noqa: SIM118
         kinds = {file.get_slice(name).get_dtype() for name in found}
         require(
             kinds <= DTYPES.keys(), f"it holds {', '.join(kinds - DTYPES.keys())}; floats of 16 to 64 bits are read"
@@ -98,19 +110,29 @@ def from_safetensors(
             values = file.get_tensor(name)
             require(np.isfinite(values).all(), f"{name} holds numbers that are not finite")
             window = tensor.layer.windows[tensor.window]
-            window[...] = place.to_device(values.T.reshape(window.shape).astype(network.dtype))
+            window[...] = place.to_device(_turned(values, tensor.layer).reshape(window.shape).astype(network.dtype))
     return network
 
 
 def _tensors(stack: Sequence[Layer]) -> list[Tensor]:
     found = []
     for place, _, layer in walk(stack):
+        names = _pytorchs_names(layer)
         for window, shape in (layer.shapes() | layer.buffers()).items():
-            if isinstance(layer, Dense):
-                shape = shape[::-1] if window == "W" else shape[1:]
-            name = NAMES.get(window, window) if isinstance(layer, Dense) else window
-            found.append(Tensor(f"{place}.{name}", shape, layer, window))
+            if names:
+                matrix = shape[::-1] if isinstance(layer, Dense) else shape
+                shape = matrix if window == "W" else (math.prod(shape),)
+            found.append(Tensor(f"{place}.{names.get(window, window)}", shape, layer, window))
     return found
+
+
+def _pytorchs_names(layer: Layer) -> dict[str, str]:
+    return next((names for kind, names in NAMES.items() if isinstance(layer, kind)), {})
+
+
+def _turned(values: np.ndarray, layer: Layer) -> np.ndarray:
+    """Between PyTorch's W and that of a Dense, its transpose."""
+    return values.T if isinstance(layer, Dense) else values
 
 
 def _unsaid(dtype: str) -> dict[str, Any]:
@@ -128,17 +150,18 @@ def _names_of(tensors: list[Tensor], found: dict[str, tuple[int, ...]]) -> dict[
 
 
 def _may_be_missing(tensor: Tensor) -> bool:
-    return isinstance(tensor.layer, Dense) and tensor.window == "b"
+    return isinstance(tensor.layer, Dense | Conv2D) and tensor.window == "b"
 
 
 def _by_shape(tensors: list[Tensor], found: dict[str, tuple[int, ...]]) -> dict[Tensor, str]:
-    others = [tensor.name for tensor in tensors if not isinstance(tensor.layer, Dense)]
+    others = [tensor.name for tensor in tensors if not _pytorchs_names(tensor.layer)]
     require(not others, f"it must hold {', '.join(tensor.name for tensor in tensors)}, and holds {_listed(found)}")
     names: dict[Tensor, str] = {}
-    weights = [tensor for tensor in tensors if tensor.window == "W"]
-    for shape in {tensor.shape: None for tensor in weights}:
-        takers = [tensor for tensor in weights if tensor.shape == shape]
-        there = sorted((name for name in found if name.endswith("weight") and found[name] == shape), key=_natural)
+    weights = [tensor for tensor in tensors if tensor.name.endswith(".weight")]
+    for shape, has_mean in {(tensor.shape, isinstance(tensor.layer, BatchNorm)): None for tensor in weights}:
+        takers = [t for t in weights if t.shape == shape and isinstance(t.layer, BatchNorm) == has_mean]
+        alike = [name for name in found if name.endswith("weight") and found[name] == shape]
+        there = sorted((name for name in alike if (_beside(name, "running_mean") in found) == has_mean), key=_natural)
         count = "a weight" if len(takers) == 1 else f"{len(takers)} weights"
         wanted = f"{count} {shape} for {takers[0].layer}"
         require(len(there) == len(takers), f"it must hold {wanted}, and holds {', '.join(there) or _listed(found)}")
@@ -147,12 +170,19 @@ def _by_shape(tensors: list[Tensor], found: dict[str, tuple[int, ...]]) -> dict[
             told_apart, f"{', '.join(there)} have one shape and no numbers to order them by; rename them, as 0.weight"
         )
         names |= dict(zip(takers, there, strict=True))
-    for weight, bias in zip(weights, (tensor for tensor in tensors if tensor.window == "b"), strict=True):
-        name = f"{names[weight].removesuffix('weight')}bias"
-        names |= {bias: name} if name in found else {}
+    weight_of = {id(tensor.layer): names[tensor] for tensor in weights}
+    for tensor in tensors:
+        name = _beside(weight_of[id(tensor.layer)], tensor.name.rpartition(".")[2])
+        require(name in found or _may_be_missing(tensor), f"{name} is missing, {tensor.shape} for {tensor.layer}")
+        names |= {tensor: name} if name in found else {}
     unused = {name: shape for name, shape in found.items() if name not in names.values()}
     require(not unused, f"these layers have no place for {_listed(unused)}")
     return names
+
+
+def _beside(weight: str, name: str) -> str:
+    """The name of a tensor of the layer whose weight has this name."""
+    return weight.removesuffix("weight") + name
 
 
 def _natural(name: str) -> list[int]:
