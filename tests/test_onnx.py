@@ -22,14 +22,44 @@ LAYERS = {
     "residual": [tn.Residual(tn.Dense(6, 6), tn.ReLU()), tn.Dense(6, 3)],
     "shortcut": [tn.Residual(tn.Residual(tn.Dense(6, 6)), tn.Dense(6, 4), shortcut=tn.Dense(6, 4)), tn.Tanh()],
     "no parameters": [tn.Tanh()],
+    "one feature": [tn.LayerNorm(6), tn.Dense(6, 1), tn.Dense(1, 4)],
+    "batch norm": [tn.Dense(6, 4), tn.BatchNorm(4, eps=0.1)],
+    "layer norm": [tn.Dense(6, 4), tn.LayerNorm(4, eps=0.1)],
 }
+PICTURES = {
+    "convolution": [tn.Conv2D(2, 4, 3)],
+    "strides that do not divide": [tn.Conv2D(2, 4, 3, stride=2, padding=1), tn.ReLU(), tn.Conv2D(4, 1, 2, stride=3)],
+    "one pixel": [tn.Conv2D(2, 1, 1)],
+    "max": [tn.MaxPool2D(2), tn.MaxPool2D(1)],
+    "average": [tn.AveragePool2D(3)],
+    "global average": [tn.Residual(tn.Conv2D(2, 2, 1), tn.Tanh()), tn.GlobalAveragePool(), tn.Dense(2, 3)],
+    "batch norm of pictures": [tn.Conv2D(2, 4, 3), tn.BatchNorm(4), tn.ReLU()],
+    "shortcut of pictures": [tn.Residual(tn.Conv2D(2, 4, 3, 2, 1), tn.GELU(), shortcut=tn.Conv2D(2, 4, 1, 2))],
+    "a whole network": [
+        tn.Conv2D(2, 4, 3, padding=1),
+        tn.BatchNorm(4),
+        tn.ReLU(),
+        tn.MaxPool2D(2),
+        tn.Flatten(),
+        tn.Dense(48, 5),
+        tn.LayerNorm(5),
+        tn.Dense(5, 3),
+    ],
+}
+"""Of pictures (N, 2, 8, 7)."""
 
 
 def test_every_layer_is_in_these_tests():
     ours = {kind.__name__ for kind in vars(tn).values() if isinstance(kind, type) and issubclass(kind, tn.Layer)}
     assert ours - {"Layer", "Flatten"} <= set(
-        " ".join(map(repr, LAYERS.values())).replace("(", " ").replace("[", " ").split()
+        " ".join(map(repr, [*LAYERS.values(), *PICTURES.values()])).replace("(", " ").replace("[", " ").split()
     )
+
+
+def filled(net, draw):
+    """With numbers everywhere, in the variances too."""
+    net.theta[...] = draw.normal(size=net.theta.size)
+    net.buffers[...] = draw.uniform(0.5, 2, net.buffers.size)
 
 
 def run(path, x):
@@ -42,10 +72,21 @@ def run(path, x):
 @pytest.mark.parametrize("name", LAYERS)
 def test_onnxruntime_gives_what_predict_gives(tmp_path, draw, name, dtype, rows):
     net = tn.Network(*(layer.copy() for layer in LAYERS[name]), dtype=dtype)
-    net.theta[...] = draw.normal(size=net.theta.size)
+    filled(net, draw)
     tn.to_onnx(net, tmp_path / "net.onnx", shape=(6,))
     x = draw.normal(size=(rows, 6)).astype(np.float32)
     np.testing.assert_allclose(run(tmp_path / "net.onnx", x), tn.predict(net, x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [1, 50])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", PICTURES)
+def test_onnxruntime_gives_of_pictures_what_outputs_gives(tmp_path, draw, name, dtype, rows):
+    net = tn.Network(*(layer.copy() for layer in PICTURES[name]), dtype=dtype)
+    filled(net, draw)
+    tn.to_onnx(net, tmp_path / "net.onnx", shape=(2, 8, 7), logits=True)
+    x = draw.normal(size=(rows, 2, 8, 7)).astype(np.float32)
+    np.testing.assert_allclose(run(tmp_path / "net.onnx", x), tn.outputs(net, x), rtol=1e-5, atol=1e-5)
 
 
 LOSSES = {
@@ -110,6 +151,10 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_left(tmp_path):
     path = tmp_path / "net.onnx"
     refused(path, own_layers.network(), r"layer 1 Forked.* has no operator in ONNX", shape=(1, 2, 2))
     refused(path, tn.Network(tn.Tanh()), "no layer says how long a row is; give shape=")
+    refused(
+        path, tn.Network(tn.Conv2D(1, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 3)), "no layer says how long a row"
+    )
+    refused(path, tn.Network(tn.Conv2D(1, 2, 3)), r"Conv2D\(1, 2, 3, 1, 0\) takes", ValueError, shape=(28, 28))
     refused(path, tn.mlp(4, [], 1), "one output means nothing before any training", ValueError)
     refused(path, tn.mlp(4, [], 2), r"takes x \(N, 4\), but gets \(N, 5\)", ValueError, shape=(5,))
     net = tn.mlp(4, [], 2)

@@ -521,9 +521,18 @@ def test_repr_and_config_give_the_constructors_arguments(layer, text):
     assert repr(type(layer)(**config)) == text
 
 
+def test_a_block_of_pictures_that_ends_in_rows_is_taken():
+    inside = [tn.Conv2D(2, 4, 3), tn.GlobalAveragePool(), tn.Dense(4, 2)]
+    net = tn.Network(tn.Residual(*inside, shortcut=tn.GlobalAveragePool()))
+    assert net.outputs((2, 5, 5)) == (2,)
+    passes(tn.gradient_check_layer(net[0], pictures(3, 2, 5, 5)))
+
+
 def test_a_summary_says_shapes_and_multiplications():
     lines = network().summary((1, 7, 6)).splitlines()
     assert [line.split("  ")[0] for line in lines[2:5:2]] == ["Conv2D(1, 4, 3, 1, 1)", "BatchNorm(4)"]
     assert re.split("  +", lines[2])[1:] == ["(N, 4, 7, 6)", "40", "160", "1,512", "0"]
     assert re.split("  +", lines[4])[1:] == ["(N, 4, 7, 6)", "8", "32", "0", "8"]
     assert re.split("  +", lines[5])[1:] == ["(N, 4, 3, 3)", "0", "0", "0", "0"]
+    shapes = [line.split("(N, ")[1].split(")")[0] for line in network().summary().splitlines() if "(N, " in line]
+    assert shapes == ["?"] * (len(shapes) - 1) + ["3"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..layers import Layer
 from ..layers.base import Shape, size_of, walk
+from ..layers.residual import features_in
 from .recording import recorded
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ COLUMNS = ("layer", "output shape", "parameters", "bytes", "multiply-adds", "buf
 
 def summary(network: Network, row: Shape = None) -> str:
     """A row a layer, those inside a block below it, indented; totals; where and how far it is trained."""
-    row = row or ((network.inputs,) if network.inputs else None)
+    row = row or ((D,) if (D := features_in(network.layers)) else None)
     with recorded(network.layers, "outputs") as shapes, contextlib.suppress(ValueError):
         network.outputs(row)
     rows = [_row(network, place, layer, shapes.get(name)) for place, name, layer in walk(network.layers)]

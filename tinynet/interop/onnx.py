@@ -12,14 +12,39 @@ import numpy as np
 
 from ..files.archive import ModelFileError, about, require, sound_json, write_bytes
 from ..files.header import header_of
-from ..layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Residual, Sigmoid, Softmax, Tanh
+from ..layers import (
+    GELU,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from ..layers.base import walk
+from ..layers.residual import features_in
 from ..network import Network
 from .library import library
 from .predictions import last_activation
 
 OPSET = 22
 OPERATORS: dict[type[Layer], tuple[str, Callable[[Any], dict[str, Any]]]] = {
+    Dense: ("Gemm", lambda layer: {}),
+    Conv2D: ("Conv", lambda layer: {"strides": [layer.stride] * 2, "pads": [layer.padding] * 4}),
+    MaxPool2D: ("MaxPool", lambda layer: {"kernel_shape": [layer.window] * 2, "strides": [layer.window] * 2}),
+    AveragePool2D: ("AveragePool", lambda layer: {"kernel_shape": [layer.window] * 2, "strides": [layer.window] * 2}),
+    BatchNorm: ("BatchNormalization", lambda layer: {"epsilon": layer.eps}),
+    LayerNorm: ("LayerNormalization", lambda layer: {"epsilon": layer.eps}),
     ReLU: ("Relu", lambda layer: {}),
     LeakyReLU: ("LeakyRelu", lambda layer: {"alpha": layer.slope}),
     Tanh: ("Tanh", lambda layer: {}),
@@ -29,7 +54,10 @@ OPERATORS: dict[type[Layer], tuple[str, Callable[[Any], dict[str, Any]]]] = {
     Flatten: ("Flatten", lambda layer: {}),
     Dropout: ("Dropout", lambda layer: {}),
 }
-"""The operator of each layer without parameters, and its attributes. Dropout does nothing where nobody trains."""
+"""The operator of each layer, and its attributes; parameters and buffers go in as the layer names them.
+
+Dropout does nothing where nobody trains.
+"""
 
 
 class Node(NamedTuple):
@@ -51,17 +79,18 @@ def to_onnx(
     """Writes the network as an ONNX model, "x" (batch, *shape) -> "y", what `predict` makes of x, in float32.
 
     With `logits`, y is what `outputs` gives: no softmax or sigmoid of the loss. `shape` is that of a row where it is
-    not (D,), as (1, 28, 28) in front of Flatten. x are floats: pixels must be divided by 255. Nodes and parameters
-    have the names of their layers, as in `activations`; the metadata's "tinynet" is the header that `save` writes.
-    The file appears whole or not at all. Raises ModelFileError for layers of your own and for what `save` does not
-    write either, ValueError for a shape that the network cannot take and for outputs that nothing gives a meaning,
+    not (D,), as (1, 28, 28) in front of Conv2D or Flatten. x are floats: pixels must be divided by 255. Nodes and
+    parameters have the names of their layers, as in `activations`; the metadata's "tinynet" is the header that `save`
+    writes. The file appears whole or not at all. Raises ModelFileError for layers of your own and for what `save` does
+    not write either, ValueError for a shape that the network cannot take and for outputs that nothing gives a meaning,
     ImportError without onnx (extra `onnx`).
     """
     onnx = library("onnx", "onnx")
     with about(Path(path)):
         network.check_windows()
-        require(shape or network.inputs, "no layer says how long a row is; give shape=, as (1, 28, 28)")
-        model = _model(onnx, network, shape or (network.inputs or 0,), last_activation(network, logits))
+        D = features_in(network.layers)
+        require(shape or D, "no layer says how long a row is; give shape=, as (1, 28, 28)")
+        model = _model(onnx, network, shape or (D or 0,), last_activation(network, logits))
         content = model.SerializeToString()
         network.backend.once(lambda: write_bytes(Path(path), content))
 
@@ -70,7 +99,7 @@ def _model(onnx: Any, network: Network, shape: tuple[int, ...], activation: str)
     make, host = onnx.helper, network.backend.to_host
     metadata = sound_json(header_of(network, None), {"theta": host(network.theta)})
     parameters = [
-        onnx.numpy_helper.from_array(host(layer.windows[name]).astype(np.float32), f"{place}.{name}")
+        onnx.numpy_helper.from_array(_float32(name, host(layer.windows[name])), f"{place}.{name}")
         for _, place, layer in walk(network.layers)
         for name in (*layer.shapes(), *layer.buffers())
     ]
@@ -99,6 +128,11 @@ def _model(onnx: Any, network: Network, shape: tuple[int, ...], activation: str)
     return model
 
 
+def _float32(name: str, values: np.ndarray) -> np.ndarray:
+    """A parameter as ONNX has it: all that are no weights are vectors."""
+    return values.astype(np.float32).reshape(values.shape if name == "W" else -1)
+
+
 def _chain(layers: Sequence[Layer], around: str, x: str) -> Iterator[Node]:
     """The nodes of layers, one after the other."""
     for k, layer in enumerate(layers):
@@ -113,18 +147,20 @@ def _named(layer: Layer, around: str, k: int) -> str:
 
 def _nodes(layer: Layer, around: str, k: int, x: str) -> Iterator[Node]:
     name = _named(layer, around, k)
-    if isinstance(layer, Dense):
-        yield Node("Gemm", [x, f"{name}.W", f"{name}.b"], name)
-    elif isinstance(layer, Residual):
+    if isinstance(layer, Residual):
         inside, last = f"{name} / ", len(layer.layers) - 1
         yield from _chain(layer.layers, inside, x)
         if layer.shortcut:
             yield from _nodes(layer.shortcut, inside, last + 1, x)
         shortcut = _named(layer.shortcut, inside, last + 1) if layer.shortcut else x
         yield Node("Add", [_named(layer.layers[last], inside, last), shortcut], name)
+    elif isinstance(layer, GlobalAveragePool):
+        yield Node("GlobalAveragePool", [x], f"{name}.mean")
+        yield Node("Flatten", [f"{name}.mean"], name)
     elif type(layer) in OPERATORS:
         operator, attributes = OPERATORS[type(layer)]
-        yield Node(operator, [x], name, attributes(layer))
+        inputs = [f"{name}.{window}" for window in (*layer.shapes(), *layer.buffers())]
+        yield Node(operator, [x, *inputs], name, attributes(layer))
     else:
-        known = ", ".join(kind.__name__ for kind in (Dense, Residual, *OPERATORS))
+        known = ", ".join(kind.__name__ for kind in (*OPERATORS, GlobalAveragePool, Residual))
         raise ModelFileError(f"layer {name} has no operator in ONNX; those with one are {known}")

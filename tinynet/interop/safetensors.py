@@ -83,10 +83,9 @@ def from_safetensors(
     `layers` are the stack, as [tn.Dense(784, 48), tn.ReLU(), tn.Dense(48, 10)], for a file that does not say it, as a
     PyTorch state_dict of Linear, Conv2d, BatchNorm and LayerNorm: tensors named by place go there, others to the layer
     of their shape, those of one shape in the order of the numbers in their names; where a bias is missing, it is zeros.
-    Or they are classes of your
-    own, and so are `losses`, as for `load`. Raises ModelFileError for a file that is missing or damaged, holds no
-    such network, or numbers that are not finite; ValueError for layers that do not follow each other; ImportError
-    without safetensors (extra `safetensors`).
+    Or they are classes of your own, and so are `losses`, as for `load`. Raises ModelFileError for a file that is
+    missing or damaged, holds no such network, or numbers that are not finite; ValueError for layers that do not follow
+    each other; ImportError without safetensors (extra `safetensors`).
     """
     place, safe_open = get_backend(backend), library("safetensors", "safetensors").safe_open
     own = [layer for layer in layers if isinstance(layer, type)]

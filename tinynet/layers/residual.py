@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..arrays import Array
@@ -20,7 +21,7 @@ class Residual(Layer):
         if not layers or not all(isinstance(layer, Layer) for layer in parts):
             raise TypeError(f"Residual takes layers, one or more, and a layer as shortcut; got {layers}, {shortcut!r}")
         self.layers, self.shortcut = layers, shortcut
-        self.D = next((layer.D for layer in layers if layer.D), None)
+        self.D = features_in(layers)
 
     def forward(self, x: Array, train: bool = False) -> Array:
         y = x
@@ -68,3 +69,15 @@ class Residual(Layer):
     def __repr__(self) -> str:
         parts = [*map(repr, self.layers), *([f"shortcut={self.shortcut!r}"] if self.shortcut else [])]
         return f"Residual({', '.join(parts)})"
+
+
+def features_in(layers: Sequence[Layer]) -> int | None:
+    """How many features go in, if they are rows of just one length; None where no layer says, and for pictures."""
+    D = next((layer.D for layer in layers if layer.D), None)
+    row: Shape = (D,) if D else None
+    try:
+        for layer in layers:
+            row = layer.outputs(row)
+    except ValueError:
+        return None
+    return D
