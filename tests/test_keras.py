@@ -16,7 +16,10 @@ import tinynet as tn
 from tinynet.interop import keras_files
 
 K = keras.layers
-pytestmark = pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning")  # Keras's own, with NumPy 2
+pytestmark = [  # Keras's own, with NumPy 2, and about its layers' options
+    pytest.mark.filterwarnings("ignore:__array__:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:You passed `rms_scaling:UserWarning"),
+]
 
 
 def build(*layers, loss="sparse_categorical_crossentropy", optimizer=None, epochs=0, inputs=(6,), classes=3):
@@ -24,7 +27,9 @@ def build(*layers, loss="sparse_categorical_crossentropy", optimizer=None, epoch
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input(inputs), *layers])
     draw = np.random.default_rng(1)
-    model.set_weights([draw.normal(size=value.shape) for value in model.get_weights()])
+    numbers = [draw.normal(size=weight.shape) for weight in model.weights]
+    spreads = [weight.path.endswith("variance") for weight in model.weights]
+    model.set_weights([abs(value) if spread else value for value, spread in zip(numbers, spreads, strict=True)])
     if loss:
         model.compile(optimizer or keras.optimizers.Adam(), loss)
     return model
@@ -84,6 +89,107 @@ def test_the_network_predicts_what_keras_does(tmp_path, name, kind):
         said = tn.outputs(net, x)
     np.testing.assert_allclose(said, expected, rtol=0, atol=1e-6)
     assert net.dtype == ("float64" if name == "double" else "float32")
+
+
+CONVOLUTIONAL = {
+    "a whole network": lambda: pictures(
+        K.Conv2D(4, 3, activation="relu"),
+        K.BatchNormalization(),
+        K.MaxPooling2D(2),
+        K.Dropout(0.1),
+        K.Flatten(),
+        K.Dense(5, "tanh"),
+        K.BatchNormalization(momentum=0.5, epsilon=0.1),
+        K.Dense(3, "softmax"),
+    ),
+    "same": lambda: pictures(K.Conv2D(4, 3, padding="same"), K.Flatten(), K.Dense(3, "softmax")),
+    "same, of one pixel": lambda: pictures(K.Conv2D(4, 1, padding="same"), K.Flatten(), K.Dense(3, "softmax")),
+    "strides that do not divide": lambda: pictures(
+        K.Conv2D(4, 2, strides=3, use_bias=False), K.LeakyReLU(), K.AveragePooling2D(2), K.Flatten(), K.Dense(3)
+    ),
+    "global": lambda: pictures(
+        K.BatchNormalization(axis=3, scale=False), K.Conv2D(4, 3), K.GlobalAveragePooling2D(), K.Dense(3, "softmax")
+    ),
+    "pools alone": lambda: pictures(K.MaxPooling2D(3), K.Flatten(), K.Dense(3)),
+    "norms of flattened pictures": lambda: pictures(
+        K.Conv2D(4, 3),
+        K.Flatten(),
+        K.BatchNormalization(axis=1, center=False),
+        K.Activation("tanh"),
+        K.LayerNormalization(center=False, epsilon=0.1),
+        K.Dense(3, "softmax"),
+    ),
+    "norms of rows": lambda: build(
+        K.Dense(5), K.LayerNormalization(scale=False), K.Dense(4), K.BatchNormalization(), K.Dense(3, "softmax")
+    ),
+    "any size": lambda: build(K.Conv2D(4, 3), K.GlobalAveragePooling2D(), K.Dense(3), inputs=(None, None, 2)),
+    "double": lambda: pictures(
+        K.Conv2D(4, 3, dtype="float64"), K.Flatten(dtype="float64"), K.Dense(3, dtype="float64")
+    ),
+}
+
+
+def channels_first(x):
+    return x.transpose(0, 3, 1, 2) if x.ndim == 4 else x
+
+
+@pytest.mark.parametrize("kind", [".h5", ".keras"])
+@pytest.mark.parametrize("name", CONVOLUTIONAL)
+def test_a_network_of_pictures_predicts_what_keras_does(tmp_path, name, kind):
+    model = CONVOLUTIONAL[name]()
+    net = tn.from_keras(saved(model, tmp_path / f"model{kind}"))
+    x = rows() if name == "norms of rows" else rows(8, 7, 2)
+    expected = model.predict(x, verbose=0)
+    np.testing.assert_allclose(tn.predict(net, channels_first(x)), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_batch_norm_brings_its_statistics_and_its_numbers(tmp_path):
+    model = CONVOLUTIONAL["a whole network"]()
+    net = tn.from_keras(saved(model, tmp_path / "model.keras"))
+    assert [repr(layer) for layer in net if isinstance(layer, tn.BatchNorm)] == [
+        "BatchNorm(4, 0.01, 0.001)",
+        "BatchNorm(5, 0.5, 0.1)",
+    ]
+    gamma, beta, mean, variance = model.layers[1].get_weights()
+    for ours, theirs in zip(
+        (net[2].gamma, net[2].beta, net[2].mean, net[2].variance), (gamma, beta, mean, variance), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("kind", [".h5", ".keras"])
+@pytest.mark.parametrize("name", ["a whole network", "norms of flattened pictures", "global"])
+def test_an_optimizer_of_pictures_goes_on(tmp_path, name, kind):
+    """Where Adam's m is twice the parameters, and v their square, before, so it is afterwards, in our order."""
+    model = CONVOLUTIONAL[name]()
+    model.layers[-1].trainable = False
+    model.compile(keras.optimizers.Adam(0.5), "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    kept = [variable for variable in model.optimizer.variables if variable.shape]
+    for parameter, m, v in zip(model.trainable_variables, kept[::2], kept[1::2], strict=True):
+        m.assign(2 * parameter.numpy())
+        v.assign(parameter.numpy() ** 2)
+    net, adam = tn.resume_keras(saved(model, tmp_path / f"model{kind}"))
+    frozen = net[-1].size
+    given = [part for part in range(net.theta.size - frozen) if adam.v[part]]
+    assert len(given) == sum(int(np.prod(parameter.shape)) for parameter in model.trainable_variables)
+    np.testing.assert_array_equal(adam.m[given], 2 * net.theta[given])
+    np.testing.assert_array_equal(adam.v[given], net.theta[given] ** 2)
+    assert not adam.m[-frozen:].any()
+
+
+def test_a_wrong_rate_is_no_fault_of_the_file(tmp_path):
+    model = build(K.Dense(3, "softmax"), optimizer=keras.optimizers.SGD(0.5, momentum=0.5))
+    path = saved(model, tmp_path / "model.keras")
+    with pytest.raises(ValueError, match=r"^SGD takes lr above 0 and finite, or a schedule; got -1$") as error:
+        tn.resume_keras(path, lr=-1)
+    assert not isinstance(error.value, tn.ModelFileError)
+
+    def schedule(step):
+        raise KeyError("of the user")
+
+    with pytest.raises(KeyError, match="of the user"):
+        tn.resume_keras(path, lr=schedule)
 
 
 def test_what_stands_at_the_end_becomes_the_loss(tmp_path):
@@ -250,8 +356,8 @@ def test_what_follows_another_rule_is_not_resumed(tmp_path):
 
 UNREADABLE = {
     "a layer": (
-        lambda: build(K.Dense(3), K.LayerNormalization(name="odd"), K.Dense(3)),
-        "layer 'odd': a LayerNormalization is not read; those that are: Dense, ",
+        lambda: build(K.Dense(3), K.GaussianNoise(0.1, name="odd"), K.Dense(3)),
+        "layer 'odd': a GaussianNoise is not read; those that are: Dense, Conv2D, ",
     ),
     "an activation": (
         lambda: build(K.Dense(3, "selu", name="odd")),
@@ -261,8 +367,64 @@ UNREADABLE = {
         lambda: build(K.Dense(3), K.ReLU(max_value=6, name="odd")),
         "layer 'odd': a ReLU with max_value=6 is not read",
     ),
+    "same, with an even kernel": (
+        lambda: pictures(K.Conv2D(3, 2, padding="same", name="odd")),
+        "layer 'odd': a Conv2D with padding=same, kernel_size=2 and strides=1 is not read: valid is, and same where",
+    ),
+    "same, with strides": (
+        lambda: pictures(K.Conv2D(3, 3, strides=2, padding="same", name="odd")),
+        "padding=same, kernel_size=3 and strides=2 is not read",
+    ),
+    "two sizes": (
+        lambda: pictures(K.Conv2D(3, (3, 1), name="odd")),
+        r"layer 'odd': kernel_size=\[3, 1\] is not read: rows and columns must have the same",
+    ),
+    "holes": (lambda: pictures(K.Conv2D(3, 2, dilation_rate=2)), r"a Conv2D with dilation_rate=\[2, 2\] is not read"),
+    "groups": (lambda: pictures(K.Conv2D(4, 2, groups=2)), "a Conv2D with groups=2 is not read"),
+    "channels first": (
+        lambda: pictures(K.MaxPooling2D(2, data_format="channels_first")),
+        "a MaxPooling2D with data_format=channels_first is not read",
+    ),
+    "windows that overlap": (
+        lambda: pictures(K.MaxPooling2D(3, strides=2)),
+        r"pooling with pool_size=3, strides=\[2, 2\] and padding=valid is not read: its windows must stand side",
+    ),
+    "padded windows": (lambda: pictures(K.AveragePooling2D(3, padding="same")), "and padding=same is not read"),
+    "a mean that keeps its axes": (
+        lambda: pictures(K.GlobalAveragePooling2D(keepdims=True)),
+        "a GlobalAveragePooling2D with keepdims=True is not read",
+    ),
+    "batch norm of rows of pixels": (
+        lambda: pictures(K.Conv2D(2, 2), K.BatchNormalization(axis=1)),
+        "a BatchNormalization with axis=1 is not read",
+    ),
+    "layer norm of pictures": (
+        lambda: pictures(K.Conv2D(2, 2), K.LayerNormalization(name="odd")),
+        r"layer 'odd': LayerNorm\(2, 0.001\) of pictures is not read; a Flatten or a GlobalAveragePooling2D makes rows",
+    ),
+    "softmax of pictures": (
+        lambda: pictures(K.Conv2D(2, 2, activation="softmax")),
+        r"Softmax\(\) of pictures is not read",
+    ),
+    "dense of pictures": (lambda: pictures(K.MaxPooling2D(2), K.Dense(2)), r"Dense\(2, 2\) of pictures is not read"),
+    "a norm that learns nothing": (
+        lambda: build(K.Dense(3), K.LayerNormalization(center=False, scale=False), K.Dense(3)),
+        "a LayerNormalization with neither gamma nor beta is not read",
+    ),
+    "rms": (
+        lambda: build(K.Dense(3), K.LayerNormalization(rms_scaling=True)),
+        "a LayerNormalization with rms_scaling=True is not read",
+    ),
+    "pictures in a row": (
+        lambda: pictures(K.Conv2D(2, 2), K.Flatten()),
+        "its outputs are the numbers of pictures, in another order here; a Dense is missing there",
+    ),
     "a graph": (lambda: graph(), "it holds a Functional model; those that are Sequential are read"),
 }
+
+
+def pictures(*layers, **options):
+    return build(*layers, inputs=(8, 7, 2), **options)
 
 
 def graph():
@@ -420,6 +582,50 @@ def test_a_network_goes_there_and_back_bit_for_bit(tmp_path, dtype, kind):
     np.testing.assert_allclose(model.predict(rows(), verbose=0), tn.predict(net, rows()), rtol=0, atol=1e-6)
 
 
+def network_of_pictures(**options):
+    return tn.Network(
+        tn.Conv2D(2, 4, 3, padding=1),
+        tn.BatchNorm(4, momentum=0.25, eps=0.1),
+        tn.ReLU(),
+        tn.Conv2D(4, 3, 2),
+        tn.MaxPool2D(2),
+        tn.Flatten(),
+        tn.BatchNorm(27),
+        tn.Dense(27, 6),
+        tn.LayerNorm(6),
+        tn.Dense(6, 3),
+        **options,
+    )
+
+
+@pytest.mark.parametrize("kind", [".h5", ".keras"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_network_of_pictures_goes_there_and_back_bit_for_bit(tmp_path, draw, dtype, kind):
+    net = network_of_pictures(seed=3, dtype=dtype)
+    net.theta[...] = draw.normal(size=net.theta.size)
+    net.buffers[...] = draw.uniform(0.5, 2, net.buffers.size)
+    net.loss, net[1].trainable = tn.SoftmaxCrossEntropy(), False
+    model = tn.to_keras(net, shape=(2, 8, 7))
+    back = tn.from_keras(saved(model, tmp_path / f"model{kind}"))
+    assert (back.theta.tobytes(), back.buffers.tobytes()) == (net.theta.tobytes(), net.buffers.tobytes())
+    assert [repr(layer) for layer in back] == [repr(layer) for layer in net]
+    assert [layer.trainable for layer in back if layer.shapes()] == [True, False, True, True, True, True, True]
+    x = rows(8, 7, 2)
+    np.testing.assert_allclose(model.predict(x, verbose=0), tn.predict(net, channels_first(x)), rtol=0, atol=1e-5)
+
+
+def test_blocks_of_pictures_become_a_graph(draw):
+    block = tn.Residual(tn.Conv2D(2, 4, 3, 2, 1), tn.BatchNorm(4), tn.GELU(), shortcut=tn.Conv2D(2, 4, 1, 2))
+    flat = tn.Residual(tn.Tanh(), tn.LayerNorm(64))
+    net = tn.Network(block, tn.AveragePool2D(1), tn.Flatten(), flat, tn.Dense(64, 3))
+    net.theta[...] = draw.normal(size=net.theta.size)
+    x, model = rows(8, 7, 2), tn.to_keras(net, shape=(2, 8, 7))
+    np.testing.assert_allclose(model.predict(x, verbose=0), tn.predict(net, channels_first(x)), rtol=0, atol=1e-5)
+    net = tn.Network(block.copy(), tn.GlobalAveragePool(), tn.Dense(4, 3))
+    model = tn.to_keras(net, shape=(2, 8, 7))
+    np.testing.assert_allclose(model.predict(x, verbose=0), tn.predict(net, channels_first(x)), rtol=0, atol=1e-5)
+
+
 def test_blocks_become_a_graph():
     inner = tn.Residual(tn.Dense(5, 5), tn.Tanh())
     net = tn.Network(tn.Residual(tn.Dense(6, 5), inner, shortcut=tn.Dense(6, 5)), tn.Dense(5, 1))
@@ -445,6 +651,14 @@ def test_what_keras_has_no_version_of_is_refused():
         tn.to_keras(tn.Network(tn.Dense(2, 2), Own()))
     with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; give shape="):
         tn.to_keras(tn.Network(tn.Tanh()))
+    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; give shape="):
+        tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 3)))
+    with pytest.raises(ValueError, match=r"takes x \(N, 2, rows, columns\), but gets \(N, 8, 7, 2\)"):
+        tn.to_keras(network_of_pictures(), shape=(8, 7, 2))
+    with pytest.raises(ValueError, match=r"to_keras: Softmax\(\) of pictures has no version in Keras"):
+        tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.Softmax()), shape=(1, 5, 5))
+    with pytest.raises(ValueError, match="to_keras: the outputs are the numbers of pictures, in another order there"):
+        tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.Flatten()), shape=(1, 5, 5))
 
 
 @pytest.mark.slow

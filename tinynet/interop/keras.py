@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -11,45 +12,32 @@ import numpy as np
 
 from ..arrays.backend import Backend
 from ..arrays.backend import backend as get_backend
-from ..files.archive import ModelFileError, about, reading, require
-from ..layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Residual, Sigmoid, Softmax, Tanh
+from ..files.archive import about, reading, require
+from ..layers import (
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    MaxPool2D,
+    Residual,
+    Sigmoid,
+    Softmax,
+)
+from ..layers.base import walk
+from ..layers.residual import features_in
 from ..losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD, Adam, Optimizer, RMSProp
-from .keras_files import Contents, contents, layer_entries, snake_case
+from .keras_files import Contents, contents, snake_case
+from .keras_layers import ACTIVATIONS, OF_ROWS, Form, Options, Part, parts_of
 from .library import library
 from .predictions import last_activation
-
-Options = dict[str, Any]
-Read = list[tuple[Layer, dict[str, np.ndarray]]]
-"""Layers, each with those of its parameters that the file has."""
-
-ACTIVATIONS: dict[str, type[Layer]] = {
-    "relu": ReLU,
-    "tanh": Tanh,
-    "sigmoid": Sigmoid,
-    "gelu": GELU,
-    "softmax": Softmax,
-}
-PLAIN: dict[str, Callable[[Options], list[Layer]]] = {
-    "InputLayer": lambda options: [],
-    "Activation": lambda options: _activation(options["activation"]),
-    "ReLU": lambda options: [LeakyReLU(slope) if (slope := options.get("negative_slope")) else ReLU()],
-    "LeakyReLU": lambda options: [LeakyReLU(options.get("negative_slope") or options["alpha"])],
-    "Softmax": lambda options: [Softmax()],
-    "Dropout": lambda options: [Dropout(options["rate"])],
-    "Flatten": lambda options: [Flatten()],
-}
-"""What is made of Keras's layers without weights."""
-
-USUAL: Options = {
-    "max_value": (None,),
-    "threshold": (None, 0),
-    "axis": (None, -1, [-1]),
-    "noise_shape": (None,),
-    "data_format": (None, "channels_last"),
-}
-"""Options that must be these, if they are there: with others a layer computes something else."""
 
 LOSSES: dict[str, Callable[[Options], Loss]] = {
     "categorical_crossentropy": lambda options: SoftmaxCrossEntropy(label_smoothing=options.get("label_smoothing", 0)),
@@ -70,22 +58,43 @@ ALWAYS = {"weight_decay": "weight_decay", "global_clipnorm": "clip_norm"}
 NOT_HERE = ("amsgrad", "centered", "clipnorm", "clipvalue", "decay", "gradient_accumulation_steps", "use_ema")
 """Options of Keras's optimizers with which they follow another rule."""
 
+NAMES = {kind: name for name, kind in ACTIVATIONS.items()}
+VERSIONS: dict[type[Layer], tuple[str, Callable[[Any], Options]]] = {
+    Dense: ("Dense", lambda layer: {"units": layer.M}),
+    Conv2D: ("Conv2D", lambda layer: {"filters": layer.M, "kernel_size": layer.kernel, "strides": layer.stride}),
+    MaxPool2D: ("MaxPooling2D", lambda layer: {"pool_size": layer.window}),
+    AveragePool2D: ("AveragePooling2D", lambda layer: {"pool_size": layer.window}),
+    GlobalAveragePool: ("GlobalAveragePooling2D", lambda layer: {}),
+    BatchNorm: ("BatchNormalization", lambda layer: {"momentum": round(1 - layer.momentum, 12), "epsilon": layer.eps}),
+    LayerNorm: ("LayerNormalization", lambda layer: {"epsilon": layer.eps}),
+    LeakyReLU: ("LeakyReLU", lambda layer: {"negative_slope": layer.slope}),
+    Dropout: ("Dropout", lambda layer: {"rate": layer.rate}),
+    Flatten: ("Flatten", lambda layer: {}),
+} | dict.fromkeys(ACTIVATIONS.values(), ("Activation", lambda layer: {"activation": NAMES[type(layer)]}))
+"""Keras's version of each layer, and its options."""
+
+OF_PICTURES = (Conv2D, MaxPool2D, AveragePool2D, GlobalAveragePool)
+
 
 # ------------------------------------------------------------------------------------------------------ in
 
 
 def from_keras(path: str | os.PathLike[str], *, backend: str | Backend = "numpy") -> Network:
-    """The network in a file of Keras 2.2 or later, HDF5 or .keras: a Sequential of Dense, Activation, ReLU, LeakyReLU,
-    Softmax, Dropout, Flatten and InputLayer, with the activations relu, tanh, sigmoid, gelu, softmax and linear.
+    """The network in a file of Keras 2.2 or later, HDF5 or .keras: a Sequential of Dense, Conv2D, MaxPooling2D,
+    AveragePooling2D, GlobalAveragePooling2D, BatchNormalization, LayerNormalization of rows, Activation, ReLU,
+    LeakyReLU, Softmax, Dropout, Flatten and InputLayer, with the activations relu, tanh, sigmoid, gelu, softmax and
+    linear.
 
     A softmax at the end, or a sigmoid of one unit, becomes the loss that the network knows, so that `predict` gives
-    what Keras's does. A Dense without bias gets one of zeros; what was frozen stays frozen. Raises ModelFileError for
-    a file that is missing or damaged, and for other layers, by name; ImportError without h5py (extra `keras`).
+    what Keras's does. Layers for pictures take them with the channels first, x (N, C, rows, columns), where Keras's
+    were last: x.transpose(0, 3, 1, 2). What the file has no bias for gets one of zeros; what was frozen stays frozen.
+    Raises ModelFileError for a file that is missing or damaged, and for other layers, by name; ImportError without
+    h5py (extra `keras`).
     """
     place = get_backend(backend)
     with about(Path(path)), reading("a Keras file"):
         found = contents(Path(path))
-        return _network(*_with_loss(_read(found), found), place)
+        return _network(*_with_loss(parts_of(found), found), place)
 
 
 def resume_keras(
@@ -100,73 +109,26 @@ def resume_keras(
     place = get_backend(backend)
     with about(Path(path)), reading("a Keras file"):
         found = contents(Path(path))
-        read, loss = _with_loss(_read(found), found)
+        parts, loss = _with_loss(parts_of(found), found)
         name, _ = _loss_in(found)
         require(not name or name in LOSSES, f"it was trained with {name}; known here are {', '.join(LOSSES)}")
-        network = _network(read, loss, place)
-        return network, _optimizer(network, read, found, lr)
+        network = _network(parts, loss, place)
+        optimizer = _optimizer(network, parts, found, 1.0 if lr is not None else None)
+    if lr is not None:
+        optimizer = _with_rate(optimizer, lr)
+    if isinstance(optimizer, SGD):
+        optimizer.velocity[...] /= -optimizer.rate  # Keras's holds -lr v
+    return network, optimizer
 
 
-def _network(read: Read, loss: Loss, place: Backend) -> Network:
-    double = any(value.dtype == np.float64 for _, parameters in read for value in parameters.values())
-    network = Network(*(layer for layer, _ in read), dtype="float64" if double else "float32", backend=place)
+def _network(parts: list[Part], loss: Loss, place: Backend) -> Network:
+    double = any(value.dtype == np.float64 for part in parts for value in part.arrays.values())
+    network = Network(*(part.layer for part in parts), dtype="float64" if double else "float32", backend=place)
     network.loss = loss
-    for layer, parameters in read:
-        for window, value in parameters.items():
-            layer.windows[window][...] = place.to_device(value.reshape(layer.shapes()[window]).astype(network.dtype))
+    for part in parts:
+        for name, value in part.arrays.items():
+            part.layer.windows[name][...] = place.to_device(part.ours(name, value).astype(network.dtype))
     return network
-
-
-def _read(found: Contents) -> Read:
-    read: Read = []
-    weights = iter(found.weights)
-    for entry in layer_entries(found.model):
-        kind, options = entry["class_name"], entry["config"]
-        try:
-            layers = _layers(kind, options, weights)
-        except (KeyError, TypeError, ValueError) as error:
-            cause = f"{error} is missing" if isinstance(error, KeyError) else error
-            raise ModelFileError(f"layer {options.get('name', kind)!r}: {cause}") from None
-        for layer, _ in layers:
-            layer.trainable = options.get("trainable") is not False
-        read += layers
-    require(read, "its model has no layers")
-    require(next(weights, None) is None, "it has weights of more layers than its model")
-    return read
-
-
-def _layers(kind: str, options: Options, weights: Iterator[list[np.ndarray]]) -> Read:
-    if kind == "Dense":
-        return _dense(options, next(weights, []))
-    if kind not in PLAIN:
-        raise ValueError(f"a {kind} is not read; those that are: Dense, {', '.join(PLAIN)}")
-    for name, usual in USUAL.items():
-        if options.get(name) not in usual:
-            raise ValueError(f"a {kind} with {name}={options[name]} is not read")
-    return [(layer, {}) for layer in PLAIN[kind](options)]
-
-
-def _dense(options: Options, arrays: list[np.ndarray]) -> Read:
-    units = options["units"]
-    require(1 <= len(arrays) <= 2, f"takes a kernel and a bias, the file has {len(arrays)} arrays for it")
-    W, *bias = arrays
-    require(len(W.shape) == 2 and W.shape[1] == units, f"takes a kernel (D, {units}), the file has {W.shape}")
-    layer = Dense(W.shape[0], units)
-    require(all(b.shape == (units,) for b in bias), f"takes a bias ({units},), the file has {bias and bias[0].shape}")
-    parameters = {"W": W} | ({"b": bias[0]} if bias else {})
-    floats = all(value.dtype.kind == "f" for value in parameters.values())
-    require(floats, "takes floats, the file has whole numbers")
-    return [(layer, parameters), *((bend, {}) for bend in _activation(options.get("activation")))]
-
-
-def _activation(said: Any) -> list[Layer]:
-    """The layer of an activation: by its name, or by an object that has it as config."""
-    name = said.get("config") if isinstance(said, dict) else said
-    if name in (None, "linear"):
-        return []
-    if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise ValueError(f"the activation {said} is not read; those that are: linear, {', '.join(ACTIVATIONS)}")
-    return [ACTIVATIONS[name]()]
 
 
 def _loss_in(found: Contents) -> tuple[str, Options]:
@@ -177,21 +139,21 @@ def _loss_in(found: Contents) -> tuple[str, Options]:
     return (snake_case(said) if isinstance(said, str) else ""), {}
 
 
-def _with_loss(read: Read, found: Contents) -> tuple[Read, Loss]:
+def _with_loss(parts: list[Part], found: Contents) -> tuple[list[Part], Loss]:
     """The layers, and the loss whose predictions are Keras's; what it does to the outputs is no layer any more."""
     name, options = _loss_in(found)
-    last, units = read[-1][0], [layer.M for layer, _ in read if isinstance(layer, Dense)][-1:]
-    if len(read) > 1 and (not name or name.endswith("crossentropy")):
+    last, units = parts[-1].layer, [part.layer.M for part in parts if isinstance(part.layer, Dense)][-1:]
+    if len(parts) > 1 and (not name or name.endswith("crossentropy")):
         if isinstance(last, Softmax):
-            return read[:-1], SoftmaxCrossEntropy(label_smoothing=options.get("label_smoothing", 0))
+            return parts[:-1], SoftmaxCrossEntropy(label_smoothing=options.get("label_smoothing", 0))
         if isinstance(last, Sigmoid) and units == [1]:
-            return read[:-1], BinaryCrossEntropy()
+            return parts[:-1], BinaryCrossEntropy()
     if name in LOSSES and (options.get("from_logits") or not name.endswith("crossentropy")):
-        return read, LOSSES[name](options)
-    return read, MeanSquaredError()
+        return parts, LOSSES[name](options)
+    return parts, MeanSquaredError()
 
 
-def _optimizer(network: Network, read: Read, found: Contents, lr: Any) -> Optimizer:
+def _optimizer(network: Network, parts: list[Part], found: Contents, lr: float | None) -> Optimizer:
     said: Any = found.training.get("optimizer")
     require(isinstance(said, dict), "it was saved without an optimizer; from_keras reads its network")
     name, options = f"{said.get('class_name')}".rpartition(">")[2], said.get("config") or {}
@@ -207,32 +169,40 @@ def _optimizer(network: Network, read: Read, found: Contents, lr: Any) -> Optimi
     optimizer.t = max(
         (int(value) for value in found.optimizer if value.shape == () and value.dtype.kind in "iu"), default=0
     )
-    _fill_slots(optimizer, read, [value for value in found.optimizer if value.shape])
-    if isinstance(optimizer, SGD):
-        optimizer.velocity[...] /= -optimizer.rate  # Keras's holds -lr v
+    _fill_slots(optimizer, parts, [value for value in found.optimizer if value.shape])
     return optimizer
 
 
-def _fill_slots(optimizer: Optimizer, read: Read, state: list[np.ndarray]) -> None:
+def _with_rate(optimizer: Optimizer, lr: Any) -> Optimizer:
+    """The same with another learning rate; whatever is wrong with that is no fault of the file."""
+    again = type(optimizer)(optimizer.network, **optimizer.config() | {"lr": lr})
+    again.t = optimizer.t
+    for name in optimizer.slots:
+        getattr(again, name)[...] = getattr(optimizer, name)
+    return again
+
+
+def _fill_slots(optimizer: Optimizer, parts: list[Part], state: list[np.ndarray]) -> None:
     """From one array for each parameter and slot: parameter by parameter in new files, slot by slot in old ones."""
-    moved = [(layer, window) for layer, parameters in read if layer.trainable for window in parameters]
-    shapes = [parameters[window].shape for layer, parameters in read if layer.trainable for window in parameters]
+    moved = [(k, name) for k, part in enumerate(parts) for name in part.arrays if name in part.layer.shapes()]
+    moved = [(k, name) for k, name in moved if parts[k].layer.trainable]
+    shapes = [parts[k].arrays[name].shape for k, name in moved]
     slots = len(optimizer.slots)
     there = [value.shape for value in state[: slots * len(moved)]]
     if not there:
         return
     by_parameter = there == [shape for shape in shapes for _ in range(slots)]
     require(by_parameter or there == shapes * slots, f"its optimizer keeps {there}, and its parameters are {shapes}")
-    for slot, name in enumerate(optimizer.slots):
-        part = state[slot::slots] if by_parameter else state[slot * len(moved) :]
-        values = dict(zip(moved, part, strict=False))
+    for slot, slot_name in enumerate(optimizer.slots):
+        kept = state[slot::slots] if by_parameter else state[slot * len(moved) :]
+        values = dict(zip(moved, kept, strict=False))
         pieces = [
-            np.ravel(values.get((layer, window), np.zeros(shape)))
-            for layer, _ in read
-            for window, shape in layer.shapes().items()
+            np.ravel(part.ours(name, values[k, name]) if (k, name) in values else np.zeros(shape))
+            for k, part in enumerate(parts)
+            for name, shape in part.layer.shapes().items()
         ]
         vector = np.concatenate(pieces).astype(optimizer.network.dtype)
-        getattr(optimizer, name)[...] = optimizer.network.backend.to_device(vector)
+        getattr(optimizer, slot_name)[...] = optimizer.network.backend.to_device(vector)
 
 
 # ----------------------------------------------------------------------------------------------------- out
@@ -242,16 +212,24 @@ def to_keras(network: Network, *, logits: bool = False, shape: tuple[int, ...] |
     """A built Keras model that predicts what `predict` does, or with `logits` what `outputs` gives.
 
     Sequential, or functional where there is a Residual. `shape` is that of a row where it is not (D,), as (1, 28, 28)
-    in front of Flatten. Raises ValueError for layers of your own, and for outputs that nothing gives a meaning;
+    in front of Conv2D or Flatten. With layers for pictures, the model takes what Keras's take: the channels last,
+    x.transpose(0, 2, 3, 1). Raises ValueError for layers of your own, and for outputs that nothing gives a meaning;
     ImportError without Keras.
     """
     keras = library("keras", "keras")
     network.check_windows()
-    row = shape or (network.inputs,)
-    if row == (None,):
+    D = features_in(network.layers)
+    if not (shape or D):
         raise ValueError("to_keras: no layer says how long a row is; give shape=, as (1, 28, 28)")
-    x = keras.Input(row, dtype=network.dtype.name)
-    y = _through(keras, network, network.layers, x)
+    row = shape or (D or 0,)
+    network.outputs(row)
+    form = Form(row[0] if _takes_pictures(network, row) else None)
+    x = keras.Input((*row[1:], row[0]) if form.pictures else row, dtype=network.dtype.name)
+    y, form = _through(keras, network, network.layers, x, form)
+    if not form.is_in_order:
+        raise ValueError(
+            "to_keras: the outputs are the numbers of pictures, in another order there; a Dense is missing"
+        )
     if (activation := last_activation(network, logits)) != "linear":
         y = keras.layers.Activation(activation, dtype=network.dtype.name)(y)
     model = keras.Model(x, y)
@@ -259,28 +237,41 @@ def to_keras(network: Network, *, logits: bool = False, shape: tuple[int, ...] |
     return model if has_blocks else keras.Sequential(model.layers)
 
 
-def _through(keras: Any, network: Network, layers: Sequence[Layer], x: Any) -> Any:
-    """What Keras's versions of the layers make of x."""
-    dtype = network.dtype.name
-    names = {kind: name for name, kind in ACTIVATIONS.items()}
+def _takes_pictures(network: Network, row: tuple[int, ...]) -> bool:
+    """Whether its first layers are layers for pictures: not where it begins with Flatten, which takes what it gets."""
+    first = takewhile(lambda layer: not isinstance(layer, Flatten), (layer for _, _, layer in walk(network.layers)))
+    return len(row) == 3 and any(isinstance(layer, (*OF_PICTURES, BatchNorm)) for layer in first)
+
+
+def _through(keras: Any, network: Network, layers: Sequence[Layer], x: Any, form: Form) -> tuple[Any, Form]:
+    """What Keras's versions of the layers make of x, and its form."""
     for layer in layers:
         if isinstance(layer, Residual):
-            shortcut = [layer.shortcut] if layer.shortcut else []
-            parts = [_through(keras, network, inside, x) for inside in (layer.layers, shortcut)]
-            x = keras.layers.Add(dtype=dtype)(parts)
-        elif isinstance(layer, Dense):
-            theirs = keras.layers.Dense(layer.M, dtype=dtype, trainable=layer.trainable)
-            x = theirs(x)
-            W, b = (network.backend.to_host(layer.windows[name]) for name in ("W", "b"))
-            theirs.set_weights([W, b[0]])
-        elif isinstance(layer, LeakyReLU):
-            x = keras.layers.LeakyReLU(negative_slope=layer.slope, dtype=dtype)(x)
-        elif isinstance(layer, Dropout):
-            x = keras.layers.Dropout(layer.rate, dtype=dtype)(x)
-        elif isinstance(layer, Flatten):
-            x = keras.layers.Flatten(data_format="channels_last", dtype=dtype)(x)
-        elif type(layer) in names:
-            x = keras.layers.Activation(names[type(layer)], dtype=dtype)(x)
+            around = [layer.shortcut] if layer.shortcut else []
+            other, _ = _through(keras, network, around, x, form)
+            y, form = _through(keras, network, layer.layers, x, form)
+            x = keras.layers.Add(dtype=network.dtype.name)([y, other])
         else:
-            raise ValueError(f"to_keras: {layer} has no version in Keras")
-    return x
+            x = _version(keras, network, layer, x, form)
+            form = form.behind(layer)
+    return x, form
+
+
+def _version(keras: Any, network: Network, layer: Layer, x: Any, form: Form) -> Any:
+    """What Keras's version of a layer makes of x."""
+    if type(layer) not in VERSIONS or (form.pictures and isinstance(layer, OF_ROWS)):
+        raise ValueError(f"to_keras: {layer}{' of pictures' if form.pictures else ''} has no version in Keras")
+    name, options = VERSIONS[type(layer)]
+    settings = options(layer) | {"dtype": network.dtype.name, "trainable": layer.trainable}
+    if name.endswith("2D") or name == "Flatten":
+        settings["data_format"] = "channels_last"
+    if isinstance(layer, Conv2D) and layer.stride == 1 and layer.kernel == 2 * layer.padding + 1:
+        settings["padding"] = "same"
+    elif isinstance(layer, Conv2D) and layer.padding:
+        x = keras.layers.ZeroPadding2D(layer.padding, data_format="channels_last", dtype=network.dtype.name)(x)
+    version = getattr(keras.layers, name)(**settings)
+    y = version(x)
+    part = Part(layer, {}, form.flattened)
+    host = network.backend.to_host
+    version.set_weights([part.theirs(name, host(layer.windows[name])) for name in (*layer.shapes(), *layer.buffers())])
+    return y
