@@ -97,9 +97,9 @@ def _convolve(x, weights, b, y, shifts, place, part, first, last):
         for m in range(outputs):
             bias = b[m]
             for i in range(down):
-                row, start = y[n, m, i], m * numbers + i * columns
+                row, line = y[n, m, i], out[m * numbers + i * columns :]
                 for j in range(across):
-                    row[j] = out[start + j] + bias
+                    row[j] = line[j] + bias
 
 
 @jit
@@ -133,15 +133,16 @@ def _fill(picture, padded, place):
             if r // stride >= rows:
                 break
             row = picture[c, i]
-            start = ((r % stride * stride * channels + c) * rows + r // stride) * columns
-            if stride == 1:
-                for j in range(row.size):
-                    padded[start + padding + gap * j] = row[j]
+            line = padded[((r % stride * stride * channels + c) * rows + r // stride) * columns :]
+            if stride == gap == 1:
+                line[padding : padding + row.size] = row
+            elif stride == 1:
+                line[padding : padding + gap * row.size : gap] = row
             else:
                 for j in range(row.size):
                     k = padding + j
                     if k // stride < columns:
-                        padded[start + k % stride * channels * rows * columns + k // stride] = row[j]
+                        line[k % stride * channels * rows * columns + k // stride] = row[j]
 
 
 @inner
@@ -150,9 +151,9 @@ def _lay(dy, slopes, numbers, columns, bias_sums):
     for m in range(dy.shape[0]):
         total = bias_sums[m]
         for i in range(dy.shape[1]):
-            row, start = dy[m, i], m * numbers + i * columns
+            row, line = dy[m, i], slopes[m * numbers + i * columns :]
             for j in range(row.size):
-                slopes[start + j] = row[j]
+                line[j] = row[j]
                 total += row[j]
         bias_sums[m] = total
 

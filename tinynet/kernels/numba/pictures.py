@@ -33,18 +33,18 @@ def relu_backward(dy: Array, y: Array) -> Array:
 
 
 def max_pool2d(x: Array, size: int) -> Array:
-    if x.ndim != 4:
+    if x.ndim != 4 or size != 2:
         return functions.max_pool2d(x, size)
     x, y = np.ascontiguousarray(x), np.empty((*x.shape[:2], *positions(x.shape, size, size, 0)), x.dtype)
-    in_parts(partial(_max_pool2d, x, y, size), len(x))
+    in_parts(partial(_max_pool2d, x, y), len(x))
     return y
 
 
 def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
-    if x.ndim != 4:
+    if x.ndim != 4 or size != 2:
         return functions.max_pool2d_backward(dy, x, size)
     dy, x, dx = np.ascontiguousarray(dy), np.ascontiguousarray(x), np.zeros(x.shape, x.dtype)
-    in_parts(partial(_max_pool2d_backward, dy, x, dx, size), len(x))
+    in_parts(partial(_max_pool2d_backward, dy, x, dx), len(x))
     return dx
 
 
@@ -124,18 +124,14 @@ def _relu_backward(dy, y, dx, part, first, last):
 
 
 @jit
-def _max_pool2d(x, y, size, part, first, last):
+def _max_pool2d(x, y, part, first, last):
     for n in range(first, last):
         for c in range(y.shape[1]):
             for i in range(y.shape[2]):
-                out = y[n, c, i]
-                for p in range(size):
-                    row = x[n, c, size * i + p]
-                    for j in range(out.size):
-                        largest = row[size * j] if p == 0 else _larger(out[j], row[size * j])
-                        for q in range(1, size):
-                            largest = _larger(largest, row[size * j + q])
-                        out[j] = largest
+                upper, lower, out = x[n, c, 2 * i], x[n, c, 2 * i + 1], y[n, c, i]
+                for j in range(out.size):
+                    above, below = _larger(upper[2 * j], upper[2 * j + 1]), _larger(lower[2 * j], lower[2 * j + 1])
+                    out[j] = _larger(above, below)
 
 
 @inner
@@ -145,18 +141,22 @@ def _larger(a, b):
 
 
 @jit
-def _max_pool2d_backward(dy, x, dx, size, part, first, last):
+def _max_pool2d_backward(dy, x, dx, part, first, last):
+    zero = dy.dtype.type(0)
     for n in range(first, last):
         for c in range(dy.shape[1]):
-            picture, slopes = x[n, c], dx[n, c]
             for i in range(dy.shape[2]):
-                for j in range(dy.shape[3]):
-                    r, k = size * i, size * j
-                    for p in range(size * i, size * i + size):
-                        for q in range(size * j, size * j + size):
-                            if not (picture[r, k] >= picture[p, q] or picture[r, k] != picture[r, k]):
-                                r, k = p, q
-                    slopes[r, k] = dy[n, c, i, j]
+                slopes, upper, lower = dy[n, c, i], x[n, c, 2 * i], x[n, c, 2 * i + 1]
+                dx_upper, dx_lower = dx[n, c, 2 * i], dx[n, c, 2 * i + 1]
+                for j in range(slopes.size):
+                    left, right, slope = 2 * j, 2 * j + 1, slopes[j]
+                    above, below = _larger(upper[left], upper[right]), _larger(lower[left], lower[right])
+                    is_above = _larger(above, below) == above
+                    is_left_above, is_left_below = upper[left] == above, lower[left] == below
+                    dx_upper[left] = slope if is_above & is_left_above else zero
+                    dx_upper[right] = slope if is_above & (not is_left_above) else zero
+                    dx_lower[left] = slope if (not is_above) & is_left_below else zero
+                    dx_lower[right] = slope if (not is_above) & (not is_left_below) else zero
 
 
 @jit
