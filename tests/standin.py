@@ -117,7 +117,7 @@ def _in_place(name):
     return apply
 
 
-for _name in ("sum", "mean", "max", "min", "argmax", "astype", "copy", "take", "any", "all", "clip"):
+for _name in ("sum", "mean", "max", "min", "argmax", "astype", "copy", "view", "take", "any", "all", "clip"):
     setattr(ndarray, _name, _method(_name))
 for _name in ("add", "sub", "mul", "truediv", "pow", "matmul", "and_", "or_", "xor", "rshift", "lshift"):
     bare = _name.strip("_")
@@ -408,9 +408,18 @@ class _Cupy(types.ModuleType):
 def _on_device(name, args):
     """The arguments, if no list of the host's numbers is among them, which CuPy's functions refuse."""
     for arg in args:
-        if isinstance(arg, list | tuple) and not all(isinstance(part, (ndarray, int)) for part in arg):
+        if isinstance(arg, list | tuple) and not all(map(_is_device_or_whole, arg)):
             raise TypeError(f"{name} takes device arrays, got {arg!r}: use the backend's to_device")
     return args
+
+
+def _is_device_or_whole(part):
+    """Device arrays; whole numbers, and pairs of them, as pad takes."""
+    return isinstance(part, (ndarray, int)) or (isinstance(part, tuple) and all(isinstance(n, int) for n in part))
+
+
+def _sliding_window_view(x, window_shape, axis):
+    return ndarray(np.lib.stride_tricks.sliding_window_view(unwrapped(x), window_shape, axis))
 
 
 def make(folder: Path) -> types.ModuleType:
@@ -424,6 +433,7 @@ def make(folder: Path) -> types.ModuleType:
         empty=empty,
         ascontiguousarray=ascontiguousarray,
         RawModule=RawModule,
+        lib=types.SimpleNamespace(stride_tricks=types.SimpleNamespace(sliding_window_view=_sliding_window_view)),
         get_default_memory_pool=lambda: types.SimpleNamespace(used_bytes=lambda: 0, free_bytes=lambda: 2**20),
         cuda=types.SimpleNamespace(
             Stream=Stream,
