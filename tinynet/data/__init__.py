@@ -1,8 +1,9 @@
-"""Arrays in: the embedded MNIST, Kaggle's CSV files, a picture of one digit."""
+"""Arrays in: the embedded MNIST, Kaggle's CSV files, a picture of one digit; pictures distorted."""
 
+from .augmentation import augment
 from .digits import Mnist, Split, mnist, mnist_split
 from .errors import DataError
 from .kaggle_csv import kaggle
 from .picture import digit_image
 
-__all__ = ["mnist", "mnist_split", "kaggle", "digit_image", "Mnist", "Split", "DataError"]
+__all__ = ["mnist", "mnist_split", "kaggle", "digit_image", "augment", "Mnist", "Split", "DataError"]

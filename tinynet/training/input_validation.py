@@ -110,6 +110,7 @@ def check_fit(
     batch_size: int,
     validation: tuple[Any, Any] | None,
     patience: int | None,
+    augment: Callable[..., Array] | None,
     every: int,
 ) -> None:
     """Refuses what `fit` cannot work with, before any work is done."""
@@ -119,6 +120,8 @@ def check_fit(
         raise ValueError(f"fit takes every, the steps between two checkpoints, of at least 1; got {every!r}")
     if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
         raise ValueError(f"fit takes validation=(x, t), two arrays to judge by; got {validation!r:.60}")
+    if augment is not None and not callable(augment):
+        raise TypeError(f"fit takes augment(x, seed, epoch), as tn.data.augment is, to be called; got {augment!r:.60}")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"fit takes an optimizer, as Adam(network) is; got {optimizer!r}")
     network.check_windows()
@@ -128,6 +131,15 @@ def check_fit(
         raise ValueError("fit takes an optimizer of the network that it trains; this one moves another's theta")
     if patience is not None and (patience < 1 or validation is None):
         raise ValueError(f"fit takes patience of at least 1, with validation=(x, t) to judge by; got {patience}")
+
+
+def augmented(augment: Callable[[Array, int, int], Array], x: Array, seed: int, epoch: int) -> Array:
+    """The x of one epoch; ValueError for another kind of array than x is."""
+    y = augment(x, seed, epoch)
+    if not isinstance(y, type(x)) or (y.shape, y.dtype) != (x.shape, x.dtype):
+        found = f"{type(y).__name__} {getattr(y, 'dtype', '')} {getattr(y, 'shape', '')}"
+        raise ValueError(f"augment must give what it takes, {type(x).__name__} {x.dtype} {x.shape}; got {found}")
+    return y
 
 
 def callbacks_in(callbacks: Any) -> list[Callable[..., Any]]:

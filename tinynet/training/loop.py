@@ -20,7 +20,7 @@ from .checkpoint import Checkpoint
 from .early_stopping import EarlyStopping
 from .evaluation import Totals, batches, evaluate_prepared, prepare
 from .history import History, Record
-from .input_validation import callbacks_in, check_fit, loss_for, warn
+from .input_validation import augmented, callbacks_in, check_fit, loss_for, warn
 from .progress import Progress
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def fit(
     patience: int | None = None,
     class_weight: Mapping[int, float] | Sequence[float] | None = None,
     sample_weight: Any = None,
+    augment: Callable[[Array, int, int], Array] | None = None,
     progress: tqdm[Any] | bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     every: int = 500,
@@ -56,6 +57,7 @@ def fit(
     patience    stop after so many epochs without a lower validation loss, and put the best theta back
     class_weight, sample_weight  what the loss of each row is multiplied by: {class: weight}, 1 where a class is left
                 out, or a row of all; and (N,). Accuracy and validation are not weighted
+    augment     augment(x, seed, epoch) gives the x of an epoch, as tn.data.augment does for pictures
     progress    True, False, a tqdm bar of your own, which fit closes, or None: a bar in a terminal or a notebook
 
     checkpoint  a file in which this training is kept every so many steps, and from which it goes on, bit for bit, when
@@ -65,7 +67,7 @@ def fit(
     warning, once the loss is not finite. Raises ValueError or TypeError for bad input, before the first step, and
     ModelFileError for a checkpoint that is another training's, or cannot be read or written.
     """
-    check_fit(network, optimizer, epochs, batch_size, validation, patience, every)
+    check_fit(network, optimizer, epochs, batch_size, validation, patience, augment, every)
     callbacks = callbacks_in(callbacks)
     loss = loss_for(network, loss)
     data = prepare(network, loss, x, t, class_weight, sample_weight)
@@ -77,7 +79,7 @@ def fit(
     rows = (epochs - len(history)) * len(data[1])
     with saved, (network.backend.progress or Progress)(progress, rows) as bar, stopping:
         while len(history) < epochs and not history.stopped:
-            record = _train_epoch(network, optimizer, *data, batch_size, bar, saved)
+            record = _train_epoch(network, optimizer, *data, batch_size, augment, bar, saved)
             if held_out:
                 val_loss, val_accuracy = evaluate_prepared(network, *held_out)
                 record = replace(record, val_loss=val_loss, val_accuracy=val_accuracy)
@@ -96,14 +98,16 @@ def _train_epoch(
     x: Array,
     t: Array,
     batch_size: int,
+    augment: Callable[[Array, int, int], Array] | None,
     bar: Progress,
     saved: Checkpoint,
 ) -> Record:
     lr, totals = optimizer.rate, Totals(network, loss)
     order = rng.generator(network.seed, "shuffle", network.epoch).permutation(len(x))
+    start = time.perf_counter()
+    x = augmented(augment, x, network.seed, network.epoch) if augment else x
     network.epoch += 1
     steps = saved.steps(network.backend.train_steps or train_steps)(network, optimizer, loss, x, t, order, batch_size)
-    start = time.perf_counter()
     for rows, summed_loss, correct in steps:
         totals.add(rows, summed_loss, correct)
         if bar.is_due(rows):
