@@ -830,6 +830,88 @@ def test_backpropagation_is_true_of_every_layer(of_every_layer: list[tn.Run], di
     assert step["update"]["loss"] < step["loss"]["value"]
 
 
+@pytest.fixture(scope="module")
+def of_pictures(digits: tn.data.Split) -> list[tn.Run]:
+    """Networks of convolutions; the smaller one cannot be trained on a single row."""
+    x, labels = digits.x_train[:2000].reshape(-1, 1, 28, 28), digits.y_train[:2000]
+    block = tn.Residual(tn.Conv2D(6, 9, 3, 2, 1), tn.BatchNorm(9, eps=0.1), tn.ReLU(), shortcut=tn.Conv2D(6, 9, 1, 2))
+    normed = (tn.Conv2D(1, 6, 3, padding=1), tn.BatchNorm(6), tn.Tanh(), tn.MaxPool2D(2), block, tn.AveragePool2D(3))
+    small = (tn.AveragePool2D(3), tn.Conv2D(1, 4, 4, stride=3), tn.GlobalAveragePool(), tn.BatchNorm(4))
+    return [
+        trained("normed", None, x, labels, *normed, tn.Flatten(), tn.Dense(36, 12), tn.LayerNorm(12), tn.Dense(12, 10)),
+        trained("small", None, x, labels, *small, tn.LayerNorm(4, eps=0.1), tn.Dense(4, 10)),
+    ]
+
+
+@pytest.fixture
+def pictures(open_page: Any, of_pictures: list[tn.Run], digits: tn.data.Split, tmp_path: Path) -> Tab:
+    x = digits.x_val[:500].reshape(-1, 1, 28, 28)
+    return open_page(tn.report(of_pictures, tmp_path / "report.html", validation=(x, digits.y_val[:500])))
+
+
+def test_probabilities_through_convolutions_are_those_of_python(
+    pictures: Tab, of_pictures: list[tn.Run], digits: tn.data.Split
+) -> None:
+    x = digits.x_val[:100].reshape(-1, 1, 28, 28)
+    for run, p in zip(of_pictures, answers_of(pictures, x), strict=True):
+        np.testing.assert_allclose(p, tn.predict(run.network, x), rtol=0, atol=1e-5)
+    assert pictures.page.locator("#answers li").count() == 2
+    assert pictures.page.locator("#left-out").count() == 0
+
+
+def test_inside_of_convolutions_are_maps(pictures: Tab, of_pictures: list[tn.Run]) -> None:
+    pictures.draw("3")
+    pictures.page.click("#inside-toggle")
+    strips = pictures.page.locator("#inside .strip")
+    assert [strip.locator(".unit").count() for strip in strips.all()] == [6, 6, 6, 6, 9, 9, 0, 0, 0, 0]
+    maps = pictures.page.locator("#inside .strip:first-child .unit canvas").all()
+    shown = [canvas.evaluate("canvas => [...canvas.numbers]") for canvas in maps]
+    seen = pictures.page.evaluate(
+        "() => [...byId('seen').getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, i) => i % 4 === 3)"
+    )
+    expected = of_pictures[0].network[:1].forward(np.array(seen, "float32").reshape(1, 1, 28, 28) / np.float32(255))
+    np.testing.assert_allclose(shown, expected.reshape(6, 784), rtol=0, atol=1e-5)
+    assert pictures.page.locator("#inside h3").all_inner_texts() == ["Layer by layer"]
+    pictures.shot("convolutions_inside", "#draw")
+
+
+def test_windows_of_a_first_convolution_and_its_shapes_are_shown(pictures: Tab, of_pictures: list[tn.Run]) -> None:
+    pictures.page.select_option("#network-choice", "0")
+    units = pictures.page.locator("#network .units .unit canvas").all()
+    shown = [canvas.evaluate("canvas => [...canvas.numbers]") for canvas in units]
+    np.testing.assert_allclose(shown, of_pictures[0].network[0].W.reshape(6, 9), rtol=1e-6)
+    assert "Windows of 3 \u00d7 3 pixels" in pictures.text("#network")
+    assert "(N, 6, 28, 28)" in pictures.text("#network .summary")
+    pictures.page.select_option("#network-choice", "1")
+    assert pictures.page.locator("#network .units").count() == 0
+
+
+def test_backpropagation_goes_through_convolutions_where_one_row_is_a_batch(
+    pictures: Tab, of_pictures: list[tn.Run], digits: tn.data.Split, tmp_path: Path, open_page: Any
+) -> None:
+    shown = facts_of(tmp_path / "report.html")["backprop"]
+    assert shown["network"] == "normed"
+    assert [step["maps"] for step in shown["steps"]][:4] == [[6, 1], [6, 6], [6, 6], [6, 6]]
+    text = pictures.text("#backprop")
+    for formula in ("y = W windows(x) + b", "y = gamma x^ + beta", "dx = dy / size^2 everywhere in the window"):
+        assert formula in text
+    assert pictures.page.locator("#backprop .card .units").count() > 10
+    pictures.shot("convolutions_backprop", "#backprop")
+    alone = open_page(tn.report(of_pictures[1:], tmp_path / "alone.html"))
+    assert "BatchNorm of rows takes the mean over a batch" in alone.text("#backprop")
+    assert alone.page.locator(".problem:visible").count() == 0
+    assert facts_of(tmp_path / "alone.html")["validation"] == 10_000
+
+
+def test_pictures_and_rows_are_not_compared(of_pictures: list[tn.Run], digits: tn.data.Split, tmp_path: Path) -> None:
+    x, labels = digits.x_val[:9].reshape(-1, 1, 28, 28), digits.y_val[:9]
+    with pytest.raises(ValueError, match=r"'small' cannot be shown: .*Flatten\(\) in front of it makes rows"):
+        tn.report([of_pictures[0], small_run()], tmp_path / "report.html", validation=(x, labels))
+    larger = tn.Network(tn.Conv2D(3, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 10))
+    with pytest.raises(ValueError, match=r"report takes validation=\(x, labels\) for networks without 784 inputs"):
+        tn.report([tn.Run("colours", larger, [])], tmp_path / "report.html")
+
+
 def test_frozen_layer_learns_nothing_on_the_page(digits: tn.data.Split) -> None:
     network = tn.mlp(784, [6], 10)
     network[0].trainable = False

@@ -75,6 +75,7 @@ def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, A
         "formulas": formulas(layer),
         "y": numbers(y),
         "dx": numbers(dx),
+        "maps": [_maps(y), _maps(dx)],
     }
     most = LARGEST_FILTERS if layer.D == 784 else LARGEST_MATRIX
     if isinstance(layer, Dense) and layer.size <= most + layer.M:
@@ -82,6 +83,11 @@ def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, A
         if layer.trainable:
             step |= {"dW": numbers(layer.dW), "db": numbers(layer.db)}
     return step
+
+
+def _maps(array: np.ndarray) -> int:
+    """How many square pictures there are in (1, maps, side, side); 0 for rows."""
+    return array.shape[1] if array.ndim == 4 and array.shape[2] == array.shape[3] else 0
 
 
 def _chance(loss: Loss, z: np.ndarray, label: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from numbers import Real
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import data
+from ..layers.residual import features_in
 from ..network import Network
 from ..training.evaluation import Evaluation, evaluate
 from ..training.history import Record
@@ -30,21 +32,32 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
         raise TypeError(f"report takes tn.Run(name, network, history), one or more; got {strangers[:1] or 'none'}")
     for run in runs:
         _check_run(run)
-    _check_same("inputs", {run.name: run.network.inputs for run in runs})
+    widths = {run.name: features_in(run.network.layers) for run in runs}
+    _check_same("inputs", {name: D for name, D in widths.items() if D})
     for name in {run.name for run in runs}:
         sizes = {run.network.theta.size for run in runs if run.name == name}
         if len(sizes) > 1:
             raise ValueError(f"report takes runs of one name as one network; {name!r} has {sorted(sizes)} parameters")
     if validation is None:
-        if runs[0].network.inputs != SIDE * SIDE:
-            raise ValueError(f"report takes validation=(x, labels) for networks without {SIDE * SIDE} inputs, got none")
+        row = _row_of_digits(runs[0].network)
         digits = data.mnist_split()
-        validation = digits.x_val, digits.y_val
+        validation = digits.x_val.reshape(-1, *row), digits.y_val
     if len(validation) != 2:
         raise ValueError(f"report takes validation=(x, labels), got {len(validation)} of them")
     x, labels = np.asarray(validation[0]), np.asarray(validation[1])
     _check_labels(runs, x, labels)
     return runs, x, labels.astype(int)
+
+
+def _row_of_digits(network: Network) -> tuple[int, ...]:
+    """A digit as the network takes it: a row of its pixels, or a picture of one channel."""
+    row = (SIDE * SIDE,) if features_in(network.layers) else (1, SIDE, SIDE)
+    try:
+        network.outputs(row)
+    except ValueError:
+        needed = f"report takes validation=(x, labels) for networks without {SIDE * SIDE} inputs, got none"
+        raise ValueError(needed) from None
+    return row
 
 
 def _check_run(run: Run) -> None:
@@ -148,7 +161,8 @@ def _losses(runs: list[Run]) -> dict[str, list[str]]:
 
 def shows_pictures(x: np.ndarray) -> bool:
     """Whether rows are 28 x 28 pixels, flat or not, as uint8 or from 0 to 1."""
-    return x[0].size == SIDE * SIDE and (x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 1))
+    sides = [side for side in x.shape[1:] if side > 1]
+    return sides in ([SIDE * SIDE], [SIDE, SIDE]) and (x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 1))
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
@@ -170,7 +184,7 @@ def _network(
     return {
         "name": run.name,
         "parameters": run.network.theta.size,
-        "summary": run.network.summary(),
+        "summary": run.network.summary(x.shape[1:]),
         "history": {
             field: [_finite(getattr(record, field)) for record in run.history]
             for field in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
@@ -230,11 +244,16 @@ def _of_cells(most: int, p: np.ndarray, labels: np.ndarray) -> set[int]:
     return rows
 
 
-def _backprop(runs: list[Run], p: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """One step of the smallest network, on a row that it reads right and not too surely: there is much to see."""
-    k = min(range(len(runs)), key=lambda k: runs[k].network.theta.size)
-    right = p[k][np.arange(len(labels)), labels]
-    row = int(np.argmin(np.abs(right - 0.6) + (p[k].argmax(axis=1) != labels)))
-    values = x[[row]].astype(np.float64) / (255 if x.dtype == np.uint8 else 1)
-    step = backprop.trace(runs[k].network, values, int(labels[row]))
-    return step | {"network": runs[k].name, "row": row}
+def _backprop(runs: list[Run], p: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, Any] | None:
+    """One step of the smallest network that one row can train, which BatchNorm of rows refuses; None if there is none.
+
+    The row is one that it reads right and not too surely: there is much to see.
+    """
+    for k in sorted(range(len(runs)), key=lambda k: runs[k].network.theta.size):
+        right = p[k][np.arange(len(labels)), labels]
+        row = int(np.argmin(np.abs(right - 0.6) + (p[k].argmax(axis=1) != labels)))
+        values = x[[row]].astype(np.float64) / (255 if x.dtype == np.uint8 else 1)
+        with contextlib.suppress(ValueError):
+            step = backprop.trace(runs[k].network, values, int(labels[row]))
+            return step | {"network": runs[k].name, "row": row}
+    return None

@@ -8,7 +8,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layers import GELU, Dense, Dropout, Flatten, Layer, LeakyReLU, ReLU, Residual, Sigmoid, Softmax, Tanh
+from ..layers import (
+    GELU,
+    AveragePool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    LayerNorm,
+    LeakyReLU,
+    MaxPool2D,
+    ReLU,
+    Residual,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from ..layers.base import walk
 from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
@@ -26,6 +44,12 @@ KINDS: dict[type[Layer], str] = {
     Dropout: "dropout",
     Flatten: "flatten",
     Residual: "residual",
+    Conv2D: "conv2d",
+    MaxPool2D: "max_pool2d",
+    AveragePool2D: "average_pool2d",
+    GlobalAveragePool: "global_average_pool",
+    BatchNorm: "batch_norm",
+    LayerNorm: "layer_norm",
 }
 """The layers that script/network.js knows, by the names of their functions."""
 
@@ -59,7 +83,9 @@ def layers(network: Network) -> list[dict[str, Any]] | None:
 def _described(part: Any) -> Any:
     if isinstance(part, Layer):
         inside = {name: _described(value) for name, value in part.config().items()}
-        return {"kind": KINDS[type(part)], "name": f"{part}"} | inside
+        buffers = {name: part.backend.to_host(part.windows[name]).tolist() for name in part.buffers()}
+        eps = {"eps": part.eps} if isinstance(part, BatchNorm | LayerNorm) else {}
+        return {"kind": KINDS[type(part)], "name": f"{part}"} | inside | buffers | eps
     return [_described(each) for each in part] if isinstance(part, list | tuple) else part
 
 

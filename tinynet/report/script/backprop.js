@@ -12,6 +12,21 @@ const LAYER_WORDS = {
   gelu: ["What is far below zero becomes zero, softly.", "Where the curve is flat, little flows back."],
   softmax: ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],
   dropout: ["Some values are left out, the others scaled up.", "What was left out gets no gradient."],
+  conv2d: [
+    "A small window looks at the picture, with the same weights wherever it stands; each map has a window of its own.",
+    "Every place of the window sends its share back; each weight adds up what it met at all of them.",
+  ],
+  max_pool2d: ["Of each small window the largest number stays.", "Only the largest number of a window gets a gradient."],
+  average_pool2d: ["Each small window becomes its mean.", "All numbers of a window get the same share."],
+  global_average_pool: ["Each map becomes one number, its mean.", "All pixels of a map get the same share."],
+  batch_norm: [
+    "Each feature gets mean 0 and variance 1 over the batch, here of one picture, then a mean and spread of its own.",
+    "What would only move the mean or the spread does not flow back.",
+  ],
+  layer_norm: [
+    "The row gets mean 0 and variance 1, then each feature a mean and spread of its own.",
+    "What would only move the row's mean or its spread does not flow back.",
+  ],
   flatten: ["The same numbers, in one row.", "The same gradients, in the shape that came in."],
   residual: [
     "What the layers inside give is added to what went around them.",
@@ -60,7 +75,7 @@ class Backprop {
     return element(
       "p",
       {},
-      "The smallest network, ",
+      "The smallest network that one row can train, ",
       element("b", {}, element("bdi", {}, network)),
       `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double `,
       "precision, with this row as the whole batch (N = 1). The formulas are those of functions.py, or a layer's own.",
@@ -133,7 +148,7 @@ class Backprop {
       formula(layer.formulas[0]),
       weights,
       size("y", layer.y.length),
-      strip(layer.y),
+      this.numbers(layer.y, layer.maps[0]),
     ]);
   }
 
@@ -148,12 +163,16 @@ class Backprop {
           strip(layer.db),
         ]
       : [];
-    const handedOn = first ? [] : [size("dx", layer.dx.length), strip(layer.dx)];
+    const handedOn = first ? [] : [size("dx", layer.dx.length), this.numbers(layer.dx, layer.maps[1])];
     return card("gradient", `${number}. ${layer.name}`, words, [
       layer.formulas.slice(1).map(formula),
       handedOn,
       weights,
     ]);
+  }
+
+  numbers(values, maps) {
+    return this.picture && maps ? mapsOf(values, maps, strongest(values)) : strip(values);
   }
 
   // A picture for each unit where the inputs are pixels, else the matrix itself, lying down if it is a single column.

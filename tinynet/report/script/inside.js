@@ -32,6 +32,7 @@ class Inside {
     this.select.value = String(k);
     const { layers } = this.networks[k];
     this.first = placeOfFilters(layers);
+    if (layers[this.first]?.kind === "conv2d") this.first = -1; // its maps are below, its filters in "Each network"
     this.slots = this.first < 0 ? [] : this.makeSlots(layers[this.first]);
     const silent = ({ kind }) => kind === "dropout" || kind === "flatten";
     this.strips = layers.map((layer, i) => (silent(layer) ? null : this.makeStrip(this.nameOf(layers, i))));
@@ -40,8 +41,7 @@ class Inside {
       this.slots.length < (layers[this.first]?.outputs ?? 0)
         ? ` The ${MOST_UNITS} strongest are shown, in this order.`
         : "";
-    fill(
-      this.holder,
+    const filters = [
       element("h3", {}, "What each first-layer unit responds to"),
       element(
         "p",
@@ -54,6 +54,10 @@ class Inside {
         "units",
         this.slots.map((slot) => slot.figure),
       ),
+    ];
+    fill(
+      this.holder,
+      this.slots.length ? filters : null,
       element("h3", {}, "Layer by layer"),
       element(
         "div",
@@ -100,7 +104,7 @@ class Inside {
     if (this.slots.length) this.showUnits(layers[this.first], answer && answer.outputs[after]);
     this.strips.forEach(
       (strip, i) =>
-        strip && showStrip(strip.cells, answer && answer.outputs[i + 1], i >= layers.length - 2),
+        strip && showStrip(strip.cells, answer && answer.outputs[i + 1], i >= layers.length - 2, layers[i].maps),
     );
   }
 
@@ -124,10 +128,11 @@ function drawFilter(canvas, layer, unit) {
   return drawNumbers(canvas, values, 28, 0.7 * strongest(values));
 }
 
-// A cell for every unit; few units have their numbers written below, and the last layers their classes.
-function showStrip(cells, values, classes) {
+// A picture for every map; a cell for every unit: few have their numbers written below, the last layers their classes.
+function showStrip(cells, values, classes, maps) {
   if (!values) return fill(cells, element("span", { class: "note" }, "nothing drawn"));
   const scale = strongest(values);
+  if (maps) return fill(cells, mapsOf(values, maps, scale));
   if (values.length > MOST_WRITTEN) return fill(cells, cloud(values, scale));
   fill(
     cells,

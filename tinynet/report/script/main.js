@@ -14,7 +14,7 @@ async function start() {
   await part("curves", () => drawCharts(facts));
   await part("networks", () => new Networks(facts));
   if (byId("votes")) await part("disagreements", () => showDisagreements(facts));
-  await part("backprop", () => new Backprop(facts));
+  if (facts.backprop) await part("backprop", () => new Backprop(facts));
   document.documentElement.dataset.ready = "yes";
 }
 

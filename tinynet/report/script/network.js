@@ -1,5 +1,6 @@
 // The forward pass of a network for one row, with the formulas of tinynet/functions.py.
 // A layer is { kind, ... }; a Dense has inputs D, outputs M, W (D x M, row by row) and b (M); a Residual has layers.
+// Pictures are square here, (channels, side, side), with all their numbers in one row.
 
 // y = x W + b. Most pixels are 0, and a row of W that is multiplied by 0 is skipped.
 function dense(x, { inputs, outputs, W, b }) {
@@ -10,6 +11,64 @@ function dense(x, { inputs, outputs, W, b }) {
     for (let j = 0, at = i * outputs; j < outputs; j++, at++) y[j] += xi * W[at];
   }
   return y;
+}
+
+// y = W windows(x) + b
+function conv2d(x, { inputs, outputs, kernel, stride, padding, W, b }) {
+  const side = Math.sqrt(x.length / inputs);
+  const places = Math.floor((side + 2 * padding - kernel) / stride) + 1;
+  const at = (m, i, j) => {
+    let sum = b[m];
+    for (let c = 0; c < inputs; c++)
+      for (let p = Math.max(0, padding - i * stride); p < Math.min(kernel, side + padding - i * stride); p++)
+        for (let q = Math.max(0, padding - j * stride); q < Math.min(kernel, side + padding - j * stride); q++)
+          sum +=
+            W[((m * inputs + c) * kernel + p) * kernel + q] *
+            x[(c * side + i * stride + p - padding) * side + j * stride + q - padding];
+    return sum;
+  };
+  return everywhere(outputs, places, at);
+}
+
+function everywhere(channels, side, at) {
+  const y = new Float64Array(channels * side * side);
+  for (let c = 0, k = 0; c < channels; c++)
+    for (let i = 0; i < side; i++) for (let j = 0; j < side; j++, k++) y[k] = at(c, i, j);
+  return y;
+}
+
+// What `gather` makes of the numbers of each window, and of a whole channel.
+function pool(x, { channels, size }, gather) {
+  const side = Math.sqrt(x.length / channels);
+  const inside = (c, i, j) =>
+    Array.from({ length: size * size }, (_, k) => {
+      const row = c * side + i * size + Math.floor(k / size);
+      return x[row * side + j * size + (k % size)];
+    });
+  return everywhere(channels, Math.floor(side / size), (c, i, j) => gather(inside(c, i, j)));
+}
+
+function globalAveragePool(x, { channels }) {
+  const pixels = x.length / channels;
+  return Float64Array.from({ length: channels }, (_, c) => mean(x.subarray(c * pixels, (c + 1) * pixels)));
+}
+
+const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+
+// y = gamma (x - mean) / sqrt(variance + eps) + beta, with what it remembers
+function batchNorm(x, { features, gamma, beta, mean, variance, eps }) {
+  const pixels = x.length / features;
+  return x.map((value, i) => {
+    const c = Math.floor(i / pixels);
+    return (gamma[c] * (value - mean[c])) / Math.sqrt(variance[c] + eps) + beta[c];
+  });
+}
+
+// The same, with the mean and the variance of the row.
+function layerNorm(x, { gamma, beta, eps }) {
+  const middle = mean(x);
+  const deviation = Math.sqrt(mean(x.map((value) => (value - middle) ** 2)) + eps);
+  return x.map((value, i) => (gamma[i] * (value - middle)) / deviation + beta[i]);
 }
 
 // y = x P(x), P(x) = (1 + erf(x / sqrt 2)) / 2
@@ -49,6 +108,12 @@ const MAPS = {
   gelu,
   residual,
   softmax,
+  conv2d,
+  max_pool2d: (x, layer) => pool(x, layer, (values) => Math.max(...values)),
+  average_pool2d: (x, layer) => pool(x, layer, mean),
+  global_average_pool: globalAveragePool,
+  batch_norm: batchNorm,
+  layer_norm: layerNorm,
   relu: (x) => x.map((value) => Math.max(value, 0)),
   leaky_relu: (x, { slope }) => x.map((value) => Math.max(value, slope * value)),
   tanh: (x) => x.map(Math.tanh),
@@ -73,22 +138,40 @@ function rowOf(pixels) {
   return Float64Array.from(pixels, (pixel) => Math.fround(pixel * scale));
 }
 
-// Cuts one vector of parameters, theta, into the layers' windows, as tinynet/network.py does.
+// Cuts one vector of parameters, theta, into the layers' windows, as tinynet/network.py does. Each layer is told how
+// many channels come in, and how many maps it gives: 0 where that is a row.
 function withWindows(layers, theta) {
-  let start = 0;
+  let [start, maps] = [0, 0];
   const window = (size) => theta.subarray(start, (start += size));
+  const windows = {
+    dense: ({ inputs, outputs }) => ({ W: window(inputs * outputs), b: window(outputs) }),
+    conv2d: ({ inputs, outputs, kernel }) => ({ W: window(outputs * inputs * kernel ** 2), b: window(outputs) }),
+    batch_norm: ({ features }) => ({ gamma: window(features), beta: window(features) }),
+    layer_norm: ({ features }) => ({ gamma: window(features), beta: window(features) }),
+    residual: ({ layers, shortcut }) => {
+      const before = maps;
+      const inside = layers.map(cut);
+      maps = before;
+      return { layers: inside, shortcut: shortcut && cut(shortcut) };
+    },
+  };
   const cut = (layer) => {
-    if (layer.kind === "dense")
-      return { ...layer, W: window(layer.inputs * layer.outputs), b: window(layer.outputs) };
-    if (layer.kind === "residual")
-      return { ...layer, layers: layer.layers.map(cut), shortcut: layer.shortcut && cut(layer.shortcut) };
-    return layer;
+    const channels = maps || 1;
+    const found = windows[layer.kind]?.(layer);
+    if (layer.kind === "conv2d") maps = layer.outputs;
+    if (ROWS.includes(layer.kind)) maps = 0;
+    return { ...layer, ...found, channels, maps };
   };
   return layers.map(cut);
 }
 
-// The place of the Dense that meets the pixels, or -1: a Residual has ways around the ones inside it.
+const ROWS = ["dense", "flatten", "global_average_pool"];
+const OF_PIXELS = ["dense", "residual", "conv2d", "max_pool2d", "average_pool2d", "global_average_pool"];
+
+// The place of the Dense, or of the convolution, that meets the pixels, or -1: a Residual has ways around the ones
+// inside it, and a convolution of several channels has no pictures.
 function placeOfFilters(layers) {
-  const first = layers.findIndex(({ kind }) => kind === "dense" || kind === "residual");
-  return layers[first]?.kind === "dense" ? first : -1;
+  const first = layers.findIndex(({ kind }) => OF_PIXELS.includes(kind));
+  const { kind, inputs } = layers[first] ?? {};
+  return kind === "dense" || (kind === "conv2d" && inputs === 1) ? first : -1;
 }

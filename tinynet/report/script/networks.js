@@ -161,6 +161,7 @@ class Networks {
         "p",
         { class: "note" },
         few ? `The ${MOST_FILTERS} strongest of ${whole(units.length)} units. ` : "",
+        layer.kind === "conv2d" ? `Windows of ${layer.kernel} × ${layer.kernel} pixels, the same everywhere. ` : "",
         "Orange: ink here speaks for the unit, blue: against it.",
       ),
       unitGroup("units", pictures),

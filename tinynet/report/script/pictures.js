@@ -1,5 +1,6 @@
 // Small pictures on canvases: digits, and numbers as colours: orange above zero, blue below, nothing at zero.
 
+const MOST_MAPS = 64;
 const MOST_WRITTEN = 24; // cells in a row with their numbers below
 const ABOVE = [214, 92, 20];
 const BELOW = [32, 110, 190];
@@ -100,14 +101,23 @@ function colourOf(value, scale) {
   return `rgb(${red} ${green} ${blue} / ${shade(value, scale)})`;
 }
 
-// One column of a first layer: what unit j multiplies each pixel by.
-function filterOf({ inputs, outputs, W }, j) {
+// What unit j of a first layer multiplies each pixel by: a column of W, or a convolution's whole window.
+function filterOf({ kind, inputs, outputs, kernel, W }, j) {
+  if (kind === "conv2d") return W.subarray(j * kernel ** 2, (j + 1) * kernel ** 2);
   return Float32Array.from({ length: inputs }, (_, i) => W[i * outputs + j]);
 }
 
-// A unit's 28 x 28 numbers, one of a group.
+// The pictures that a layer gives, or their gradients, side by side.
+function mapsOf(values, maps, scale) {
+  const pixels = values.length / maps;
+  const map = (m) => unitPicture(values.slice(m * pixels, (m + 1) * pixels), scale, `Map ${m}`);
+  return unitGroup("units small", Array.from({ length: Math.min(MOST_MAPS, maps) }, (_, m) => map(m)));
+}
+
+// A unit's numbers as a square, one of a group.
 function unitPicture(values, scale, label) {
-  return element("figure", { class: "unit", title: label }, numbersCanvas(values, 28, scale, label));
+  const side = Math.sqrt(values.length);
+  return element("figure", { class: "unit", title: label }, numbersCanvas(values, side, scale, label));
 }
 
 function rowFigure(facts, k, ...caption) {
