@@ -37,9 +37,9 @@ ROOT = Path(__file__).parent.parent
 CORE = ("functions.py", "losses.py", "layers/*.py", "optim.py", "training/*.py", "gradcheck.py")
 EQUIVALENT = ROOT / "tests/mutate_equivalent.txt"
 ROOMS = {
-    "functions": ["functions", "losses"],
+    "functions": ["functions", "pictures", "losses"],
     "losses": ["losses", "training", "pickle"],
-    "layers": ["layers", "blocks", "network", "pickle"],
+    "layers": ["layers", "pictures", "blocks", "network", "pickle"],
     "optim": ["optim", "training", "blocks", "pickle"],
     "training": ["training", "network", "checkpoint", "blocks", "diagnosis"],
     "gradcheck": ["gradcheck", "functions", "layers", "blocks"],

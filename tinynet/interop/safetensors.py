@@ -94,7 +94,8 @@ def from_safetensors(
         check_layers(given)
     known = known_classes(own, losses)
     with about(Path(path)), reading("a .safetensors file"), safe_open(os.fspath(path), framework="numpy") as file:
-        found = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys() if not name.endswith(NOT_HERE)}  # noqa: SIM118
+        stored = file.keys()
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in stored if not name.endswith(NOT_HERE)}
         kinds = {file.get_slice(name).get_dtype() for name in found}
         require(
             kinds <= DTYPES.keys(), f"it holds {', '.join(kinds - DTYPES.keys())}; floats of 16 to 64 bits are read"

@@ -31,6 +31,8 @@ MOST_ROWS = 200
 class _Estimator(BaseEstimator):
     """What both share: parameters, and training."""
 
+    _loss_class: type[Loss]
+
     def __init__(
         self,
         hidden_layer_sizes: Sequence[int] = (100,),
@@ -111,7 +113,7 @@ class _Estimator(BaseEstimator):
                 X,
                 t,
                 batch_size=batch_size,
-                loss=self._loss(),
+                loss=self._loss_class(),
                 sample_weight=weights,
                 callbacks=[self.history_.append, *callbacks],
                 **settings,
@@ -119,9 +121,6 @@ class _Estimator(BaseEstimator):
         self.n_iter_, self.loss_ = len(self.history_), self.history_[-1].loss
         self.loss_curve_ = [record.loss for record in self.history_]
         return self
-
-    def _loss(self) -> Loss:
-        raise NotImplementedError
 
     def _goes_on(self) -> bool:
         return bool(self.warm_start) and hasattr(self, "network_")
@@ -141,6 +140,8 @@ class Classifier(ClassifierMixin, _Estimator):
     `loss_curve_`. It computes in the dtype of X: float32 is several times as fast as float64. ValueError for what X or
     y cannot be. Extra `sklearn`.
     """
+
+    _loss_class = SoftmaxCrossEntropy
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains on rows X (N, D) and labels y (N,). ValueError for fewer than two classes."""
@@ -174,9 +175,6 @@ class Classifier(ClassifierMixin, _Estimator):
         p = self.predict_proba(X)
         return self.classes_[p.argmax(axis=1)]
 
-    def _loss(self) -> Loss:
-        return SoftmaxCrossEntropy()
-
     def _labels(self, y: np.ndarray) -> np.ndarray:
         """The places of the labels in `classes_`."""
         strangers = np.setdiff1d(y, self.classes_)
@@ -190,6 +188,8 @@ class Regressor(RegressorMixin, _Estimator):
 
     Parameters and what there is after `fit` are those of `Classifier`. ValueError for what X or y cannot be.
     """
+
+    _loss_class = MeanSquaredError
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Trains on rows X (N, D) and values y, (N,) or (N, M)."""
@@ -217,9 +217,6 @@ class Regressor(RegressorMixin, _Estimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
-
-    def _loss(self) -> Loss:
-        return MeanSquaredError()
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True, reset=reset)
