@@ -17,6 +17,8 @@ from tinynet.arrays.backend import FUNCTIONS
 
 OVERRIDES = ["dense", "relu", "relu_backward", "gelu", "gelu_backward", "dropout", "softmax_cross_entropy"]
 OVERRIDES += ["count_correct", "sgd", "adam", "gather"]
+OVERRIDES += ["max_pool2d", "max_pool2d_backward", "average_pool2d", "average_pool2d_backward"]
+OVERRIDES += ["moments", "batch_norm", "batch_norm_backward", "batch_norm_backward_parameters"]
 LAYERS = [tn.Dense(5, 4), tn.ReLU(), tn.Softmax(), tn.Dropout(0.3)]
 LOSSES = [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError]
 
@@ -72,7 +74,10 @@ def digits(rows=50):
 
 
 def check_kernel(backend, draw, name, dtype, rows=()):
-    values = arguments(name, draw, dtype, rows)
+    check_call(backend, name, arguments(name, draw, dtype, rows))
+
+
+def check_call(backend, name, values):
     found, changed = outcome(backend, name, values)
     on_host = copies(values)
     expected = FUNCTIONS[name](*on_host)
@@ -137,6 +142,90 @@ def test_a_nan_is_not_lost(backend):
     x = np.full((4, 3), np.nan, np.float32)
     assert np.isnan(outcome(backend, "relu", (x,))[0][0]).all()
     assert np.isnan(outcome(backend, "softmax_cross_entropy", (x, np.ones_like(x)))[0][0])
+
+
+# ------------------------------------------------------------------------------------------ pictures
+
+PIXELS = (-4, -2, -1)
+PICTURES = [(1, 1, 1, 2), (2, 3, 7, 5), (3, 1, 5, 8), (1, 2, 4, 4), (9, 2, 13, 11)]
+POOLS = [((1, 1, 1, 1), 1), ((2, 3, 7, 5), 3), ((1, 2, 4, 6), 2), ((3, 1, 5, 5), 2), ((2, 2, 5, 9), 4)]
+WHERE = ["standin", pytest.param("gpu", marks=pytest.mark.gpu)]
+
+
+def pool_calls(draw, shape, size, dtype="float32"):
+    """Numbers of which many are equal."""
+    x = draw.integers(-3, 3, shape).astype(dtype)
+    dy = draw.normal(size=(*shape[:2], shape[2] // size, shape[3] // size)).astype(dtype)
+    yield from [("max_pool2d", (x, size)), ("max_pool2d_backward", (dy, x, size))]
+    yield from [("average_pool2d", (x, size)), ("average_pool2d_backward", (dy, shape, size))]
+
+
+def norm_calls(draw, shape, dtype="float32"):
+    x, dy = (draw.normal(2, 3, shape).astype(dtype) for _ in range(2))
+    gamma, mean, variance, beta = (draw.uniform(1, 3, (1, shape[1], 1, 1)).astype(dtype) for _ in range(4))
+    yield "moments", (x, PIXELS)
+    yield "batch_norm", (x, gamma, beta, mean, variance, 1e-5)
+    yield "batch_norm_backward", (dy, x, gamma, mean, variance, 1e-5, PIXELS)
+    yield "batch_norm_backward_parameters", (dy, x, mean, variance, 1e-5, PIXELS, gamma, beta)
+
+
+def picture_calls(draw):
+    for shape, size in POOLS:
+        yield from pool_calls(draw, shape, size)
+    for shape in PICTURES:
+        yield from norm_calls(draw, shape)
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_kernels_for_pictures_equal_their_originals(backend, draw, where):
+    for name, values in picture_calls(draw):
+        check_call(backend, name, values)
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_kernels_for_pictures_repeat_bit_for_bit(backend, draw, where):
+    for name, values in picture_calls(draw):
+        first, again = outcome(backend, name, values), outcome(backend, name, values)
+        for a, b in zip([*first[0], *first[1]], [*again[0], *again[1]], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_kernels_for_pictures_stay_on_the_device(backend, draw):
+    for name, values in picture_calls(draw):
+        there = moved(backend, values)
+        standin.counts.clear()
+        getattr(backend.ops, name)(*there)
+        assert not standin.counts["transfers"]
+        assert standin.counts["launches"] <= 5
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_kernels_for_pictures_take_arrays_that_are_not_contiguous(backend, draw, where):
+    for name, values in picture_calls(draw):
+        expected, changed = outcome(backend, name, values)
+        is_array = [isinstance(value, np.ndarray) for value in values]
+        wide = [np.repeat(value, 2, axis=-1) if known else value for value, known in zip(values, is_array, strict=True)]
+        there = moved(backend, wide)
+        there = [value[..., ::2] if known else value for value, known in zip(there, is_array, strict=True)]
+        found = getattr(backend.ops, name)(*there)
+        found = found if isinstance(found, tuple) else () if found is None else (found,)
+        for a, b in zip(fetched(backend, [*found, *there]), [*expected, *changed], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("where", WHERE)
+def test_a_pool_keeps_what_is_not_a_number(backend, where):
+    x = np.array([[[[1, np.nan, 2, 3], [np.nan, 5, 2, 3]]]], np.float32)
+    check_call(backend, "max_pool2d", (x, 2))
+    check_call(backend, "max_pool2d_backward", (np.ones((1, 1, 1, 2), np.float32), x, 2))
+
+
+def test_numbers_that_no_kernel_knows_go_to_the_readable_functions(backend, draw):
+    x = draw.integers(-9, 9, (2, 3, 4, 4))
+    check_call(backend, "max_pool2d", (x, 2))
+    (_, values), *_ = norm_calls(draw, (2, 3, 4, 5))
+    check_call(backend, "moments", (values[0], (-1,)))
+    check_call(backend, "batch_norm", (values[0], *draw.uniform(1, 2, (4, 1, 3, 1, 1)), 1e-5))
 
 
 # ------------------------------------------------------------------------- nothing crosses by itself

@@ -14,6 +14,16 @@ from .functions import (
     sgd,
     softmax_cross_entropy,
 )
+from .pictures import (
+    average_pool2d,
+    average_pool2d_backward,
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_backward_parameters,
+    max_pool2d,
+    max_pool2d_backward,
+    moments,
+)
 from .steps import train_steps
 
 probe()
@@ -31,6 +41,14 @@ __all__ = [
     "gelu",
     "gelu_backward",
     "dropout",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "average_pool2d",
+    "average_pool2d_backward",
+    "moments",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_backward_parameters",
     "softmax_cross_entropy",
     "count_correct",
     "sgd",

@@ -21,7 +21,7 @@ except ImportError as error:
 
 xp = cupy
 NO_GPU = "there is no GPU here, or CUDA_VISIBLE_DEVICES hides it; the other backends need none"
-SOURCE = (Path(__file__).parent / "kernels.cu").read_text()
+SOURCE = "".join((Path(__file__).parent / name).read_text() for name in ("kernels.cu", "pictures.cu"))
 
 
 def probe() -> None:
@@ -82,7 +82,7 @@ def _module(real: str) -> Any:
 
 @functools.cache
 def kernel(name: str, dtype: np.dtype) -> Any:
-    """The kernel of that name in kernels.cu, for float32 or float64."""
+    """The kernel of that name in SOURCE, for float32 or float64."""
     return _module("float" if dtype == np.float32 else "double").get_function(name)
 
 

@@ -1,0 +1,136 @@
+"""The functions for pictures as CUDA kernels, and what is not covered to the plain versions.
+
+Covered are pictures (N, C, rows, columns), and their channels' numbers as (1, C, 1, 1). Kernels find the parts of a sum,
+slice by slice, and CuPy adds these up, in the same order every time.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import cupy
+import numpy as np
+
+from ... import functions
+from ...arrays import Array, positions
+from .device import launch
+from .functions import _contiguous
+
+PIXELS = (-4, -2, -1)
+"""The axes of pictures over which a channel is normalised."""
+
+PLACES = 2**31
+"""So many an int can count."""
+
+THREADS, SLICE = 2**17, 8
+"""Threads that keep a large GPU busy, among which sums are cut; numbers in a slice, at least."""
+
+
+def max_pool2d(x: Array, size: int) -> Array:
+    if not _are_pictures(x):
+        return functions.max_pool2d(x, size)
+    return _pooled("max_pool2d", x, size)
+
+
+def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
+    if not _are_pictures(x, dy):
+        return functions.max_pool2d_backward(dy, x, size)
+    return _pooled_backward("max_pool2d_backward", (dy, x), x.shape, size)
+
+
+def average_pool2d(x: Array, size: int) -> Array:
+    if not _are_pictures(x):
+        return functions.average_pool2d(x, size)
+    return _pooled("average_pool2d", x, size)
+
+
+def average_pool2d_backward(dy: Array, shape: tuple[int, ...], size: int) -> Array:
+    if not (_are_pictures(dy) and math.prod(shape) < PLACES):
+        return functions.average_pool2d_backward(dy, shape, size)
+    return _pooled_backward("average_pool2d_backward", (dy,), shape, size)
+
+
+def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
+    """Sums of slices that are divided by the whole number of numbers: what they add up to is a mean."""
+    if not (_are_pictures(x) and axes == PIXELS):
+        return functions.moments(x, axes)
+    x, share = _contiguous(x), x.dtype.type(x.shape[1] / x.size)
+    mean = _sums("channel_sums", x, (x,), share)
+    return mean, _sums("channel_squares", x, (x, mean), share)
+
+
+def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float) -> Array:
+    vectors = gamma, beta, mean, variance
+    if not (_are_pictures(x) and _are_channels(x, *vectors)):
+        return functions.batch_norm(x, gamma, beta, mean, variance, eps)
+    y, number = cupy.empty(x.shape, x.dtype), x.dtype.type
+    launch("batch_norm", x.dtype, x.size, *map(_contiguous, (x, *vectors)), y, *_channels(x), number(eps))
+    return y
+
+
+def batch_norm_backward(
+    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...]
+) -> Array:
+    if not (_are_pictures(x, dy) and _are_channels(x, gamma, mean, variance) and axes == PIXELS):
+        return functions.batch_norm_backward(dy, x, gamma, mean, variance, eps, axes)
+    dy, x, gamma, mean, variance = map(_contiguous, (dy, x, gamma, mean, variance))
+    dx, number = cupy.empty(x.shape, x.dtype), x.dtype.type
+    sums = _sums("batch_norm_sums", x, (dy, x, mean, variance), number(eps), 2)
+    numbers = np.int32(x.size // x.shape[1])
+    arrays = dy, x, gamma, mean, variance, sums, dx
+    launch("batch_norm_backward", x.dtype, x.size, *arrays, *_channels(x), numbers, number(eps))
+    return dx
+
+
+def batch_norm_backward_parameters(
+    dy: Array, x: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...], dgamma: Array, dbeta: Array
+) -> None:
+    if not (_are_pictures(x, dy) and _are_channels(x, mean, variance, dgamma, dbeta) and axes == PIXELS):
+        return functions.batch_norm_backward_parameters(dy, x, mean, variance, eps, axes, dgamma, dbeta)
+    arrays = tuple(map(_contiguous, (dy, x, mean, variance)))
+    sums = _sums("batch_norm_sums", x, arrays, x.dtype.type(eps), 2)
+    dgamma[...], dbeta[...] = sums[:1], sums[1:]
+
+
+def _are_pictures(x: Array, *others: Array) -> bool:
+    """Whether kernels know them: floats of one kind, and places that an int can count."""
+    numbers = x.dtype.char in "fd" and all(array.dtype == x.dtype for array in others)
+    return x.ndim == 4 and numbers and all(0 < array.size < PLACES for array in (x, *others))
+
+
+def _are_channels(x: Array, *vectors: Array) -> bool:
+    return all(vector.shape == (1, x.shape[1], 1, 1) and vector.dtype == x.dtype for vector in vectors)
+
+
+def _channels(x: Array) -> tuple[np.int32, np.int32]:
+    """How many channels there are, and pixels in one of a picture."""
+    return np.int32(x.shape[1]), np.int32(x.shape[2] * x.shape[3])
+
+
+def _pooled(kernel: str, x: Array, size: int) -> Array:
+    y = cupy.empty((*x.shape[:2], *positions(x.shape, size, size, 0)), x.dtype)
+    launch(kernel, x.dtype, y.size, _contiguous(x), y, *map(np.int32, (*x.shape[2:], *y.shape[2:], size)))
+    return y
+
+
+def _pooled_backward(kernel: str, arrays: tuple[Array, ...], shape: tuple[int, ...], size: int) -> Array:
+    dy = arrays[0]
+    dx = cupy.empty(shape, dy.dtype)
+    sizes = map(np.int32, (*shape[2:], *dy.shape[2:], size))
+    launch(kernel, dy.dtype, dx.size, *map(_contiguous, arrays), dx, *sizes)
+    return dx
+
+
+def _sums(kernel: str, x: Array, arrays: tuple[Array, ...], number: Any, kinds: int = 1) -> Array:
+    """The sums of each channel, so many kinds of them        -> (kinds, C, 1, 1)"""
+    C, numbers = x.shape[1], x.size // x.shape[1]
+    slices = _slices(C, numbers)
+    parts = cupy.empty((kinds, C, 1, 1, slices), x.dtype)
+    launch(kernel, x.dtype, C * slices, *arrays, parts, *_channels(x), np.int32(numbers), np.int32(slices), number)
+    return parts.sum(axis=-1)
+
+
+def _slices(sums: int, numbers: int) -> int:
+    """Into how many slices each of so many sums, of so many numbers, is cut."""
+    return max(1, min(THREADS // sums, -(-numbers // SLICE)))
