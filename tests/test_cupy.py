@@ -17,6 +17,7 @@ from tinynet.arrays.backend import FUNCTIONS
 
 OVERRIDES = ["dense", "relu", "relu_backward", "gelu", "gelu_backward", "dropout", "softmax_cross_entropy"]
 OVERRIDES += ["count_correct", "sgd", "adam", "gather"]
+OVERRIDES += ["conv2d", "conv2d_backward", "conv2d_backward_parameters"]
 OVERRIDES += ["max_pool2d", "max_pool2d_backward", "average_pool2d", "average_pool2d_backward"]
 OVERRIDES += ["moments", "batch_norm", "batch_norm_backward", "batch_norm_backward_parameters"]
 LAYERS = [tn.Dense(5, 4), tn.ReLU(), tn.Softmax(), tn.Dropout(0.3)]
@@ -149,6 +150,17 @@ def test_a_nan_is_not_lost(backend):
 PIXELS = (-4, -2, -1)
 PICTURES = [(1, 1, 1, 2), (2, 3, 7, 5), (3, 1, 5, 8), (1, 2, 4, 4), (9, 2, 13, 11)]
 POOLS = [((1, 1, 1, 1), 1), ((2, 3, 7, 5), 3), ((1, 2, 4, 6), 2), ((3, 1, 5, 5), 2), ((2, 2, 5, 9), 4)]
+CONVOLUTIONS = [
+    ((1, 1, 1, 1), (1, 1, 1, 1), 1, 0),
+    ((1, 1, 1, 1), (2, 1, 3, 3), 1, 1),
+    ((2, 3, 7, 5), (5, 3, 3, 3), 1, 1),
+    ((3, 1, 8, 6), (4, 1, 3, 3), 2, 0),
+    ((1, 5, 9, 7), (9, 5, 2, 2), 3, 1),
+    ((2, 4, 4, 4), (3, 4, 4, 4), 1, 0),
+    ((2, 2, 6, 5), (2, 2, 1, 1), 2, 2),
+    ((2, 2, 5, 5), (1, 2, 5, 5), 2, 3),
+    ((1, 8, 12, 11), (8, 8, 3, 3), 1, 1),
+]
 WHERE = ["standin", pytest.param("gpu", marks=pytest.mark.gpu)]
 
 
@@ -169,7 +181,20 @@ def norm_calls(draw, shape, dtype="float32"):
     yield "batch_norm_backward_parameters", (dy, x, mean, variance, 1e-5, PIXELS, gamma, beta)
 
 
+def convolution_calls(draw, shape, W_shape, stride, padding, dtype="float32"):
+    """Numbers of which each result has a size of about 1, however many it is the sum of."""
+    y_shape = shape[0], W_shape[0], *tn.arrays.positions(shape, W_shape[-1], stride, padding)
+    x, dy = draw.normal(size=shape).astype(dtype), (draw.normal(size=y_shape) / y_shape[-1]).astype(dtype)
+    W = (draw.normal(size=W_shape) / W_shape[1] ** 0.5).astype(dtype)
+    b = draw.normal(size=(W_shape[0], 1, 1)).astype(dtype)
+    yield "conv2d", (x, W, b, stride, padding)
+    yield "conv2d_backward", (dy, W, shape, stride, padding)
+    yield "conv2d_backward_parameters", (dy, x, np.empty_like(W), np.empty_like(b), stride, padding)
+
+
 def picture_calls(draw):
+    for case in CONVOLUTIONS:
+        yield from convolution_calls(draw, *case)
     for shape, size in POOLS:
         yield from pool_calls(draw, shape, size)
     for shape in PICTURES:

@@ -119,3 +119,99 @@ extern "C" __global__ void batch_norm_backward(
     real deviation = sqrt(variance[c] + eps), normal = (x[AT] - mean[c]) / deviation;
     dx[AT] = gamma[c] * (dy[AT] - sums[C + c] / numbers - normal * sums[c] / numbers) / deviation;
 }
+
+// ---------------------------------------------------------------------------------------- convolutions
+//
+// A thread does PIXELS pixels of OUTPUTS channels, so that each number it reads is used more than once. Beyond the last
+// channel it reads the last one again, and what it finds there is not written.
+
+#define PIXELS 4
+#define OUTPUTS 4
+
+// where a picture has the number at row r, column s, if gap - 1 zeros stand between its numbers; -1 at a zero
+__device__ int place(int r, int s, int rows, int columns, int gap) {
+    if (r < 0 || s < 0 || r % gap || s % gap || r / gap >= rows || s / gap >= columns) return -1;
+    return r / gap * columns + s / gap;
+}
+
+// y = W windows(x) + b, x with gap - 1 zeros between its numbers. From one channel of x to the next, weights are x_step
+// apart, from one of y y_step; a window that is turned begins with its last weight
+__device__ void convolve(
+    const real* x, const real* W, const real* b, real* y, int C, int M, int rows, int columns, int down, int across,
+    int window, int stride, int gap, int padding, int x_step, int y_step, bool turned) {
+    int pixels = down * across, apart = (pixels + PIXELS - 1) / PIXELS, groups = (M + OUTPUTS - 1) / OUTPUTS;
+    int first = (int)AT % apart, m = (int)AT / apart % groups * OUTPUTS, n = (int)AT / apart / groups;
+    int steps[OUTPUTS];
+    real sums[PIXELS][OUTPUTS];
+    for (int o = 0; o < OUTPUTS; o++) {
+        steps[o] = (m + o < M ? m + o : M - 1) * y_step;
+        for (int k = 0; k < PIXELS; k++) sums[k][o] = b ? b[m + o < M ? m + o : M - 1] : 0;
+    }
+    x += n * C * rows * columns, y += (n * M + m) * pixels;
+    for (int t = 0; t < window * window; t++) {
+        int places[PIXELS];
+        for (int k = 0; k < PIXELS; k++) {
+            int r = (first + k * apart) / across * stride, s = (first + k * apart) % across * stride;
+            places[k] = place(r + t / window - padding, s + t % window - padding, rows, columns, gap);
+        }
+        const real* weights = W + (turned ? window * window - 1 - t : t);
+        for (int c = 0; c < C; c++) {
+            real w[OUTPUTS];
+            for (int o = 0; o < OUTPUTS; o++) w[o] = weights[c * x_step + steps[o]];
+            for (int k = 0; k < PIXELS; k++) {
+                real value = places[k] < 0 ? 0 : x[c * rows * columns + places[k]];
+                for (int o = 0; o < OUTPUTS; o++) sums[k][o] += value * w[o];
+            }
+        }
+    }
+    for (int k = 0; k < PIXELS; k++)
+        for (int o = 0; o < OUTPUTS; o++)
+            if (first + k * apart < pixels && m + o < M) y[o * pixels + first + k * apart] = sums[k][o];
+}
+
+extern "C" __global__ void conv2d(
+    const real* x, const real* W, const real* b, real* y, int C, int M, int rows, int columns, int down, int across,
+    int window, int stride, int padding, long long size) {
+    if (AT >= size) return;
+    int weights = window * window;
+    convolve(
+        x, W, b, y, C, M, rows, columns, down, across, window, stride, 1, padding, weights, C * weights, false);
+}
+
+// a convolution too: of dy, with stride - 1 zeros between its numbers, by windows that are turned
+extern "C" __global__ void conv2d_backward(
+    const real* dy, const real* W, real* dx, int C, int M, int rows, int columns, int down, int across, int window,
+    int stride, int padding, long long size) {
+    if (AT >= size) return;
+    int weights = window * window;
+    convolve(
+        dy, W, 0, dx, M, C, down, across, rows, columns, window, 1, stride, window - 1 - padding, C * weights, weights,
+        true);
+}
+
+// one thread, one slice of all pixels of y: dW of OUTPUTS channels of y and INPUTS of x, at one place of the window
+#define INPUTS 4
+extern "C" __global__ void conv2d_backward_weights(
+    const real* dy, const real* x, real* parts, int N, int C, int M, int rows, int columns, int down, int across,
+    int window, int stride, int padding, int slices, long long size) {
+    if (AT >= size) return;
+    int slice = AT % slices, t = AT / slices % (window * window);
+    int groups = (C + INPUTS - 1) / INPUTS, rest = AT / slices / (window * window);
+    int c = rest % groups * INPUTS, m = rest / groups * OUTPUTS, pixels = down * across;
+    real sums[OUTPUTS][INPUTS] = {};
+    for (int k = slice; k < N * pixels; k += slices) {
+        int n = k / pixels, r = k % pixels / across * stride, s = k % across * stride;
+        int at = place(r + t / window - padding, s + t % window - padding, rows, columns, 1);
+        if (at < 0) continue;
+        real slopes[OUTPUTS];
+        for (int o = 0; o < OUTPUTS; o++) slopes[o] = dy[(n * M + (m + o < M ? m + o : M - 1)) * pixels + k % pixels];
+        for (int i = 0; i < INPUTS; i++) {
+            real value = x[(n * C + (c + i < C ? c + i : C - 1)) * rows * columns + at];
+            for (int o = 0; o < OUTPUTS; o++) sums[o][i] += slopes[o] * value;
+        }
+    }
+    for (int o = 0; o < OUTPUTS; o++)
+        for (int i = 0; i < INPUTS; i++)
+            if (m + o < M && c + i < C)
+                parts[(((m + o) * C + c + i) * window * window + t) * slices + slice] = sums[o][i];
+}

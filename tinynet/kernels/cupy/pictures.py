@@ -1,6 +1,6 @@
 """The functions for pictures as CUDA kernels, and what is not covered to the plain versions.
 
-Covered are pictures (N, C, rows, columns), and their channels' numbers as (1, C, 1, 1). Kernels find the parts of a sum,
+Covered are pictures (N, C, rows, columns), and numbers of their channels (1, C, 1, 1). Kernels find the parts of a sum,
 slice by slice, and CuPy adds these up, in the same order every time.
 """
 
@@ -23,8 +23,48 @@ PIXELS = (-4, -2, -1)
 PLACES = 2**31
 """So many an int can count."""
 
+WEIGHTS = 2**18
+"""Of more than these, slices of dW fill too much memory."""
+
 THREADS, SLICE = 2**17, 8
 """Threads that keep a large GPU busy, among which sums are cut; numbers in a slice, at least."""
+
+
+OUTPUTS, INPUTS, PIXELS_AT_ONCE = 4, 4, 4
+"""What one thread of a convolution does: as in pictures.cu."""
+
+
+def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
+    y_shape = len(x), len(W), *positions(x.shape, W.shape[-1], stride, padding)
+    if not (_are_pictures(x, W, b) and math.prod(y_shape) < PLACES):
+        return functions.conv2d(x, W, b, stride, padding)
+    y = cupy.empty(y_shape, x.dtype)
+    arrays, sizes = map(_contiguous, (x, W, b)), _sizes(x.shape, y_shape, W.shape[-1], stride, padding)
+    launch("conv2d", x.dtype, _threads(y_shape), *arrays, y, *sizes)
+    return y
+
+
+def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, padding: int) -> Array:
+    if not (_are_pictures(dy, W) and math.prod(shape) < PLACES):
+        return functions.conv2d_backward(dy, W, shape, stride, padding)
+    dx = cupy.empty(shape, dy.dtype)
+    sizes = _sizes(shape, dy.shape, W.shape[-1], stride, padding)
+    launch("conv2d_backward", dy.dtype, _threads(shape), _contiguous(dy), _contiguous(W), dx, *sizes)
+    return dx
+
+
+def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
+    if not (_are_pictures(x, dy, dW) and dW.size <= WEIGHTS):
+        return functions.conv2d_backward_parameters(dy, x, dW, db, stride, padding)
+    M, C, size, _ = dW.shape
+    dy, x = _contiguous(dy), _contiguous(x)
+    groups = -(-M // OUTPUTS) * -(-C // INPUTS) * size**2
+    slices = _slices(groups, dy.size // M)
+    parts = cupy.empty((*dW.shape, slices), x.dtype)
+    sizes = np.int32(len(x)), *_sizes(x.shape, dy.shape, size, stride, padding), np.int32(slices)
+    launch("conv2d_backward_weights", x.dtype, groups * slices, dy, x, parts, *sizes)
+    parts.sum(axis=-1, out=dW)
+    db[...] = _sums("channel_sums", dy, (dy,), dy.dtype.type(1)).reshape(db.shape)
 
 
 def max_pool2d(x: Array, size: int) -> Array:
@@ -106,6 +146,16 @@ def _are_channels(x: Array, *vectors: Array) -> bool:
 def _channels(x: Array) -> tuple[np.int32, np.int32]:
     """How many channels there are, and pixels in one of a picture."""
     return np.int32(x.shape[1]), np.int32(x.shape[2] * x.shape[3])
+
+
+def _sizes(x_shape: tuple[int, ...], y_shape: tuple[int, ...], *window: int) -> list[np.int32]:
+    """C and M, rows and columns of x and of y, and what is said of the window."""
+    return [np.int32(number) for number in (x_shape[1], y_shape[1], *x_shape[2:], *y_shape[2:], *window)]
+
+
+def _threads(shape: tuple[int, ...]) -> int:
+    """Those that a convolution takes to make an array of that shape."""
+    return shape[0] * -(-shape[1] // OUTPUTS) * -(-shape[2] * shape[3] // PIXELS_AT_ONCE)
 
 
 def _pooled(kernel: str, x: Array, size: int) -> Array:
