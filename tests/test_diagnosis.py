@@ -287,14 +287,14 @@ def test_more_than_half_saturated_is_warned_of(bend, saturated, warned):
 
 def test_gradients_that_vanish_are_seen(rows):
     (sentence,) = tn.diagnose(deep(tn.Sigmoid, scale=0.5), *rows).warnings[:1]
-    assert sentence.startswith("gradients vanish: dy is 0.")
+    assert sentence.startswith("gradients vanish: a row's dy has the length 0.")
     assert "at 16 Dense(6, 3)" in sentence
     assert "at 0 Dense(6, 6)" in sentence
 
 
 def test_gradients_that_explode_are_seen(rows):
     sentences = tn.diagnose(deep(tn.ReLU, scale=20), *rows).warnings
-    assert any(line.startswith("gradients explode: dy is 0.") for line in sentences)
+    assert any(line.startswith("gradients explode: a row's dy has the length 0.") for line in sentences)
     calmer = tn.diagnose(deep(tn.ReLU, scale=3), *rows)
     assert 1 < calmer.rows[0].dy_size / calmer.rows[-1].dy_size < 1e4
     assert not any("explode" in line for line in calmer.warnings)
@@ -350,6 +350,121 @@ def test_pixels_that_nobody_divided_are_a_sentence_and_no_warning_of_python(rows
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "x are floats that reach 255; did you mean x / 255?" in tn.diagnose(net, x, rows[1]).warnings
+
+
+# ------------------------------------------------------------------------------------------- pictures
+
+
+def seeing(*first, **options):
+    """Pictures (N, 1, rows, columns) to three logits, as such networks are usually made."""
+    return tn.Network(
+        *first,
+        tn.Conv2D(1, 4, 3, padding=1),
+        tn.BatchNorm(4),
+        tn.ReLU(),
+        tn.MaxPool2D(2),
+        tn.Residual(tn.Conv2D(4, 4, 3, padding=1), tn.BatchNorm(4), tn.ReLU()),
+        tn.Residual(tn.Conv2D(4, 6, 3, 2, 1), tn.BatchNorm(6), tn.ReLU(), shortcut=tn.Conv2D(4, 6, 1, 2)),
+        tn.GlobalAveragePool(),
+        tn.Dense(6, 3),
+        seed=1,
+        **options,
+    )
+
+
+SEEN = [
+    "0 Conv2D(1, 4, 3, 1, 1)",
+    "1 BatchNorm(4)",
+    "2 ReLU()",
+    "3 MaxPool2D(2)",
+    "4 Residual",
+    "4 Residual / 0 Conv2D(4, 4, 3, 1, 1)",
+    "4 Residual / 1 BatchNorm(4)",
+    "4 Residual / 2 ReLU()",
+    "5 Residual",
+    "5 Residual / 0 Conv2D(4, 6, 3, 2, 1)",
+    "5 Residual / 1 BatchNorm(6)",
+    "5 Residual / 2 ReLU()",
+    "5 Residual / 3 Conv2D(4, 6, 1, 2, 0)",
+    "6 GlobalAveragePool()",
+    "7 Dense(6, 3)",
+]
+
+
+@pytest.fixture
+def pictures(draw):
+    return draw.integers(0, 256, (16, 1, 8, 8)).astype(np.uint8), np.arange(16) % 3
+
+
+@pytest.mark.parametrize("optimizer", [tn.SGD, tn.Adam])
+def test_a_good_network_of_pictures_is_not_warned_of_nor_of_its_biases_before_batch_norm(pictures, optimizer):
+    net = seeing()
+    report = tn.diagnose(net, *pictures, optimizer(net, lr=0.001))
+    assert report.warnings == []
+    assert [row.layer for row in report.rows] == SEEN
+    assert all(row.dy_spread > 0 for row in report.rows)
+    assert all((row.update is not None) is (row.parameters > 0) for row in report.rows)
+    assert by_name(report)["5 Residual / 3 Conv2D(4, 6, 1, 2, 0)"].shape == (16, 6, 2, 2)
+
+
+def test_a_dead_unit_of_pictures_is_a_map_that_is_0_everywhere():
+    net = tn.Network(tn.Conv2D(1, 4, 1), tn.ReLU(), tn.GlobalAveragePool(), tn.Dense(4, 2))
+    net[0].W[...], net[0].b[...] = 1, np.array([0, -1, -2, -2])[:, None, None]
+    x = np.zeros((2, 1, 3, 3))
+    x[1, 0, 2, 0] = 1.5
+    assert tn.diagnose(net, x, [0, 1]).rows[1].dead == 0.5  # two are above 0 at one pixel of one picture
+    assert tn.diagnose(net, x[:1], [0]).rows[1].dead == 1
+
+
+def test_dead_maps_are_counted(pictures):
+    net = seeing()
+    net[1].beta[...] = [1, -100, -100, -100]
+    net[4].layers[1].beta[:2] = -100  # half of them, which is not yet warned of
+    report = tn.diagnose(net, *pictures)
+    assert by_name(report)["4 Residual / 2 ReLU()"].dead == 0.5
+    assert report.warnings == [
+        "2 ReLU(): 75 % of its maps are dead, 0 everywhere for all 16 rows; "
+        'lower lr, or He initialisation, init="he_normal"'
+    ]
+
+
+def test_a_gradient_shared_by_many_pixels_has_not_vanished(draw):
+    net = tn.Network(tn.Conv2D(1, 2, 1), tn.GlobalAveragePool(), tn.Dense(2, 3), seed=1)
+    report = tn.diagnose(net, draw.normal(size=(2, 1, 150, 150)), [0, 1])
+    first, _, last = report.rows
+    assert first.dy_size < last.dy_size / 1e4
+    assert first.dy_length == pytest.approx(math.sqrt(2 * 150 * 150) * first.dy_size)
+    assert report.warnings == []
+
+
+def test_gradients_of_pictures_that_vanish_are_seen(pictures):
+    deep = [layer for _ in range(8) for layer in (tn.Conv2D(1, 1, 3, padding=1), tn.Sigmoid())]
+    net = tn.Network(*deep, tn.GlobalAveragePool(), tn.Dense(1, 3), seed=1)
+    net.theta *= 0.5
+    (sentence,) = tn.diagnose(net, *pictures).warnings[:1]
+    assert sentence.startswith("gradients vanish: ")
+    assert "at 0 Conv2D(1, 1, 3, 1, 1)" in sentence
+
+
+@pytest.mark.parametrize(
+    ("lose", "place"),
+    [
+        (lambda net: net[5].shortcut.W, "W of 5 Residual / 3 Conv2D(4, 6, 1, 2, 0) itself: nan"),
+        (lambda net: net[4].layers[1].gamma, "gamma of 4 Residual / 1 BatchNorm(4) itself: nan"),
+        (lambda net: net[1].variance, "variance of 1 BatchNorm(4) itself: nan"),
+    ],
+)
+def test_what_is_lost_in_a_network_of_pictures_is_named(pictures, lose, place):
+    net = seeing()
+    lose(net).ravel()[0] = np.nan
+    assert tn.diagnose(net, *pictures, tn.SGD(net)).not_finite == place
+
+
+def test_a_picture_that_overflows_is_named():
+    net = seeing()
+    net[4].layers[0].W[...] = 3e38
+    report = tn.diagnose(net, np.arange(512.0).reshape(8, 1, 8, 8) / 512, np.arange(8) % 3)
+    assert report.not_finite.startswith("forward of 4 Residual / 0 Conv2D(4, 4, 3, 1, 1): x up to ")
 
 
 # -------------------------------------------------------------------------------------- not finite

@@ -534,5 +534,19 @@ def test_a_summary_says_shapes_and_multiplications():
     assert re.split("  +", lines[2])[1:] == ["(N, 4, 7, 6)", "40", "160", "1,512", "0"]
     assert re.split("  +", lines[4])[1:] == ["(N, 4, 7, 6)", "8", "32", "0", "8"]
     assert re.split("  +", lines[5])[1:] == ["(N, 4, 3, 3)", "0", "0", "0", "0"]
+
+
+def test_a_summary_without_a_picture_says_what_it_does_not_know():
     shapes = [line.split("(N, ")[1].split(")")[0] for line in network().summary().splitlines() if "(N, " in line]
     assert shapes == ["?"] * (len(shapes) - 1) + ["3"]
+    remark = (
+        "? where no layer says what goes in: summary((1, 28, 28)), as it may be, knows all shapes and multiply-adds"
+    )
+    assert network().summary().endswith(f"\n{remark}")
+    assert remark not in network().summary((1, 7, 6))
+    assert remark not in tn.mlp(4, [3], 2).summary()
+
+
+def test_a_summary_of_a_picture_that_does_not_fit_is_refused():
+    with pytest.raises(ValueError, match=re.escape("gets (N, 7, 6); x[:, None] gives each picture one channel")):
+        network().summary((7, 6))

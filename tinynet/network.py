@@ -100,7 +100,8 @@ class Network:
     def summary(self, row: Shape = None) -> str:
         """A table: layer, output shape, parameters, their bytes and the multiply-adds of one row; totals.
 
-        `row` is the shape of what goes in, where no layer says it: net.summary((1, 28, 28)) for pictures.
+        `row` is the shape of what goes in, where no layer says it: net.summary((1, 28, 28)) for pictures. Raises
+        ValueError if a layer cannot take what it gets.
         """
         return summary(self, row)
 

@@ -28,7 +28,7 @@ MOST_SATURATED = 0.5
 """Share of a layer's outputs. Glorot and Bengio 2010, section 3, watch layers saturate; that half is much, is ours."""
 
 LARGEST_RATIO = 1e4
-"""Size of dy at the first layer that learns against the last, either way: Bengio, Simard and Frasconi 1994, Glorot
+"""A row's dy at the first layer that learns against the last, either way: Bengio, Simard and Frasconi 1994, Glorot
 and Bengio 2010, section 4.2. The number is ours: a sigmoid's slope is at most 1/4, and seven of them make 6e-5."""
 
 LARGEST_UPDATE, SMALLEST_UPDATE = 1e-1, 1e-6
@@ -41,8 +41,8 @@ ALIKE = 1e-6
 Marks = dict[type[Layer], Callable[[np.ndarray], np.ndarray]]
 """For a class of layers, which of its outputs y (N, ...) count."""
 
-DEAD: Marks = {ReLU: lambda y: (y == 0).all(axis=0)}
-"""Units that are 0 for every row: no gradient passes, and nothing below learns by them."""
+DEAD: Marks = {ReLU: lambda y: (y == 0).all(axis=(0, 2, 3) if y.ndim == 4 else 0)}
+"""Units, of pictures whole maps, that are 0 for every row: no gradient passes, and nothing below learns by them."""
 
 SATURATED: Marks = {Tanh: lambda y: abs(y) > 0.99, Sigmoid: lambda y: (y < 0.01) | (y > 0.99)}
 """Outputs where the curve is flat: its slope is below 2 % of the steepest for Tanh, below 4 % for Sigmoid."""
@@ -152,7 +152,7 @@ def _lost(origin: str) -> list[str]:
 def _bent(rows: list[LayerStep]) -> list[str]:
     """Of layers whose curves pass no gradient."""
     dead = [
-        f"{row.layer}: {100 * row.dead:.0f} % of its ReLUs are dead, 0 for all {row.shape[0]} rows; "
+        f"{row.layer}: {100 * row.dead:.0f} % of its {_units(row)} for all {row.shape[0]} rows; "
         'lower lr, or He initialisation, init="he_normal"'
         for row in rows
         if row.dead is not None and row.dead > MOST_DEAD
@@ -166,13 +166,17 @@ def _bent(rows: list[LayerStep]) -> list[str]:
     return dead + saturated
 
 
+def _units(row: LayerStep) -> str:
+    return "maps are dead, 0 everywhere" if len(row.shape) == 4 else "ReLUs are dead, 0"
+
+
 def _gradients(rows: list[LayerStep]) -> list[str]:
     """Of gradients that vanish or explode on their way down."""
-    reached = [(row.layer, row.dy_size) for row in rows if row.learns and row.dy_size is not None]
+    reached = [(row.layer, row.dy_length) for row in rows if row.learns and row.dy_length is not None]
     if not reached or not reached[-1][1]:
         return []
     (first, here), (last, there) = reached[0], reached[-1]
-    sizes = f"dy is {there:.2g} at {last} and {here:.2g} at {first}, root mean square"
+    sizes = f"a row's dy has the length {there:.2g} at {last} and {here:.2g} at {first}, root mean square"
     if here == 0:
         return [f"no gradient reaches {first}: every dy there is 0; look for dead units or weights of 0 after it"]
     if here < there / LARGEST_RATIO:

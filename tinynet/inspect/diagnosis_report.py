@@ -33,10 +33,11 @@ class LayerStep:
     """One layer in one training step: y is what it gives, dy the gradient dL/dy that comes back to it.
 
     Mean and spread (standard deviation) are over all numbers of y and of dy; those of dy are None where none comes,
-    as below the first layer that learns. `dead` is the share of a ReLU's units, the numbers of one row, that are 0
-    for every row; `saturated` the share of outputs where the curve is flat: |y| > 0.99 after Tanh, y < 0.01 or
-    y > 0.99 after Sigmoid. Both are None for other layers, ones of your own too. `parameters` counts the layer's own,
-    without those of layers inside; `update` = |change of theta| / |theta| over them, None where nothing is to move.
+    as below the first layer that learns. `dead` is the share of a ReLU's units, the numbers of one row or the maps of
+    one picture, that are 0 for every row; `saturated` the share of outputs where the curve is flat: |y| > 0.99 after
+    Tanh, y < 0.01 or y > 0.99 after Sigmoid. Both are None for other layers, ones of your own too. `parameters` counts
+    the layer's own, without those of layers inside; `update` = |change of theta| / |theta| over them, None where
+    nothing is to move.
     """
 
     layer: str
@@ -60,6 +61,11 @@ class LayerStep:
     def dy_size(self) -> float | None:
         """The root mean square of dy, which tells a gradient of one sign from none; None where none comes."""
         return None if self.dy_mean is None or self.dy_spread is None else math.hypot(self.dy_mean, self.dy_spread)
+
+    @property
+    def dy_length(self) -> float | None:
+        """The length of a row's dy, root mean square: a map's many pixels share what a number alone would have."""
+        return None if self.dy_size is None else self.dy_size * math.sqrt(math.prod(self.shape[1:]))
 
 
 @dataclass(frozen=True, repr=False)

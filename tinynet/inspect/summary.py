@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING
 
 from ..layers import Layer
@@ -13,13 +12,14 @@ from .recording import recorded
 if TYPE_CHECKING:
     from ..network import Network
 
+UNKNOWN = "? where no layer says what goes in: summary((1, 28, 28)), as it may be, knows all shapes and multiply-adds"
 COLUMNS = ("layer", "output shape", "parameters", "bytes", "multiply-adds", "buffers")
 
 
 def summary(network: Network, row: Shape = None) -> str:
     """A row a layer, those inside a block below it, indented; totals; where and how far it is trained."""
     row = row or ((D,) if (D := features_in(network.layers)) else None)
-    with recorded(network.layers, "outputs") as shapes, contextlib.suppress(ValueError):
+    with recorded(network.layers, "outputs") as shapes:
         network.outputs(row)
     rows = [_row(network, place, layer, shapes.get(name)) for place, name, layer in walk(network.layers)]
     adds = sum(layer.multiply_adds(shapes.get(name)) for _, name, layer in walk(network.layers))
@@ -34,7 +34,7 @@ def summary(network: Network, row: Shape = None) -> str:
     ]
     rule = "-" * len(lines[0])
     where = f"{network.dtype}, backend {network.backend.name}, seed {network.seed}, {network.epoch} epochs trained"
-    notes = [network.backend.note] if network.backend.note else []
+    notes = [note for note in (network.backend.note, None if row else UNKNOWN) if note]
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where, *notes])
 
 
