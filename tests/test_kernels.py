@@ -155,6 +155,40 @@ def test_kernel_takes_axes_in_front(draw, backend, name):
     assert_same(backend, name, arguments(name, draw, "float32", rows=(2,)))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize(
+    ("picture", "M", "size", "stride", "padding"),
+    [
+        ((7, 2, 5, 6), 3, 3, 1, 1),
+        ((40, 16, 28, 28), 8, 3, 1, 1),
+        ((3, 2, 7, 4), 4, 2, 1, 0),
+        ((3, 2, 7, 4), 4, 4, 1, 3),
+        ((2, 3, 4, 4), 20, 4, 1, 0),
+        ((2, 3, 4, 4), 2, 3, 1, 5),
+        ((3, 1, 8, 9), 5, 3, 2, 0),
+        ((3, 2, 8, 9), 5, 2, 3, 1),
+        ((1, 1, 1, 1), 1, 1, 1, 0),
+    ],
+)
+def test_convolutions_of_every_shape(draw, backend, dtype, picture, M, size, stride, padding):
+    x, W, b = (draw.normal(size=shape).astype(dtype) for shape in (picture, (M, picture[1], size, size), (M, 1, 1)))
+    y = tn.functions.conv2d(x, W, b, stride, padding)
+    dy, how = draw.normal(size=y.shape).astype(dtype), (stride, padding)
+    assert_same(backend, "conv2d", (x, W, b, *how))
+    assert_same(backend, "conv2d_backward", (dy, W, x.shape, *how))
+    assert_same(backend, "conv2d_backward_parameters", (dy / len(x), x, W, b, *how))
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_pools_of_equal_numbers(draw, backend, size):
+    x = draw.integers(0, 3, (4, 3, 7, 8)).astype("float32")
+    dy = draw.normal(size=tn.functions.max_pool2d(x, size).shape).astype("float32")
+    assert_same(backend, "max_pool2d", (x, size))
+    assert_same(backend, "max_pool2d_backward", (dy, x, size))
+
+
 @pytest.mark.parametrize("backend", ["numba"])
 @pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.999])
 def test_dropout_masks_are_equal_bit_for_bit(draw, backend, rate):

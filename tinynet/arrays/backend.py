@@ -4,7 +4,7 @@ A backend is a module in `tinynet.kernels` that holds faster versions of functio
 same names; where arrays do not live on the host, also `xp`, `to_device`, `to_host`, `synchronize` and `use`; if it
 can, faster `train_steps`, `evaluate_steps` or `share_steps` than those of `training/` and `parallel/`; and a `note`
 for `summary`. "numpy" are the readable functions themselves; its module only spares them passes through memory, and
-changes no bit. Many processes that compute as one are a backend as well: `parallel/across.py`.
+changes no bit but in convolutions. Many processes that compute as one are a backend as well: `parallel/across.py`.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from ...optim import Optimizer
 from ...training import evaluation, loop
 from .._mlp import dense_layers, has_covered_optimizer, is_covered, smoothed
 from . import large, small
-from .threads import HAS_BLAS
+from .threads import HAS_BLAS, blas
 
 SMALL, NARROW = 8192, 16
 """A network is small if the units of its widest layer, times the rows of a batch, are at most SMALL, or those units
@@ -30,7 +31,7 @@ def train_steps(
             return small.train(network, optimizer, x, t, order, batch_size)
         if HAS_BLAS and not optimizer.clip_norm:
             return large.train(network, optimizer, x, t, order, batch_size)
-    return loop.train_steps(network, optimizer, loss, x, t, order, batch_size)
+    return _alone(loop.train_steps(network, optimizer, loss, x, t, order, batch_size), x)
 
 
 def evaluate_steps(network: Network, loss: Loss, x: Array, t: Array) -> Iterator[tuple[int, Array, Array]]:
@@ -40,7 +41,7 @@ def evaluate_steps(network: Network, loss: Loss, x: Array, t: Array) -> Iterator
             return small.evaluate(network, x, t)
         if HAS_BLAS:
             return large.evaluate(network, x, t)
-    return evaluation.evaluate_steps(network, loss, x, t)
+    return _alone(evaluation.evaluate_steps(network, loss, x, t), x)
 
 
 def share_steps(
@@ -57,6 +58,12 @@ def share_steps(
     if not covered or not HAS_BLAS or _is_small(network, max(share.of for share in shares)):
         return None
     return large.share(network, optimizer, _contiguous(x), _contiguous(smoothed(loss, t)), shares, add_up)
+
+
+def _alone(steps: Iterator[Any], x: Array) -> Iterator[Any]:
+    """The steps; those of pictures without BLAS's threads, which spin, when idle, on the cores of our own."""
+    with blas().limit(limits=1) if x.ndim == 4 else nullcontext():
+        yield from steps
 
 
 def _is_small(network: Network, batch_size: int) -> bool:

@@ -1,4 +1,4 @@
-"""The readable functions on NumPy's arrays, some with fewer passes through memory, and no bit otherwise."""
+"""The readable functions on NumPy's arrays, some in fewer passes through memory. Only convolutions round otherwise."""
 
 from __future__ import annotations
 
@@ -9,8 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import functions
-from ..arrays import Array
+from ... import functions
+from ...arrays import Array
+from .pictures import (
+    conv2d,
+    conv2d_backward,
+    conv2d_backward_parameters,
+    max_pool2d,
+    max_pool2d_backward,
+)
 
 note = "these are the readable functions; backend='auto' takes the fastest that works here"
 
@@ -68,3 +75,17 @@ def _adam(
 sgd = _in_parts(functions.sgd, 3)
 adam = _in_parts(_adam, 4)
 rmsprop = _in_parts(functions.rmsprop, 3)
+
+__all__ = [
+    "note",
+    "dense",
+    "gather",
+    "conv2d",
+    "conv2d_backward",
+    "conv2d_backward_parameters",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "sgd",
+    "adam",
+    "rmsprop",
+]
