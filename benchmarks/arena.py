@@ -31,11 +31,12 @@ RECIPES = {
 
 @dataclass
 class Times:
-    """Seconds and losses of one contestant's epochs on one recipe."""
+    """Seconds and losses of one contestant's epochs on one recipe, and the MiB that its process held at most."""
 
     steps: int
     seconds: list[float] = field(default_factory=list)
     losses: list[float] = field(default_factory=list)
+    memory: float = 0.0
 
     @property
     def microseconds(self) -> float:
@@ -78,7 +79,8 @@ class Contestant:
 def compare(names: list[str], recipe: Recipe, rows: int, rounds: int, peers: str = "peers") -> dict[str, Times]:
     """Each contestant's times on one recipe: an epoch each in turn, for so many rounds. Absent ones are left out.
 
-    `peers` is the module that holds them: "peers" for the CPU, from which GPUs are hidden, or "peers_gpu".
+    `peers` is the module that holds them: "peers" or "peers_pictures" for the CPU, from which GPUs are hidden, or
+    "peers_gpu".
     """
     contestants = [Contestant(name, peers) for name in names]
     present = [contestant for contestant in contestants if not contestant.build(recipe, rows)]
@@ -86,12 +88,14 @@ def compare(names: list[str], recipe: Recipe, rows: int, rounds: int, peers: str
     for _ in range(rounds):
         for contestant in present:
             contestant.train(times[contestant.name])
+    for contestant in present:
+        times[contestant.name].memory = contestant.peak_memory()
     return times
 
 
 def _serve(name: str, peers: str, connection: Connection) -> None:
     os.environ |= {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    os.environ |= {"CUDA_VISIBLE_DEVICES": ""} if peers == "peers" else {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
+    os.environ |= {"XLA_PYTHON_CLIENT_PREALLOCATE": "false"} if peers == "peers_gpu" else {"CUDA_VISIBLE_DEVICES": ""}
     epoch: Epoch | None = None
     while True:
         try:

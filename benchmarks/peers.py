@@ -54,8 +54,14 @@ def tinynet(recipe: Recipe, x: np.ndarray, labels: np.ndarray, backend: str) -> 
 
     threadpool_limits(recipe.threads)
     network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, backend=backend)
+    return tinynet_epoch(network, x, labels, recipe.batch)
+
+
+def tinynet_epoch(network: Any, x: np.ndarray, labels: np.ndarray, batch: int) -> Epoch:
+    import tinynet as tn
+
     optimizer = tn.Adam(network, eps=1e-7)
-    return lambda: tn.fit(network, optimizer, x, labels, epochs=1, batch_size=recipe.batch, progress=False)[0].loss
+    return lambda: tn.fit(network, optimizer, x, labels, epochs=1, batch_size=batch, progress=False)[0].loss
 
 
 def matrix_products(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
@@ -94,15 +100,23 @@ def pytorch_one_thread(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epo
 
 def pytorch_eager(recipe: Recipe, x: np.ndarray, labels: np.ndarray, device: str = "cpu") -> Epoch:
     import torch
-    from torch import nn
 
     model, optimizer = pytorch_model(recipe, device)
     images = torch.tensor(x / np.float32(255), device=device)
     targets = torch.tensor(labels.astype(np.int64), device=device)
+    return pytorch_epoch(model, optimizer, images, targets, recipe.batch)
+
+
+def pytorch_epoch(model: Any, optimizer: Any, images: Any, targets: Any, batch: int) -> Epoch:
+    """The loop of PyTorch's users, on the device where the images are."""
+    import torch
+    from torch import nn
+
+    device = images.device
 
     def epoch() -> float:
         total = torch.zeros((), device=device)
-        for rows in torch.randperm(len(images), device=device).split(recipe.batch):
+        for rows in torch.randperm(len(images), device=device).split(batch):
             optimizer.zero_grad()
             loss = nn.functional.cross_entropy(model(images[rows]), targets[rows])
             loss.backward()
@@ -127,7 +141,13 @@ def pytorch_model(recipe: Recipe, device: str, **options: Any) -> Any:
         layers += [nn.Dropout(rate)] if rate else []
         layers += [linear, nn.ReLU()]
     model = nn.Sequential(*layers[:-1]).to(device)
-    return model, torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7, fused=True, **options)
+    return model, pytorch_adam(model, **options)
+
+
+def pytorch_adam(model: Any, **options: Any) -> Any:
+    import torch
+
+    return torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7, fused=True, **options)
 
 
 def jax_epoch(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
@@ -144,10 +164,13 @@ def jax_epoch(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
 
 
 def jax_step(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return jax_steps(recipe, *_jax_step(recipe, x, labels))
+
+
+def jax_steps(recipe: Recipe, start: Any, step: Callable[..., Any], images: Any, targets: Any) -> Epoch:
     """A compiled step, called once a batch."""
     import jax
 
-    start, step, images, targets = _jax_step(recipe, x, labels)
     one = jax.jit(lambda state, rows: step(state, images[rows], targets[rows]), donate_argnums=0)
 
     def run(state: Any, order: Any) -> Any:
@@ -157,7 +180,7 @@ def jax_step(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
             losses.append(loss)
         return state, np.array(losses)
 
-    return _jax_epoch(recipe, start, run, len(x))
+    return _jax_epoch(recipe, start, run, len(images))
 
 
 def _jax_epoch(recipe: Recipe, state: Any, run: Callable[[Any, Any], Any], N: int) -> Epoch:
@@ -193,22 +216,30 @@ def _jax_step(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Any:
             x = x @ W + b
         return -jnp.take_along_axis(jax.nn.log_softmax(x), t[:, None], axis=1).mean()
 
-    def adam(p: Any, g: Any, m: Any, v: Any, t: Any) -> Any:
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-        return p - 0.001 * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-7), m, v
-
     def step(state: Any, x: Any, t: Any) -> Any:
         parameters, m, v, count, key = state
         key, own = jax.random.split(key)
         loss, gradients = jax.value_and_grad(mean_loss)(parameters, own, x, t)
         count = count + 1
-        moved = jax.tree.map(lambda *arrays: adam(*arrays, count), parameters, gradients, m, v)
-        parameters, m, v = jax.tree.transpose(jax.tree.structure(parameters), jax.tree.structure((0, 0, 0)), moved)
+        parameters, m, v = jax_adam(parameters, gradients, m, v, count)
         return (parameters, m, v, count, key), loss
 
     zeros = jax.tree.map(jnp.zeros_like, parameters)
     start = (parameters, zeros, jax.tree.map(jnp.zeros_like, parameters), jnp.float32(0), jax.random.key(0, impl="rbg"))
     return start, step, images, targets
+
+
+def jax_adam(parameters: Any, gradients: Any, m: Any, v: Any, t: Any) -> tuple[Any, Any, Any]:
+    """Trees of parameters and of their moments, after step t."""
+    import jax
+    import jax.numpy as jnp
+
+    def adam(p: Any, g: Any, m: Any, v: Any) -> Any:
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        return p - 0.001 * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-7), m, v
+
+    moved = jax.tree.map(adam, parameters, gradients, m, v)
+    return jax.tree.transpose(jax.tree.structure(parameters), jax.tree.structure((0, 0, 0)), moved)
 
 
 def keras_fit(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
