@@ -875,6 +875,20 @@ def test_inside_of_convolutions_are_maps(pictures: Tab, of_pictures: list[tn.Run
     pictures.shot("convolutions_inside", "#draw")
 
 
+def test_layers_before_the_first_convolution_are_pictures_and_many_maps_are_counted(pictures: Tab) -> None:
+    pictures.draw("3")
+    pictures.page.click("#inside-toggle")
+    pictures.page.select_option("#inside-network", "1")
+    strips = pictures.page.locator("#inside .strip").all()
+    assert [strip.locator(".unit").count() for strip in strips] == [1, 4, 0, 0, 0, 0, 0]
+    script = """maps => {
+        const [group, note] = mapsOf(new Float64Array(4 * maps), maps, 1);
+        return [group.children.length, note?.textContent];
+    }"""
+    assert pictures.page.evaluate(script, 70) == [64, "The first 64 of 70."]
+    assert pictures.page.evaluate(script, 64) == [64, None]
+
+
 def test_windows_of_a_first_convolution_and_its_shapes_are_shown(pictures: Tab, of_pictures: list[tn.Run]) -> None:
     pictures.page.select_option("#network-choice", "0")
     units = pictures.page.locator("#network .units .unit canvas").all()
@@ -896,6 +910,9 @@ def test_backpropagation_goes_through_convolutions_where_one_row_is_a_batch(
     for formula in ("y = W windows(x) + b", "y = gamma x^ + beta", "dx = dy / size^2 everywhere in the window"):
         assert formula in text
     assert pictures.page.locator("#backprop .card .units").count() > 10
+    windows = pictures.page.locator("#backprop .unit canvas[aria-label='gradient of window 5']").last
+    np.testing.assert_allclose(windows.evaluate("canvas => canvas.numbers"), shown["steps"][0]["dW"][45:])
+    assert "dW 6 \u00d7 1 \u00d7 3 \u00d7 3" in text
     pictures.shot("convolutions_backprop", "#backprop")
     alone = open_page(tn.report(of_pictures[1:], tmp_path / "alone.html"))
     assert "BatchNorm of rows takes the mean over a batch" in alone.text("#backprop")
@@ -907,6 +924,8 @@ def test_pictures_and_rows_are_not_compared(of_pictures: list[tn.Run], digits: t
     x, labels = digits.x_val[:9].reshape(-1, 1, 28, 28), digits.y_val[:9]
     with pytest.raises(ValueError, match=r"'small' cannot be shown: .*Flatten\(\) in front of it makes rows"):
         tn.report([of_pictures[0], small_run()], tmp_path / "report.html", validation=(x, labels))
+    flat = tn.Run("flat", tn.Network(tn.Flatten(), tn.Dense(784, 10)), [])
+    assert facts_of(tn.report([flat, of_pictures[1]], tmp_path / "report.html"))["validation"] == 10_000
     larger = tn.Network(tn.Conv2D(3, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 10))
     with pytest.raises(ValueError, match=r"report takes validation=\(x, labels\) for networks without 784 inputs"):
         tn.report([tn.Run("colours", larger, [])], tmp_path / "report.html")

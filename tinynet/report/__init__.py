@@ -48,8 +48,8 @@ def report(
     runs        one or more, all with the same number of inputs and of classes; one output is two classes. Networks
                 whose loss knows no classes are refused; those with layers or losses of your own are not on the pad
     validation  (x, labels), as `fit` takes them, on which the networks are compared; if none is given, the 10,000 of
-                `tn.data.mnist_split()`. Pictures and the drawing pad need rows or pictures of 28 x 28 pixels, uint8 or
-                0 to 1; for other data the page leaves them out and says so
+                `tn.data.mnist_split()`, as the networks take them. Pictures and the drawing pad need rows or pictures
+                of 28 x 28 pixels, uint8 or 0 to 1; for other data the page leaves them out and says so
     failed_below  validation accuracy under which one of several seeds counts as failed, and in no mean
 
     The file appears whole or not at all. Raises TypeError or ValueError for what cannot be compared, before any work,

@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import functions
 from ..inspect.recording import recorded
-from ..layers import Dense, Layer
+from ..layers import Conv2D, Dense, Layer
 from ..layers.base import walk
 from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
@@ -78,8 +78,8 @@ def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, A
         "maps": [_maps(y), _maps(dx)],
     }
     most = LARGEST_FILTERS if layer.D == 784 else LARGEST_MATRIX
-    if isinstance(layer, Dense) and layer.size <= most + layer.M:
-        step |= {"shape": [layer.D, layer.M], "W": numbers(layer.W)}
+    if isinstance(layer, Dense | Conv2D) and layer.W.size <= most:
+        step |= {"shape": layer.W.shape, "W": numbers(layer.W)}
         if layer.trainable:
             step |= {"dW": numbers(layer.dW), "db": numbers(layer.db)}
     return step

@@ -39,7 +39,7 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
         if len(sizes) > 1:
             raise ValueError(f"report takes runs of one name as one network; {name!r} has {sorted(sizes)} parameters")
     if validation is None:
-        row = _row_of_digits(runs[0].network)
+        row = _row_of_digits([run.network for run in runs])
         digits = data.mnist_split()
         validation = digits.x_val.reshape(-1, *row), digits.y_val
     if len(validation) != 2:
@@ -49,11 +49,12 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
     return runs, x, labels.astype(int)
 
 
-def _row_of_digits(network: Network) -> tuple[int, ...]:
-    """A digit as the network takes it: a row of its pixels, or a picture of one channel."""
-    row = (SIDE * SIDE,) if features_in(network.layers) else (1, SIDE, SIDE)
+def _row_of_digits(networks: list[Network]) -> tuple[int, ...]:
+    """A digit as networks take it: a row of its pixels, or a picture of one channel if one of them takes pictures."""
+    of_pictures = [network for network in networks if not features_in(network.layers)]
+    row = (1, SIDE, SIDE) if of_pictures else (SIDE * SIDE,)
     try:
-        network.outputs(row)
+        (of_pictures or networks)[0].outputs(row)
     except ValueError:
         needed = f"report takes validation=(x, labels) for networks without {SIDE * SIDE} inputs, got none"
         raise ValueError(needed) from None

@@ -140,7 +140,7 @@ class Backprop {
     const [words] = LAYER_WORDS[layer.kind] ?? [layer.formulas[0]];
     const weights = layer.W
       ? [
-          size(`W ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.W).toPrecision(2)}`),
+          size(`W ${layer.shape.join(" × ")}, largest ${strongest(layer.W).toPrecision(2)}`),
           this.weights(layer, layer.W, "weights"),
         ]
       : [];
@@ -157,7 +157,7 @@ class Backprop {
     const first = number === 1;
     const weights = layer.dW
       ? [
-          size(`dW ${layer.shape[0]} × ${layer.shape[1]}, largest ${strongest(layer.dW).toPrecision(2)}`),
+          size(`dW ${layer.shape.join(" × ")}, largest ${strongest(layer.dW).toPrecision(2)}`),
           this.weights(layer, layer.dW, "gradient"),
           size("db", layer.db.length),
           strip(layer.db),
@@ -175,9 +175,12 @@ class Backprop {
     return this.picture && maps ? mapsOf(values, maps, strongest(values)) : strip(values);
   }
 
-  // A picture for each unit where the inputs are pixels, else the matrix itself, lying down if it is a single column.
-  weights({ shape: [D, M] }, values, what) {
+  // A picture for each unit where the inputs are pixels, and for each window of a convolution, else the matrix itself,
+  // lying down if it is a single column.
+  weights({ shape, kind }, values, what) {
+    const [D, M] = shape;
     const scale = strongest(values);
+    if (kind === "conv2d") return mapsOf(values, D * M, scale, `${what} of window`);
     if (!this.picture || D !== 784) return M === 1 ? strip(values) : matrix(values, M, scale, what);
     const columnOf = (j) => filterOf({ inputs: D, outputs: M, W: values }, j);
     const pictures = Array.from({ length: M }, (_, j) => unitPicture(columnOf(j), scale, `${what} of unit ${j}`));

@@ -15,19 +15,30 @@ function dense(x, { inputs, outputs, W, b }) {
 
 // y = W windows(x) + b
 function conv2d(x, { inputs, outputs, kernel, stride, padding, W, b }) {
-  const side = Math.sqrt(x.length / inputs);
-  const places = Math.floor((side + 2 * padding - kernel) / stride) + 1;
+  const { rows, side } = framed(x, inputs, padding);
   const at = (m, i, j) => {
     let sum = b[m];
-    for (let c = 0; c < inputs; c++)
-      for (let p = Math.max(0, padding - i * stride); p < Math.min(kernel, side + padding - i * stride); p++)
-        for (let q = Math.max(0, padding - j * stride); q < Math.min(kernel, side + padding - j * stride); q++)
-          sum +=
-            W[((m * inputs + c) * kernel + p) * kernel + q] *
-            x[(c * side + i * stride + p - padding) * side + j * stride + q - padding];
+    for (let c = 0, k = m * inputs * kernel ** 2; c < inputs; c++)
+      for (let p = 0; p < kernel; p++) {
+        const start = (c * side + i * stride + p) * side + j * stride;
+        for (let q = 0; q < kernel; q++, k++) sum += W[k] * rows[start + q];
+      }
     return sum;
   };
-  return everywhere(outputs, places, at);
+  return everywhere(outputs, Math.floor((side - kernel) / stride) + 1, at);
+}
+
+// The pictures with `padding` zeros more on every side.
+function framed(x, channels, padding) {
+  const inner = Math.sqrt(x.length / channels);
+  const side = inner + 2 * padding;
+  const rows = new Float64Array(channels * side * side);
+  for (let c = 0; c < channels; c++)
+    for (let i = 0; i < inner; i++) {
+      const start = (c * inner + i) * inner;
+      rows.set(x.subarray(start, start + inner), (c * side + i + padding) * side + padding);
+    }
+  return { rows, side };
 }
 
 function everywhere(channels, side, at) {
@@ -141,7 +152,7 @@ function rowOf(pixels) {
 // Cuts one vector of parameters, theta, into the layers' windows, as tinynet/network.py does. Each layer is told how
 // many channels come in, and how many maps it gives: 0 where that is a row.
 function withWindows(layers, theta) {
-  let [start, maps] = [0, 0];
+  let [start, maps] = [0, 1];
   const window = (size) => theta.subarray(start, (start += size));
   const windows = {
     dense: ({ inputs, outputs }) => ({ W: window(inputs * outputs), b: window(outputs) }),
@@ -156,7 +167,7 @@ function withWindows(layers, theta) {
     },
   };
   const cut = (layer) => {
-    const channels = maps || 1;
+    const channels = maps;
     const found = windows[layer.kind]?.(layer);
     if (layer.kind === "conv2d") maps = layer.outputs;
     if (ROWS.includes(layer.kind)) maps = 0;

@@ -107,11 +107,13 @@ function filterOf({ kind, inputs, outputs, kernel, W }, j) {
   return Float32Array.from({ length: inputs }, (_, i) => W[i * outputs + j]);
 }
 
-// The pictures that a layer gives, or their gradients, side by side.
-function mapsOf(values, maps, scale) {
+// The pictures that a layer gives, their gradients, or the windows of a convolution, side by side.
+function mapsOf(values, maps, scale, what = "Map") {
   const pixels = values.length / maps;
-  const map = (m) => unitPicture(values.slice(m * pixels, (m + 1) * pixels), scale, `Map ${m}`);
-  return unitGroup("units small", Array.from({ length: Math.min(MOST_MAPS, maps) }, (_, m) => map(m)));
+  const map = (m) => unitPicture(values.slice(m * pixels, (m + 1) * pixels), scale, `${what} ${m}`);
+  const shown = Math.min(MOST_MAPS, maps);
+  const few = shown < maps ? element("p", { class: "note" }, `The first ${shown} of ${maps}.`) : null;
+  return [unitGroup("units small", Array.from({ length: shown }, (_, m) => map(m))), few];
 }
 
 // A unit's numbers as a square, one of a group.
