@@ -273,11 +273,36 @@ class Device:
 
 SHIM = """
 #include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <ucontext.h>
 using namespace std;
 #define __global__
 #define __device__ static
+#define __shared__ static
+#define __syncthreads() swapcontext(&places[threadIdx.x], &scheduler)
 struct Place { unsigned x; };
-static thread_local Place blockIdx, blockDim, threadIdx;
+static Place blockIdx, blockDim, threadIdx;
+static ucontext_t scheduler, places[1024];
+static char stacks[1024][1 << 15];
+static function<void()> kernel;
+static unsigned finished;
+
+static void thread() { kernel(), finished++; }
+
+static void run_block() {
+    finished = 0;
+    for (unsigned k = 0; k < blockDim.x; k++) {
+        getcontext(&places[k]);
+        places[k].uc_stack.ss_sp = stacks[k], places[k].uc_stack.ss_size = sizeof stacks[k];
+        places[k].uc_link = &scheduler;
+        makecontext(&places[k], thread, 0);
+    }
+    while (finished < blockDim.x) {
+        for (threadIdx.x = 0; threadIdx.x < blockDim.x; threadIdx.x++) swapcontext(&scheduler, &places[threadIdx.x]);
+        if (finished % blockDim.x) abort();  // some threads wait for others that are gone
+    }
+}
 """
 
 TYPES = {
@@ -292,7 +317,7 @@ REALS = {"float": (np.float32, ctypes.c_float), "double": (np.float64, ctypes.c_
 
 
 class RawModule:
-    """CUDA source as C++, in which every thread runs after the other."""
+    """CUDA source as C++, in which every thread runs after the other, until its end or until it waits for its block."""
 
     folder: Path
 
@@ -309,7 +334,7 @@ class RawModule:
         if not library.exists():
             source.write_text(SHIM + code + runners)
             subprocess.run(["g++", "-O2", "-shared", "-fPIC", f"-Dreal={real}", source, "-o", library], check=True)
-        self.library = ctypes.CDLL(str(library))
+        self.library = ctypes.PyDLL(str(library))  # which keeps Python's other threads waiting
 
     def get_function(self, name):
         return functools.partial(self._launch, name)
@@ -340,11 +365,8 @@ def _runner(kernel):
     return f"""
 extern "C" void run_{name}(long long blocks, int threads, {parameters}) {{
     blockDim.x = threads;
-    for (long long block_ = 0; block_ < blocks; block_++)
-        for (int thread_ = 0; thread_ < threads; thread_++) {{
-            blockIdx.x = block_, threadIdx.x = thread_;
-            {name}({names});
-        }}
+    kernel = [=] {{ {name}({names}); }};
+    for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++) run_block();
 }}
 """
 

@@ -235,7 +235,7 @@ def test_kernels_for_pictures_take_arrays_that_are_not_contiguous(backend, draw,
         found = getattr(backend.ops, name)(*there)
         found = found if isinstance(found, tuple) else () if found is None else (found,)
         for a, b in zip(fetched(backend, [*found, *there]), [*expected, *changed], strict=True):
-            np.testing.assert_array_equal(a, b)
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("where", WHERE)

@@ -89,7 +89,12 @@ def kernel(name: str, dtype: np.dtype) -> Any:
 def launch(name: str, dtype: Any, size: int, *arguments: Any) -> None:
     """Runs a kernel with `size` threads or a few more; `size` is its last argument."""
     if size:
-        kernel(name, np.dtype(dtype))((-(-size // 128),), (128,), (*arguments, np.int64(size)))
+        launch_blocks(name, dtype, -(-size // 128), 128, *arguments, np.int64(size))
+
+
+def launch_blocks(name: str, dtype: Any, blocks: int, threads: int, *arguments: Any) -> None:
+    """Runs a kernel with so many blocks of so many threads each."""
+    kernel(name, np.dtype(dtype))((blocks,), (threads,), arguments)
 
 
 def _without_devices(error: str) -> str:

@@ -1,13 +1,8 @@
-// Pictures on a GPU: pools and normalisation. x (N, C, rows, columns), y (N, C, down, across); fewer than 2^31 numbers.
+// Pictures on a GPU: pools, normalisation, convolutions. x (N, C, rows, columns), y (N, M, down, across); fewer than 2^30
+// numbers.
 //
-// No number is written by two threads, and none is added to by atomics: every sum has one order. A sum over a whole
-// channel is cut into slices, of every slices-th number each, so that neighbouring threads read neighbouring numbers;
-// parts (C, slices) are what they find.
-
-// where the k-th number of channel c is, counted through all pictures
-__device__ int in_channel(int k, int c, int C, int pixels) {
-    return (k / pixels * C + c) * pixels + k % pixels;
-}
+// No number is written by two threads, and none is added to by atomics: every sum has one order. A kernel that sums over
+// all pictures has a block for each sum, whose threads share out the numbers, neighbours to neighbours.
 
 // ----------------------------------------------------------------------------------------------- pools
 
@@ -63,27 +58,49 @@ extern "C" __global__ void average_pool2d_backward(
 
 // --------------------------------------------------------------------------------------- normalisation
 
-// one thread, one slice of a channel: scale times the sum of its numbers
-extern "C" __global__ void channel_sums(
-    const real* x, real* parts, int C, int pixels, int numbers, int slices, real scale, long long size) {
-    if (AT >= size) return;
-    int c = (int)AT / slices;
-    real total = 0;
-    for (int k = (int)AT % slices; k < numbers; k += slices) total += x[in_channel(k, c, C, pixels)];
-    parts[AT] = scale * total;
+// most threads in a block that sums
+#define MOST 1024
+
+// the sum of a number from each thread of a block; `room` has a place for each
+__device__ real block_sum(real number, real* room) {
+    room[threadIdx.x] = number;
+    for (int half = blockDim.x / 2; half; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half) room[threadIdx.x] += room[threadIdx.x + half];
+    }
+    __syncthreads();
+    number = room[0];
+    __syncthreads();
+    return number;
 }
 
-extern "C" __global__ void channel_squares(
-    const real* x, const real* mean, real* parts, int C, int pixels, int numbers, int slices, real scale,
-    long long size) {
-    if (AT >= size) return;
-    int c = (int)AT / slices;
-    real total = 0;
-    for (int k = (int)AT % slices; k < numbers; k += slices) {
-        real distance = x[in_channel(k, c, C, pixels)] - mean[c];
-        total += distance * distance;
+// use(at) for each number of channel c, in all pictures, that is this thread's
+template <class Use> __device__ void through_channel(int c, int C, int pixels, int numbers, Use use) {
+    int pictures = blockDim.x / pixels, rest = blockDim.x % pixels, k = threadIdx.x % pixels;
+    int at = (threadIdx.x / pixels * C + c) * pixels + k;
+    for (int left = numbers - (int)threadIdx.x; left > 0; left -= blockDim.x) {
+        use(at);
+        at += pictures * C * pixels + rest, k += rest;
+        if (k >= pixels) k -= pixels, at += (C - 1) * pixels;
     }
-    parts[AT] = scale * total;
+}
+
+extern "C" __global__ void channel_sums(const real* x, real* sums, int C, int pixels, int numbers) {
+    __shared__ real room[MOST];
+    real total = 0;
+    through_channel(blockIdx.x, C, pixels, numbers, [&](int at) { total += x[at]; });
+    total = block_sum(total, room);
+    if (threadIdx.x == 0) sums[blockIdx.x] = total;
+}
+
+extern "C" __global__ void moments(const real* x, real* mean, real* variance, int C, int pixels, int numbers) {
+    __shared__ real room[MOST];
+    real total = 0, squares = 0;
+    through_channel(blockIdx.x, C, pixels, numbers, [&](int at) { total += x[at]; });
+    real middle = block_sum(total, room) / numbers;
+    through_channel(blockIdx.x, C, pixels, numbers, [&](int at) { squares += (x[at] - middle) * (x[at] - middle); });
+    squares = block_sum(squares, room);
+    if (threadIdx.x == 0) mean[blockIdx.x] = middle, variance[blockIdx.x] = squares / numbers;
 }
 
 extern "C" __global__ void batch_norm(
@@ -94,30 +111,29 @@ extern "C" __global__ void batch_norm(
     y[AT] = gamma[c] * ((x[AT] - mean[c]) / sqrt(variance[c] + eps)) + beta[c];
 }
 
-// one thread, one slice of a channel: sums of dy x^, and behind all of these the sums of dy
+// dgamma = sum of dy x^, dbeta = sum of dy
 extern "C" __global__ void batch_norm_sums(
-    const real* dy, const real* x, const real* mean, const real* variance, real* parts, int C, int pixels,
-    int numbers, int slices, real eps, long long size) {
-    if (AT >= size) return;
-    int c = (int)AT / slices;
-    real products = 0, total = 0;
-    for (int k = (int)AT % slices; k < numbers; k += slices) {
-        int at = in_channel(k, c, C, pixels);
-        products += dy[at] * (x[at] - mean[c]);
+    const real* dy, const real* x, const real* mean, const real* variance, real* dgamma, real* dbeta, int C,
+    int pixels, int numbers, real eps) {
+    __shared__ real room[MOST];
+    int c = blockIdx.x;
+    real products = 0, total = 0, middle = mean[c];
+    through_channel(c, C, pixels, numbers, [&](int at) {
+        products += dy[at] * (x[at] - middle);
         total += dy[at];
-    }
-    parts[AT] = products / sqrt(variance[c] + eps);
-    parts[size + AT] = total;
+    });
+    products = block_sum(products, room) / sqrt(variance[c] + eps);
+    total = block_sum(total, room);
+    if (threadIdx.x == 0) dgamma[c] = products, dbeta[c] = total;
 }
 
-// sums (2, C) of dy x^ and of dy
 extern "C" __global__ void batch_norm_backward(
-    const real* dy, const real* x, const real* gamma, const real* mean, const real* variance, const real* sums,
-    real* dx, int C, int pixels, int numbers, real eps, long long size) {
+    const real* dy, const real* x, const real* gamma, const real* mean, const real* variance, const real* dgamma,
+    const real* dbeta, real* dx, int C, int pixels, int numbers, real eps, long long size) {
     if (AT >= size) return;
     int c = (int)AT / pixels % C;
     real deviation = sqrt(variance[c] + eps), normal = (x[AT] - mean[c]) / deviation;
-    dx[AT] = gamma[c] * (dy[AT] - sums[C + c] / numbers - normal * sums[c] / numbers) / deviation;
+    dx[AT] = gamma[c] * (dy[AT] - dbeta[c] / numbers - normal * dgamma[c] / numbers) / deviation;
 }
 
 // ---------------------------------------------------------------------------------------- convolutions
@@ -126,7 +142,7 @@ extern "C" __global__ void batch_norm_backward(
 // channel it reads the last one again, and what it finds there is not written.
 
 #define PIXELS 4
-#define OUTPUTS 4
+#define OUTPUTS 8
 
 // where a picture has the number at row r, column s, if gap - 1 zeros stand between its numbers; -1 at a zero
 __device__ int place(int r, int s, int rows, int columns, int gap) {
@@ -189,29 +205,33 @@ extern "C" __global__ void conv2d_backward(
         true);
 }
 
-// one thread, one slice of all pixels of y: dW of OUTPUTS channels of y and INPUTS of x, at one place of the window
-#define INPUTS 4
+// one block: dW of TILE channels of y and TILE of x at one place of the window; its threads share out the pixels of y
+#define TILE 4
 extern "C" __global__ void conv2d_backward_weights(
-    const real* dy, const real* x, real* parts, int N, int C, int M, int rows, int columns, int down, int across,
-    int window, int stride, int padding, int slices, long long size) {
-    if (AT >= size) return;
-    int slice = AT % slices, t = AT / slices % (window * window);
-    int groups = (C + INPUTS - 1) / INPUTS, rest = AT / slices / (window * window);
-    int c = rest % groups * INPUTS, m = rest / groups * OUTPUTS, pixels = down * across;
-    real sums[OUTPUTS][INPUTS] = {};
-    for (int k = slice; k < N * pixels; k += slices) {
-        int n = k / pixels, r = k % pixels / across * stride, s = k % across * stride;
-        int at = place(r + t / window - padding, s + t % window - padding, rows, columns, 1);
-        if (at < 0) continue;
-        real slopes[OUTPUTS];
-        for (int o = 0; o < OUTPUTS; o++) slopes[o] = dy[(n * M + (m + o < M ? m + o : M - 1)) * pixels + k % pixels];
-        for (int i = 0; i < INPUTS; i++) {
-            real value = x[(n * C + (c + i < C ? c + i : C - 1)) * rows * columns + at];
-            for (int o = 0; o < OUTPUTS; o++) sums[o][i] += slopes[o] * value;
+    const real* dy, const real* x, real* dW, int N, int C, int M, int rows, int columns, int down, int across,
+    int window, int stride, int padding) {
+    __shared__ real room[MOST];
+    int weights = window * window, t = blockIdx.x % weights, groups = (C + TILE - 1) / TILE, pixels = down * across;
+    int c = blockIdx.x / weights % groups * TILE, m = blockIdx.x / weights / groups * TILE;
+    int n = threadIdx.x / pixels, i = threadIdx.x % pixels / across, j = threadIdx.x % pixels % across;
+    int more_n = blockDim.x / pixels, more_i = blockDim.x % pixels / across, more_j = blockDim.x % pixels % across;
+    real sums[TILE][TILE] = {};
+    while (n < N) {
+        int at = place(i * stride + t / window - padding, j * stride + t % window - padding, rows, columns, 1);
+        real slopes[TILE];
+        for (int o = 0; o < TILE; o++)
+            slopes[o] = dy[(n * M + (m + o < M ? m + o : M - 1)) * pixels + i * across + j];
+        for (int h = 0; h < TILE; h++) {
+            real value = at < 0 ? 0 : x[(n * C + (c + h < C ? c + h : C - 1)) * rows * columns + at];
+            for (int o = 0; o < TILE; o++) sums[o][h] += slopes[o] * value;
         }
+        j += more_j, i += more_i, n += more_n;
+        if (j >= across) j -= across, i++;
+        if (i >= down) i -= down, n++;
     }
-    for (int o = 0; o < OUTPUTS; o++)
-        for (int i = 0; i < INPUTS; i++)
-            if (m + o < M && c + i < C)
-                parts[(((m + o) * C + c + i) * window * window + t) * slices + slice] = sums[o][i];
+    for (int o = 0; o < TILE; o++)
+        for (int h = 0; h < TILE; h++) {
+            real total = block_sum(sums[o][h], room);
+            if (threadIdx.x == 0 && m + o < M && c + h < C) dW[((m + o) * C + c + h) * weights + t] = total;
+        }
 }

@@ -1,37 +1,28 @@
 """The functions for pictures as CUDA kernels, and what is not covered to the plain versions.
 
-Covered are pictures (N, C, rows, columns), and numbers of their channels (1, C, 1, 1). Kernels find the parts of a sum,
-slice by slice, and CuPy adds these up, in the same order every time.
+Covered are pictures (N, C, rows, columns), and numbers of their channels (1, C, 1, 1).
 """
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import cupy
 import numpy as np
 
 from ... import functions
 from ...arrays import Array, positions
-from .device import launch
-from .functions import _contiguous
+from .device import launch, launch_blocks
+from .functions import _are_contiguous, _contiguous
 
 PIXELS = (-4, -2, -1)
 """The axes of pictures over which a channel is normalised."""
 
-PLACES = 2**31
-"""So many an int can count."""
+PLACES = 2**30
+"""Arrays have fewer numbers, so that an int counts them."""
 
-WEIGHTS = 2**18
-"""Of more than these, slices of dW fill too much memory."""
-
-THREADS, SLICE = 2**17, 8
-"""Threads that keep a large GPU busy, among which sums are cut; numbers in a slice, at least."""
-
-
-OUTPUTS, INPUTS, PIXELS_AT_ONCE = 4, 4, 4
-"""What one thread of a convolution does: as in pictures.cu."""
+OUTPUTS, PIXELS_AT_ONCE, TILE, SHARES, MOST = 8, 4, 4, 512, 1024
+"""What a thread or a block does at once: as in pictures.cu."""
 
 
 def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
@@ -54,17 +45,14 @@ def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, pa
 
 
 def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
-    if not (_are_pictures(x, dy, dW) and dW.size <= WEIGHTS):
+    if not (_are_pictures(x, dy, dW, db) and _are_contiguous(dW, db)):
         return functions.conv2d_backward_parameters(dy, x, dW, db, stride, padding)
     M, C, size, _ = dW.shape
     dy, x = _contiguous(dy), _contiguous(x)
-    groups = -(-M // OUTPUTS) * -(-C // INPUTS) * size**2
-    slices = _slices(groups, dy.size // M)
-    parts = cupy.empty((*dW.shape, slices), x.dtype)
-    sizes = np.int32(len(x)), *_sizes(x.shape, dy.shape, size, stride, padding), np.int32(slices)
-    launch("conv2d_backward_weights", x.dtype, groups * slices, dy, x, parts, *sizes)
-    parts.sum(axis=-1, out=dW)
-    db[...] = _sums("channel_sums", dy, (dy,), dy.dtype.type(1)).reshape(db.shape)
+    blocks = -(-M // TILE) * -(-C // TILE) * size**2
+    sizes = _sizes(x.shape, dy.shape, size, stride, padding)
+    launch_blocks("conv2d_backward_weights", x.dtype, blocks, SHARES, dy, x, dW, np.int32(len(x)), *sizes)
+    launch_blocks("channel_sums", x.dtype, M, MOST, dy, db, *_channels(dy))
 
 
 def max_pool2d(x: Array, size: int) -> Array:
@@ -92,20 +80,20 @@ def average_pool2d_backward(dy: Array, shape: tuple[int, ...], size: int) -> Arr
 
 
 def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """Sums of slices that are divided by the whole number of numbers: what they add up to is a mean."""
     if not (_are_pictures(x) and axes == PIXELS):
         return functions.moments(x, axes)
-    x, share = _contiguous(x), x.dtype.type(x.shape[1] / x.size)
-    mean = _sums("channel_sums", x, (x,), share)
-    return mean, _sums("channel_squares", x, (x, mean), share)
+    mean, variance = _empty_channels(x), _empty_channels(x)
+    launch_blocks("moments", x.dtype, x.shape[1], MOST, _contiguous(x), mean, variance, *_channels(x))
+    return mean, variance
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float) -> Array:
     vectors = gamma, beta, mean, variance
     if not (_are_pictures(x) and _are_channels(x, *vectors)):
         return functions.batch_norm(x, gamma, beta, mean, variance, eps)
-    y, number = cupy.empty(x.shape, x.dtype), x.dtype.type
-    launch("batch_norm", x.dtype, x.size, *map(_contiguous, (x, *vectors)), y, *_channels(x), number(eps))
+    y = cupy.empty(x.shape, x.dtype)
+    arrays = map(_contiguous, (x, *vectors))
+    launch("batch_norm", x.dtype, x.size, *arrays, y, *_channels(x)[:2], x.dtype.type(eps))
     return y
 
 
@@ -114,23 +102,22 @@ def batch_norm_backward(
 ) -> Array:
     if not (_are_pictures(x, dy) and _are_channels(x, gamma, mean, variance) and axes == PIXELS):
         return functions.batch_norm_backward(dy, x, gamma, mean, variance, eps, axes)
-    dy, x, gamma, mean, variance = map(_contiguous, (dy, x, gamma, mean, variance))
-    dx, number = cupy.empty(x.shape, x.dtype), x.dtype.type
-    sums = _sums("batch_norm_sums", x, (dy, x, mean, variance), number(eps), 2)
-    numbers = np.int32(x.size // x.shape[1])
-    arrays = dy, x, gamma, mean, variance, sums, dx
-    launch("batch_norm_backward", x.dtype, x.size, *arrays, *_channels(x), numbers, number(eps))
+    dy, x, mean, variance = map(_contiguous, (dy, x, mean, variance))
+    dx, dgamma, dbeta = cupy.empty(x.shape, x.dtype), _empty_channels(x), _empty_channels(x)
+    batch_norm_backward_parameters(dy, x, mean, variance, eps, axes, dgamma, dbeta)
+    arrays = dy, x, _contiguous(gamma), mean, variance, dgamma, dbeta, dx
+    launch("batch_norm_backward", x.dtype, x.size, *arrays, *_channels(x), x.dtype.type(eps))
     return dx
 
 
 def batch_norm_backward_parameters(
     dy: Array, x: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...], dgamma: Array, dbeta: Array
 ) -> None:
-    if not (_are_pictures(x, dy) and _are_channels(x, mean, variance, dgamma, dbeta) and axes == PIXELS):
+    are_covered = _are_pictures(x, dy) and _are_channels(x, mean, variance, dgamma, dbeta) and axes == PIXELS
+    if not (are_covered and _are_contiguous(dgamma, dbeta)):
         return functions.batch_norm_backward_parameters(dy, x, mean, variance, eps, axes, dgamma, dbeta)
-    arrays = tuple(map(_contiguous, (dy, x, mean, variance)))
-    sums = _sums("batch_norm_sums", x, arrays, x.dtype.type(eps), 2)
-    dgamma[...], dbeta[...] = sums[:1], sums[1:]
+    arrays = *map(_contiguous, (dy, x, mean, variance)), dgamma, dbeta
+    launch_blocks("batch_norm_sums", x.dtype, x.shape[1], MOST, *arrays, *_channels(x), x.dtype.type(eps))
 
 
 def _are_pictures(x: Array, *others: Array) -> bool:
@@ -143,9 +130,14 @@ def _are_channels(x: Array, *vectors: Array) -> bool:
     return all(vector.shape == (1, x.shape[1], 1, 1) and vector.dtype == x.dtype for vector in vectors)
 
 
-def _channels(x: Array) -> tuple[np.int32, np.int32]:
-    """How many channels there are, and pixels in one of a picture."""
-    return np.int32(x.shape[1]), np.int32(x.shape[2] * x.shape[3])
+def _channels(x: Array) -> tuple[np.int32, np.int32, np.int32]:
+    """How many channels there are, pixels in one of a picture, and in one of all pictures."""
+    N, C, rows, columns = x.shape
+    return np.int32(C), np.int32(rows * columns), np.int32(N * rows * columns)
+
+
+def _empty_channels(x: Array) -> Array:
+    return cupy.empty((1, x.shape[1], 1, 1), x.dtype)
 
 
 def _sizes(x_shape: tuple[int, ...], y_shape: tuple[int, ...], *window: int) -> list[np.int32]:
@@ -170,17 +162,3 @@ def _pooled_backward(kernel: str, arrays: tuple[Array, ...], shape: tuple[int, .
     sizes = map(np.int32, (*shape[2:], *dy.shape[2:], size))
     launch(kernel, dy.dtype, dx.size, *map(_contiguous, arrays), dx, *sizes)
     return dx
-
-
-def _sums(kernel: str, x: Array, arrays: tuple[Array, ...], number: Any, kinds: int = 1) -> Array:
-    """The sums of each channel, so many kinds of them        -> (kinds, C, 1, 1)"""
-    C, numbers = x.shape[1], x.size // x.shape[1]
-    slices = _slices(C, numbers)
-    parts = cupy.empty((kinds, C, 1, 1, slices), x.dtype)
-    launch(kernel, x.dtype, C * slices, *arrays, parts, *_channels(x), np.int32(numbers), np.int32(slices), number)
-    return parts.sum(axis=-1)
-
-
-def _slices(sums: int, numbers: int) -> int:
-    """Into how many slices each of so many sums, of so many numbers, is cut."""
-    return max(1, min(THREADS // sums, -(-numbers // SLICE)))
