@@ -806,7 +806,7 @@ REFUSED = {
     ),
     "a block that cannot add": (
         lambda: tn.Residual(tn.Dense(4, 5)),
-        "Residual(Dense(4, 5)) adds (N, 5) to (N, 4); it takes a shortcut, as shortcut=Dense(D, M), that gives",
+        "Residual(Dense(4, 5)) adds (N, 5) to (N, 4); it takes a shortcut, as shortcut=Dense(4, 5), that gives",
     ),
     "a shortcut of another width": (
         lambda: tn.Residual(tn.Dense(4, 5), shortcut=tn.Dense(4, 6)),

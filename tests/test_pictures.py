@@ -344,7 +344,10 @@ def test_first_weights_have_the_variance_of_their_rule():
 
 # ---------------------------------------------------------------------------------------------------- errors
 
-PADDED = "Conv2D(1, 2, 5, 1, 1) takes pictures of at least 5 x 5, but gets (N, 1, 2, 9) with 1 zeros on each side"
+PADDED = (
+    "Conv2D(1, 2, 5, 1, 1) takes pictures of at least 5 x 5, but gets (N, 1, 2, 9) with 1 zeros on each side; "
+    "windows of up to 4 x 4 fit"
+)
 CONV, POOL = "Conv2D(1, 8, 3, 1, 0) takes x (N, 1, rows, columns), but gets", "MaxPool2D(2) takes"
 MISFITS = {
     "no channel": (tn.Conv2D(1, 8, 3), (28, 28), f"{CONV} (N, 28, 28); x[:, None] gives each picture one channel"),
@@ -365,10 +368,14 @@ MISFITS = {
     "kernel too large": (
         tn.Conv2D(1, 2, 5),
         (1, 4, 9),
-        "Conv2D(1, 2, 5, 1, 0) takes pictures of at least 5 x 5, but gets (N, 1, 4, 9)",
+        "Conv2D(1, 2, 5, 1, 0) takes pictures of at least 5 x 5, but gets (N, 1, 4, 9); windows of up to 4 x 4 fit",
     ),
     "kernel too large for the zeros": (tn.Conv2D(1, 2, 5, padding=1), (1, 2, 9), PADDED),
-    "window too large": (tn.MaxPool2D(2), (3, 1, 4), f"{POOL} pictures of at least 2 x 2, but gets (N, 3, 1, 4)"),
+    "window too large": (
+        tn.MaxPool2D(2),
+        (3, 1, 4),
+        f"{POOL} pictures of at least 2 x 2, but gets (N, 3, 1, 4); windows of up to 1 x 1 fit",
+    ),
     "pool of rows": (
         tn.MaxPool2D(2),
         (5,),
@@ -403,7 +410,25 @@ MISFITS = {
         tn.Residual(tn.Conv2D(1, 3, 3)),
         (1, 8, 8),
         "Residual(Conv2D(1, 3, 3, 1, 0)) adds (N, 3, 6, 6) to (N, 1, 8, 8); "
-        "it takes a shortcut, as shortcut=Conv2D(C, M, 1), that gives the shape of its layers",
+        "it takes padding that keeps the size of pictures, or a shortcut that gives the shape of its layers",
+    ),
+    "residual of more channels": (
+        tn.Residual(tn.Conv2D(1, 3, 3, padding=1)),
+        (1, 8, 7),
+        "Residual(Conv2D(1, 3, 3, 1, 1)) adds (N, 3, 8, 7) to (N, 1, 8, 7); "
+        "it takes a shortcut, as shortcut=Conv2D(1, 3, 1, stride=1), that gives the shape of its layers",
+    ),
+    "residual of strides": (
+        tn.Residual(tn.Conv2D(1, 3, 3, 3, 1)),
+        (1, 10, 8),
+        "Residual(Conv2D(1, 3, 3, 3, 1)) adds (N, 3, 4, 3) to (N, 1, 10, 8); "
+        "it takes a shortcut, as shortcut=Conv2D(1, 3, 1, stride=3), that gives the shape of its layers",
+    ),
+    "residual of two kinds": (
+        tn.Residual(tn.GlobalAveragePool()),
+        (3, 8, 8),
+        "Residual(GlobalAveragePool()) adds (N, 3) to (N, 3, 8, 8); "
+        "it takes a shortcut that gives the shape of its layers",
     ),
     "shortcut": (
         tn.Residual(tn.Conv2D(1, 3, 3, 2, 1), shortcut=tn.Conv2D(1, 3, 1)),
@@ -423,6 +448,14 @@ def test_what_does_not_fit_is_refused_by_shape_and_by_array(name):
     of_arrays = message.replace("adds (N, ", "adds (2, ").replace("to (N, ", "to (2, ")
     with pytest.raises(ValueError, match=f"^{re.escape(of_arrays)}$"):
         net.forward(np.zeros((2, *row), "float32"), train=True)
+
+
+@pytest.mark.parametrize("name", ["residual of more channels", "residual of strides"])
+def test_the_shortcut_that_a_message_names_fits(name):
+    block, row, message = MISFITS[name]
+    shortcut = eval(f"tn.{message.split('shortcut=')[1].split('), that')[0]})")
+    mended = tn.Network(tn.Residual(*(layer.copy() for layer in block.layers), shortcut=shortcut))
+    assert mended.outputs(row) == tn.Network(block.layers[0].copy()).outputs(row)
 
 
 @pytest.mark.parametrize("name", ["no channel", "channels last", "rows", "kernel too large"])

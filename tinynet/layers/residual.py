@@ -7,6 +7,7 @@ from typing import Any
 
 from ..arrays import Array
 from .base import Layer, Shape
+from .validation import way_around
 
 
 class Residual(Layer):
@@ -61,8 +62,7 @@ class Residual(Layer):
 
     def _check_sum(self, y: tuple[Any, ...], around: tuple[Any, ...]) -> None:
         if y != around:
-            shortcut = "Conv2D(C, M, 1)" if len(y) == 4 else "Dense(D, M)"
-            way_out = "another shortcut" if self.shortcut else f"a shortcut, as shortcut={shortcut},"
+            way_out = "another shortcut" if self.shortcut else way_around(y[1:], around[1:])
             shapes = " to ".join(f"({', '.join(map(str, shape))})" for shape in (y, around))
             raise ValueError(f"{self} adds {shapes}; it takes {way_out} that gives the shape of its layers")
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ..arrays import positions
 from .base import PLACE, Layer, Shape, layers_in
 
 
@@ -34,7 +35,22 @@ def check_picture(layer: Layer, row: tuple[int, ...], channels: int | None, size
         )
     if min(row[1:]) + 2 * padding < size:
         zeros = f" with {padding} zeros on each side" if padding else ""
-        raise ValueError(f"{layer} takes pictures of at least {size} x {size}, but gets {got}{zeros}")
+        raise ValueError(
+            f"{layer} takes pictures of at least {size} x {size}, but gets {got}{zeros}; "
+            f"windows of up to {min(row[1:]) + 2 * padding} x {min(row[1:]) + 2 * padding} fit"
+        )
+
+
+def way_around(y: tuple[int, ...], x: tuple[int, ...]) -> str:
+    """The shortcut that makes rows y of rows x, where one can guess, as a sentence names it."""
+    if len(y) == len(x) == 1:
+        return f"a shortcut, as shortcut=Dense({x[0]}, {y[0]}),"
+    if not len(y) == len(x) == 3:
+        return "a shortcut"
+    stride = math.ceil(x[1] / y[1])
+    if positions(x, 1, stride, 0) != y[1:]:
+        return "padding that keeps the size of pictures, or a shortcut"
+    return f"a shortcut, as shortcut=Conv2D({x[0]}, {y[0]}, 1, stride={stride}),"
 
 
 def _way_out(row: tuple[int, ...], channels: int | None) -> str:
