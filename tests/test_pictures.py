@@ -256,6 +256,9 @@ def test_memory_is_kept_in_training_alone(name):
         net.backward(y, need_dx=True)
     parts = [net[0], *net[0].children()]
     assert [part.memory for part in parts if part.memory is not None] == []
+    net.forward(x, train=True)
+    net[0].forward(x)
+    assert [part.memory for part in parts if part.memory is not None] == []
 
 
 @each_layer
@@ -333,6 +336,14 @@ def test_batch_norm_starts_as_the_identity_and_without_statistics():
     net = tn.Network(tn.BatchNorm(4, eps=1e-12), dtype="float64")
     agree(net.forward(ROWS), ROWS)
     assert (net[0].mean.tolist(), net[0].variance.tolist()) == ([0] * 4, [1] * 4)
+
+
+def test_a_momentum_of_1_remembers_the_last_batch_alone():
+    net = tn.Network(tn.BatchNorm(4, momentum=1), dtype="float64")
+    net.forward(3 * ROWS, train=True)
+    net.forward(ROWS, train=True)
+    agree(net[0].mean, ROWS.mean(axis=0))
+    agree(net[0].variance, ROWS.var(axis=0, ddof=1))
 
 
 def test_first_weights_have_the_variance_of_their_rule():
@@ -576,6 +587,7 @@ def test_a_summary_without_a_picture_says_what_it_does_not_know():
         "? where no layer says what goes in: summary((1, 28, 28)), as it may be, knows all shapes and multiply-adds"
     )
     assert network().summary().endswith(f"\n{remark}")
+    assert tn.Conv2D(1, 4, 3).multiply_adds(None) == 0
     assert remark not in network().summary((1, 7, 6))
     assert remark not in tn.mlp(4, [3], 2).summary()
 
