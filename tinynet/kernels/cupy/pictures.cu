@@ -207,10 +207,11 @@ extern "C" __global__ void conv2d_backward(
 
 // one block: dW of TILE channels of y and TILE of x at one place of the window; its threads share out the pixels of y
 #define TILE 4
+#define SHARES 256
 extern "C" __global__ void conv2d_backward_weights(
     const real* dy, const real* x, real* dW, int N, int C, int M, int rows, int columns, int down, int across,
     int window, int stride, int padding) {
-    __shared__ real room[MOST];
+    __shared__ real room[TILE * TILE][SHARES];
     int weights = window * window, t = blockIdx.x % weights, groups = (C + TILE - 1) / TILE, pixels = down * across;
     int c = blockIdx.x / weights % groups * TILE, m = blockIdx.x / weights / groups * TILE;
     int n = threadIdx.x / pixels, i = threadIdx.x % pixels / across, j = threadIdx.x % pixels % across;
@@ -229,9 +230,13 @@ extern "C" __global__ void conv2d_backward_weights(
         if (j >= across) j -= across, i++;
         if (i >= down) i -= down, n++;
     }
-    for (int o = 0; o < TILE; o++)
-        for (int h = 0; h < TILE; h++) {
-            real total = block_sum(sums[o][h], room);
-            if (threadIdx.x == 0 && m + o < M && c + h < C) dW[((m + o) * C + c + h) * weights + t] = total;
-        }
+    for (int v = 0; v < TILE * TILE; v++) room[v][threadIdx.x] = sums[v / TILE][v % TILE];
+    for (int half = SHARES / 2; half; half /= 2) {
+        __syncthreads();
+        if (threadIdx.x < half)
+            for (int v = 0; v < TILE * TILE; v++) room[v][threadIdx.x] += room[v][threadIdx.x + half];
+    }
+    __syncthreads();
+    int o = threadIdx.x / TILE, h = threadIdx.x % TILE;
+    if (o < TILE && m + o < M && c + h < C) dW[((m + o) * C + c + h) * weights + t] = room[threadIdx.x][0];
 }

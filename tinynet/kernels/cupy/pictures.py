@@ -21,7 +21,7 @@ PIXELS = (-4, -2, -1)
 PLACES = 2**30
 """Arrays have fewer numbers, so that an int counts them."""
 
-OUTPUTS, PIXELS_AT_ONCE, TILE, SHARES, MOST = 8, 4, 4, 512, 1024
+OUTPUTS, PIXELS_AT_ONCE, TILE, SHARES, MOST = 8, 4, 4, 256, 1024
 """What a thread or a block does at once: as in pictures.cu."""
 
 
