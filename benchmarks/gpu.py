@@ -1,9 +1,10 @@
-"""The eight networks on a GPU: microseconds per training step, on the same work, in one interleaved run.
+"""The eight networks and one for pictures on a GPU: microseconds per training step, in one interleaved run.
 
     python benchmarks/gpu.py               needs backend("cupy"), and PyTorch and JAX with CUDA to compare with
 
 As frameworks.py, but everything lives on the GPU. "empty kernels" launches as many kernels as a step of ours has, in a
-graph, and computes nothing: the floor. At the end, the main job from start to finish.
+graph, and computes nothing: the floor. The network for pictures is that of pictures.py. At the end, the main job from
+start to finish.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from arena import RECIPES, compare
+from arena import RECIPES, Times, compare
 from frameworks import losses, microseconds, ratios
-from peers_gpu import PEERS
+from peers_gpu import NETWORKS, PICTURES
+from pictures import RECIPE, ROWS
 from report import RESULTS, write_section
 
 import tinynet as tn
@@ -33,15 +35,22 @@ def main() -> int:
         gpu = tn.backend("cupy").describe()
     except ImportError as error:
         return not_measured(str(error))
-    times = {name: compare(list(PEERS), RECIPES[name], 32_000, options.rounds, "peers_gpu") for name in RECIPES}
-    present = [name for name in PEERS if name in next(iter(times.values()))]
-    absent = [name for name in PEERS if name not in present]
-    trained = [name for name in present if name != "empty kernels"]
-    tables = microseconds(times, present), ratios(times, present, [OURS]), losses(times, trained)
+    networks = {name: compare(list(NETWORKS), RECIPES[name], 32_000, options.rounds, "peers_gpu") for name in RECIPES}
+    pictures = {"pictures": compare(list(PICTURES), RECIPE, ROWS, options.rounds, "peers_gpu")}
+    text = [*tables(networks, OURS), *tables(pictures, next(iter(PICTURES)))]
+    present = {name for times in (networks, pictures) for name in next(iter(times.values()))}
+    absent = [name for name in (*NETWORKS, *PICTURES) if name not in present]
     seconds = f"The main job with `--backend cupy --jobs 1`, from start to finish: {main_job():.1f} s."
     without = f" Not to be had on this GPU: {', '.join(absent)}." if absent else ""
-    write_section(TITLE, "\n\n".join([*tables, f"Medians of {options.rounds} epochs. {gpu}.{without}", seconds]))
+    write_section(TITLE, "\n\n".join([*text, f"Medians of {options.rounds} epochs. {gpu}.{without}", seconds]))
     return 0
+
+
+def tables(times: dict[str, dict[str, Times]], ours: str) -> list[str]:
+    """Microseconds, how many times as fast ours is, and losses."""
+    present = list(next(iter(times.values())))
+    trained = [name for name in present if name != "empty kernels"]
+    return [microseconds(times, present), ratios(times, present, [ours]), losses(times, trained)]
 
 
 def not_measured(reason: str) -> int:
