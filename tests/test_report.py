@@ -836,7 +836,8 @@ def of_pictures(digits: tn.data.Split) -> list[tn.Run]:
     x, labels = digits.x_train[:2000].reshape(-1, 1, 28, 28), digits.y_train[:2000]
     block = tn.Residual(tn.Conv2D(6, 9, 3, 2, 1), tn.BatchNorm(9, eps=0.1), tn.ReLU(), shortcut=tn.Conv2D(6, 9, 1, 2))
     normed = (tn.Conv2D(1, 6, 3, padding=1), tn.BatchNorm(6), tn.Tanh(), tn.MaxPool2D(2), block, tn.AveragePool2D(3))
-    small = (tn.AveragePool2D(3), tn.Conv2D(1, 4, 4, stride=3), tn.GlobalAveragePool(), tn.BatchNorm(4))
+    around = tn.Residual(tn.Conv2D(4, 4, 1), tn.GlobalAveragePool(), shortcut=tn.GlobalAveragePool())
+    small = (tn.AveragePool2D(3), tn.Conv2D(1, 4, 4, stride=3), around, tn.BatchNorm(4))
     return [
         trained("normed", None, x, labels, *normed, tn.Flatten(), tn.Dense(36, 12), tn.LayerNorm(12), tn.Dense(12, 10)),
         trained("small", None, x, labels, *small, tn.LayerNorm(4, eps=0.1), tn.Dense(4, 10)),
