@@ -392,6 +392,16 @@ MISFITS = {
         (5,),
         f"{POOL} x (N, C, rows, columns), but gets (N, 5)",
     ),
+    "pool of rows that are squares": (
+        tn.MaxPool2D(2),
+        (784,),
+        f"{POOL} x (N, C, rows, columns), but gets (N, 784); x.reshape(-1, 1, 28, 28) makes pictures of rows",
+    ),
+    "no pixels": (
+        tn.GlobalAveragePool(),
+        (3, 0, 4),
+        "GlobalAveragePool() takes pictures of at least 1 x 1, but gets (N, 3, 0, 4); windows of up to 0 x 0 fit",
+    ),
     "pool without a channel": (
         tn.AveragePool2D(2),
         (4, 4),
