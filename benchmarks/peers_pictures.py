@@ -39,6 +39,10 @@ def starts(recipe: Recipe) -> list[list[np.ndarray]]:
 
 
 def tinynet_numpy(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """With one thread for NumPy's products, which are too small for more, as the README advises."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
     return tinynet_epoch(network(recipe), x.reshape(-1, 1, 28, 28), labels, recipe.batch)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
@@ -61,12 +62,13 @@ def confusion(run: tn.Run, x: np.ndarray, labels: np.ndarray) -> Figure:
     return figure
 
 
-def mistakes(best: tn.Run, x: np.ndarray, labels: np.ndarray, runs: list[tn.Run]) -> Figure:
+def mistakes(best: tn.Run, x: np.ndarray, labels: np.ndarray, runs: list[tn.Run], rows: int = 4) -> Figure:
     """Digits that the best network misreads, the surest mistakes first, with what every network said."""
-    rows, columns = 4, 8
+    columns = 8
     p = tn.predict(best.network, x)
     wrong = np.flatnonzero(p.argmax(axis=1) != labels)
     shown = wrong[np.argsort(-p[wrong].max(axis=1))][: rows * columns]
+    rows = max(1, -(-len(shown) // columns))
     votes = [tn.predict_classes(run.network, x[shown]) for run in runs]
     figure = Figure(figsize=(1.75 * columns, 2.6 * rows), layout="constrained", dpi=110)
     for k, axes in enumerate(figure.subplots(rows, columns).flat):
@@ -99,6 +101,47 @@ def weights(runs: list[tn.Run], most: int = 64) -> Figure:
     return figure
 
 
+def feature_maps(run: tn.Run, digit: np.ndarray, columns: int = 16) -> Figure:
+    """The windows that the first convolution looks through, and what its ReLU and the later ones give for one digit."""
+    twin = run.network.copy(backend="numpy")
+    found = twin.activations(digit[None].astype(np.float32) / 255)
+    given = [(name, maps[0]) for name, maps in found.items() if "ReLU" in name and " / " not in name]
+    filters = next(layer.W[:, 0] for layer in twin if isinstance(layer, tn.Conv2D))
+    bands = [("windows", filters, "RdBu_r"), *((name, maps, "gray_r") for name, maps in given)]
+    figure = Figure(figsize=(columns, 1.35 * len(bands) + 0.5), layout="constrained", dpi=110)
+    halves = np.atleast_1d(figure.subfigures(len(bands), 1))
+    for half, (name, maps, colours) in zip(halves, bands, strict=True):
+        highest = np.abs(maps).max()
+        for k, axes in enumerate(half.subplots(1, columns)):
+            axes.axis("off")
+            if k < len(maps):
+                axes.imshow(maps[k], cmap=colours, vmin=-highest if colours == "RdBu_r" else 0, vmax=highest)
+        shown = f"the first {columns} of {len(maps)}" if len(maps) > columns else f"all {len(maps)}"
+        half.suptitle(f"{name}: {shown}, {maps.shape[1]} x {maps.shape[2]}", fontsize=10)
+    figure.suptitle(f"{run.name}: its first windows, and what becomes of a digit")
+    return figure
+
+
+def costs(networks: pd.DataFrame) -> Figure:
+    """How often each network errs, over its parameters and over the time that its training took."""
+    figure = Figure(figsize=(12, 5.4), layout="constrained", dpi=110)
+    errors = 100 * (1 - networks.accuracy)
+    for axes, column in zip(figure.subplots(1, 2, sharey=True), ("parameters", "seconds"), strict=True):
+        axes.loglog(networks[column], errors, "o", color="tab:blue")
+        for name, cost, error in zip(networks.index, networks[column], errors, strict=True):
+            axes.annotate(name, (cost, error), xytext=(6, 4), textcoords="offset points", fontsize=8)
+        axes.set(xlabel={"parameters": "parameters", "seconds": "seconds of training"}[column])
+        axes.set(xlim=_decades(networks[column]), ylim=_decades(errors))
+        axes.yaxis.set_major_formatter("{x:g} %")
+        axes.grid(alpha=0.3, which="both")
+    figure.supylabel("misread of the digits that it was not trained on", fontsize=10)
+    return figure
+
+
+def _decades(values: pd.Series) -> tuple[float, float]:
+    return 10 ** np.floor(np.log10(values.min())), 10 ** np.ceil(np.log10(values.max()))
+
+
 def predictions(run: tn.Run, images: np.ndarray, said: np.ndarray) -> Figure:
     """The first unlabelled digits, each with index:prediction above it."""
     rows, columns = 20, 25
@@ -128,7 +171,9 @@ def _curve(axes: Axes, run: tn.Run, field: str) -> None:
         color="tab:orange",
         label="training, running mean",
     )
-    axes.plot(epochs, [getattr(record, f"val_{field}") for record in run.history], color="tab:blue", label="validation")
+    judged = [getattr(record, f"val_{field}") for record in run.history]
+    if judged[-1] is not None:
+        axes.plot(epochs, judged, color="tab:blue", label="validation")
     axes.set_xlim(0, epochs[-1] + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)

@@ -34,6 +34,20 @@ for peer in (peers.tinynet_numba, peers.tinynet_numpy):
 """)
 
 
+def test_contestants_on_pictures_train_the_same_network() -> None:
+    run("""
+import numpy as np, peers, peers_pictures
+draw = np.random.default_rng(0)
+x, labels = draw.integers(0, 256, (64, 784)).astype(np.uint8), draw.integers(0, 10, 64)
+recipe, losses = peers.Recipe((3, 4), 64), []
+for name in ("tinynet numba", "tinynet numpy", "JAX step, NCHW", "JAX step, NHWC"):
+    epoch = peers_pictures.PEERS[name](recipe, x, labels)
+    losses.append([epoch() for _ in range(4)])
+np.testing.assert_allclose(losses, [losses[0]] * 4, rtol=1e-3)
+assert losses[0][-1] < losses[0][0]
+""")
+
+
 def test_every_contestant_is_a_dot_of_its_own_colour() -> None:
     run("""
 import pathlib, charts, peers

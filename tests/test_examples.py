@@ -233,6 +233,56 @@ def test_bad_options_are_explained(arguments: list[str], message: str) -> None:
     assert message in run("mnist_compare.py", *arguments, status=2).stderr
 
 
+@pytest.fixture(scope="module")
+def best(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with a convolutional network of a quick run, judged by digits held out, and what the run printed."""
+    out = tmp_path_factory.mktemp("best")
+    return out, run("mnist_best.py", "--quick", "--held-out", "--out", out).stdout
+
+
+def test_best_trains_a_convolutional_network_and_judges_it(best: tuple[Path, str]) -> None:
+    out, printed = best
+    digits, network = tn.data.mnist(), tn.load(out / "convolutional.seed1.npz")
+    accuracy = tn.evaluate(network, digits.x_train[-10_000:, None], digits.y_train[-10_000:]).accuracy
+    assert accuracy > 0.7
+    assert f"epoch  1 of 1   accuracy 0.{printed.split('accuracy 0.')[1][:4]}, held out {accuracy:.4f}" in printed
+    assert f"Accuracy on the 10,000 digits held out: {accuracy:.4f}" in printed
+    assert pd.read_csv(out / "results.csv")["parameters"].tolist() == [32_250]
+    assert (out / "results.md").read_text() in printed
+    assert "MNIST as well as we can" in (out / "report.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["curves", "mistakes", "feature_maps", "costs"])
+def test_best_draws_pictures_that_are_not_empty(best: tuple[Path, str], name: str) -> None:
+    with Image.open(best[0] / f"{name}.png") as picture:
+        assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_best_loads_what_it_has_trained_and_refuses_another_recipe(best: tuple[Path, str]) -> None:
+    out, first = best
+    second = run("mnist_best.py", "--quick", "--held-out", "--out", out).stdout
+    assert "epoch" not in second.split("|")[0]
+    assert [line for line in second.splitlines() if line.startswith("|")] == [
+        line for line in first.splitlines() if line.startswith("|")
+    ]
+    before = (out / "convolutional.seed1.npz").read_bytes()
+    done = run("mnist_best.py", "--held-out", "--out", out, status=2)
+    assert "another recipe" in done.stderr
+    assert "--retrain" in done.stderr
+    assert (out / "convolutional.seed1.npz").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_an_ensemble_averages_three_residual_networks(tmp_path: Path) -> None:
+    printed = run("mnist_best.py", "--quick", "--ensemble", "--out", tmp_path).stdout
+    digits = tn.data.mnist()
+    p = [tn.predict(tn.load(tmp_path / f"residual.seed{seed}.npz"), digits.x_test[:, None]) for seed in (1, 2, 3)]
+    wrong = (np.mean(p, axis=0).argmax(axis=1) != digits.y_test).sum()
+    row = next(line for line in printed.splitlines() if line.startswith("| all 3, averaged"))
+    assert [cell.strip() for cell in row.split("|")[3:4] + row.split("|")[6:7]] == ["454,686", str(wrong)]
+    assert re.search(r"test digits: 0\.\d{4} ± 0\.\d{4}", printed)
+
+
 @pytest.mark.slow
 def test_a_search_trains_what_is_new_and_keeps_the_rest(tmp_path: Path) -> None:
     settings = ["--hidden", "8", "16x8", "--lr", "0.001", "--dropout", "0", "--epochs", "1", "--out", tmp_path]
