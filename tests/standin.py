@@ -273,6 +273,7 @@ class Device:
 
 SHIM = """
 #include <cmath>
+#include <csetjmp>
 #include <cstdlib>
 #include <functional>
 #include <ucontext.h>
@@ -280,28 +281,41 @@ using namespace std;
 #define __global__
 #define __device__ static
 #define __shared__ static
-#define __syncthreads() swapcontext(&places[threadIdx.x], &scheduler)
+#define __syncthreads() wait()
 struct Place { unsigned x; };
 static Place blockIdx, blockDim, threadIdx;
-static ucontext_t scheduler, places[1024];
+static jmp_buf scheduler, places[1024];
 static char stacks[1024][1 << 15];
+static bool started[1024];
 static function<void()> kernel;
-static unsigned finished;
+static volatile unsigned finished;
 
-static void thread() { kernel(), finished++; }
+__attribute__((noinline)) static void wait() { if (!_setjmp(places[threadIdx.x])) _longjmp(scheduler, 1); }
 
-static void run_block() {
+static void thread() { for (;;) kernel(), finished = finished + 1, wait(); }
+
+__attribute__((noinline)) static void go_on(unsigned k) {
+    threadIdx.x = k;
+    if (_setjmp(scheduler)) return;
+    if (started[k]) _longjmp(places[k], 1);
+    started[k] = true;
+    ucontext_t fresh;
+    getcontext(&fresh);
+    fresh.uc_stack.ss_sp = stacks[k], fresh.uc_stack.ss_size = sizeof stacks[k];
+    makecontext(&fresh, thread, 0);
+    setcontext(&fresh);
+}
+
+static void run_together() {
     finished = 0;
-    for (unsigned k = 0; k < blockDim.x; k++) {
-        getcontext(&places[k]);
-        places[k].uc_stack.ss_sp = stacks[k], places[k].uc_stack.ss_size = sizeof stacks[k];
-        places[k].uc_link = &scheduler;
-        makecontext(&places[k], thread, 0);
-    }
-    while (finished < blockDim.x) {
-        for (threadIdx.x = 0; threadIdx.x < blockDim.x; threadIdx.x++) swapcontext(&scheduler, &places[threadIdx.x]);
+    for (int turn = 0; finished < blockDim.x; turn++) {  // first to last, and back, so that no order is counted on
+        for (unsigned k = 0; k < blockDim.x; k++) go_on(turn % 2 ? k : blockDim.x - 1 - k);
         if (finished % blockDim.x) abort();  // some threads wait for others that are gone
     }
+}
+
+static void run_in_turn() {
+    for (threadIdx.x = 0; threadIdx.x < blockDim.x; threadIdx.x++) kernel();
 }
 """
 
@@ -328,12 +342,16 @@ class RawModule:
             name: [tuple(part.strip().removeprefix("const ").rsplit(None, 1)) for part in parts.split(",")]
             for name, parts in re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\)', code)
         }
-        runners = "".join(map(_runner, self.signatures.items()))
+        bodies = {part.partition("(")[0]: part for part in code.split('extern "C" __global__ void ')}
+        runners = "".join(_runner(*kernel, "__shared__" in bodies[kernel[0]]) for kernel in self.signatures.items())
         source = self.folder / f"kernels_{real}.cpp"
         library = source.with_suffix(".so")
         if not library.exists():
             source.write_text(SHIM + code + runners)
-            subprocess.run(["g++", "-O2", "-shared", "-fPIC", f"-Dreal={real}", source, "-o", library], check=True)
+            subprocess.run(
+                ["g++", "-O2", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", f"-Dreal={real}", source, "-o", library],
+                check=True,
+            )
         self.library = ctypes.PyDLL(str(library))  # which keeps Python's other threads waiting
 
     def get_function(self, name):
@@ -358,15 +376,15 @@ class RawModule:
         return ctypes.c_void_p(value.data.ptr)
 
 
-def _runner(kernel):
-    name, parts = kernel
+def _runner(name, parts, share_memory):
+    run = "run_together" if share_memory else "run_in_turn"
     parameters = ", ".join(f"{kind} {parameter}" for kind, parameter in parts)
     names = ", ".join(parameter for _, parameter in parts)
     return f"""
 extern "C" void run_{name}(long long blocks, int threads, {parameters}) {{
     blockDim.x = threads;
     kernel = [=] {{ {name}({names}); }};
-    for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++) run_block();
+    for (blockIdx.x = 0; blockIdx.x < blocks; blockIdx.x++) {run}();
 }}
 """
 
