@@ -308,8 +308,8 @@ __attribute__((noinline)) static void go_on(unsigned k) {
 
 static void run_together() {
     finished = 0;
-    for (int turn = 0; finished < blockDim.x; turn++) {  // first to last, and back, so that no order is counted on
-        for (unsigned k = 0; k < blockDim.x; k++) go_on(turn % 2 ? k : blockDim.x - 1 - k);
+    while (finished < blockDim.x) {  // 7919 is prime: each once, in an order that nothing may count on
+        for (unsigned k = 0; k < blockDim.x; k++) go_on((7919 * k + 1) % blockDim.x);
         if (finished % blockDim.x) abort();  // some threads wait for others that are gone
     }
 }

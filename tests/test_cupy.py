@@ -174,12 +174,12 @@ def pool_calls(draw, shape, size, dtype="float32"):
 
 
 def norm_calls(draw, shape, dtype="float32"):
-    x, dy = (draw.normal(2, 3, shape).astype(dtype) for _ in range(2))
+    x, dy = draw.normal(2, 1, shape).astype(dtype), draw.normal(0, 0.3, shape).astype(dtype)
     gamma, mean, variance, beta = (draw.uniform(1, 3, (1, shape[1], 1, 1)).astype(dtype) for _ in range(4))
     yield "moments", (x, PIXELS)
-    yield "batch_norm", (x, gamma, beta, mean, variance, 1e-5)
-    yield "batch_norm_backward", (dy, x, gamma, mean, variance, 1e-5, PIXELS)
-    yield "batch_norm_backward_parameters", (dy, x, mean, variance, 1e-5, PIXELS, gamma, beta)
+    yield "batch_norm", (x, gamma, beta, mean, variance, 0.1)
+    yield "batch_norm_backward", (dy, x, gamma, mean, variance, 0.1, PIXELS)
+    yield "batch_norm_backward_parameters", (dy, x, mean, variance, 0.1, PIXELS, gamma, beta)
 
 
 def convolution_calls(draw, shape, W_shape, stride, padding, dtype="float32"):
