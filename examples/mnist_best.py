@@ -73,7 +73,7 @@ class Recipe:
         return self.layers.__name__
 
 
-BEST, FULL = Recipe(convolutional, 16, 1), Recipe(residual, 18, 3)
+BEST, FULL = Recipe(convolutional, 16, 1), Recipe(residual, 21, 3)
 BATCH, RATE, WEIGHT_DECAY, BETA2, WARM_UP = 128, 0.003, 0.01, 0.99, 0.1
 HELD_OUT = 10_000
 QUICK_ROWS = 3_000
