@@ -129,7 +129,7 @@ def costs(networks: pd.DataFrame) -> Figure:
     for axes, column in zip(figure.subplots(1, 2, sharey=True), ("parameters", "seconds"), strict=True):
         axes.loglog(networks[column], errors, "o", color="tab:blue")
         for name, cost, error in zip(networks.index, networks[column], errors, strict=True):
-            axes.annotate(name, (cost, error), xytext=(6, 4), textcoords="offset points", fontsize=8)
+            axes.annotate(name, (cost, error), xytext=(5, 2), textcoords="offset points", fontsize=8, rotation=25)
         axes.set(xlabel={"parameters": "parameters", "seconds": "seconds of training"}[column])
         axes.set(xlim=_decades(networks[column]), ylim=_decades(errors))
         axes.yaxis.set_major_formatter("{x:g} %")
@@ -139,7 +139,7 @@ def costs(networks: pd.DataFrame) -> Figure:
 
 
 def _decades(values: pd.Series) -> tuple[float, float]:
-    return 10 ** np.floor(np.log10(values.min())), 10 ** np.ceil(np.log10(values.max()))
+    return 10 ** np.floor(np.log10(values.min())), 3 * 10 ** np.ceil(np.log10(values.max()))
 
 
 def predictions(run: tn.Run, images: np.ndarray, said: np.ndarray) -> Figure:
