@@ -1,4 +1,4 @@
-"""What the examples share at a command line: errors in one line, options, and the executors that they can name."""
+"""What the examples share at a command line: errors in one line, whole files, options, executors that have a name."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor
+from pathlib import Path
 from typing import Any
 
 import tinynet as tn
+from tinynet.files.archive import replacing
 
 
 def status_of(main: Callable[[], int]) -> int:
@@ -32,6 +34,12 @@ def status_of(main: Callable[[], int]) -> int:
 def stop(message: str, status: int) -> int:
     print(message, file=sys.stderr)
     return status
+
+
+def write(path: Path, content: str | bytes) -> None:
+    """All of it, or the file stays as it was."""
+    with replacing(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def cause(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """MNIST as well as we can: what the blog announces as its next part, with convolutions and residual networks.
 
     python examples/mnist_best.py               a convolutional network            (minutes on two cores)
-    python examples/mnist_best.py --full        a residual network, three times    (most of an hour)
+    python examples/mnist_best.py --full        a residual network, three times    (three minutes on an H200)
     python examples/mnist_best.py --ensemble    these three, and what they say together
     python examples/mnist_best.py --held-out    judged in training by 10,000 digits kept back: for choosing a recipe
     python examples/mnist_best.py --quick       an epoch of some digits            (seconds)
@@ -25,11 +25,10 @@ import numpy as np
 import pandas as pd
 import pictures
 import tables
-from command_line import status_of, stop
+from command_line import status_of, stop, write
 from tqdm import tqdm
 
 import tinynet as tn
-from tinynet.files.archive import replacing
 
 # ------------------------------------------------------------------------------------------- networks
 
@@ -220,12 +219,6 @@ def compared(results: pd.DataFrame) -> pd.DataFrame:
     else:
         print(f"{OTHERS}/results.csv is not there: examples/mnist_compare.py puts its networks into costs.png too")
     return pd.concat(together).groupby("network", sort=False)[["parameters", "seconds", "accuracy"]].mean()
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """All of it, or the file stays as it was."""
-    with replacing(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
 
 
 # -------------------------------------------------------------------------------------------- options

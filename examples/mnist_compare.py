@@ -22,11 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from command_line import executor_name, executor_named, positive, status_of, stop
+from command_line import executor_name, executor_named, positive, status_of, stop, write
 from jobs import FAILED, FIRST_SEED, Job, Recipe, guest, read_digits, run_all
 
 import tinynet as tn
-from tinynet.files.archive import replacing
 from tinynet.parallel.processes import Processes
 
 # ------------------------------------------------------------------------------------------- settings
@@ -123,12 +122,6 @@ def draw(picture: str, *of: Any) -> bytes:
     file = io.BytesIO()
     getattr(pictures, picture)(*of).savefig(file, format="png")
     return file.getvalue()
-
-
-def write(path: Path, content: str | bytes) -> None:
-    """All of it, or the file stays as it was."""
-    with replacing(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
 
 
 def write_report(runs: list[tn.Run], validation: tuple[np.ndarray, np.ndarray], path: Path) -> str:
