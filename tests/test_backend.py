@@ -119,6 +119,7 @@ def test_numpy_is_the_backend_of_the_functions_themselves(draw):
     ops = vars(tn.backend("numpy").ops)
     own = {name for name, function in ops.items() if inspect.unwrap(function) is not FUNCTIONS[name]}
     pictures = {"conv2d", "conv2d_backward", "conv2d_backward_parameters", "max_pool2d", "max_pool2d_backward"}
+    pictures |= {"batch_norm", "batch_norm_backward", "batch_norm_backward_parameters"}
     assert own == {"adam", "dense", "gather", *pictures}
     assert tn.backend("numpy").xp is np
     x, W, b = draw.random((9, 7), np.float32), draw.random((7, 5), np.float32), draw.random((1, 5), np.float32)

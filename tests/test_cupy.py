@@ -178,7 +178,7 @@ def norm_calls(draw, shape, dtype="float32"):
     gamma, mean, variance, beta = (draw.uniform(1, 3, (1, shape[1], 1, 1)).astype(dtype) for _ in range(4))
     yield "moments", (x, PIXELS)
     yield "batch_norm", (x, gamma, beta, mean, variance, 0.1)
-    yield "batch_norm_backward", (dy, x, gamma, mean, variance, 0.1, PIXELS)
+    yield "batch_norm_backward", (dy, x, gamma, mean, variance, 0.1, beta, gamma)
     yield "batch_norm_backward_parameters", (dy, x, mean, variance, 0.1, PIXELS, gamma, beta)
 
 

@@ -227,7 +227,7 @@ def _batch_norm_is_right(
     def backward(dy: np.ndarray, x: np.ndarray, gamma: np.ndarray, beta: np.ndarray) -> tuple[np.ndarray, ...]:
         dgamma, dbeta, of_batch = np.full_like(gamma, np.nan), np.full_like(beta, np.nan), functions.moments(x, axes)
         f.batch_norm_backward_parameters(dy, x, *of_batch, 0.3, axes, dgamma, dbeta)
-        return f.batch_norm_backward(dy, x, gamma, *of_batch, 0.3, axes), dgamma, dbeta
+        return f.batch_norm_backward(dy, x, gamma, *of_batch, 0.3, dgamma, dbeta), dgamma, dbeta
 
     x, gamma, beta = around_zero(*shape), around_zero(*one, seed=1), around_zero(*one, seed=2)
     by_hand = gamma * (x - x.mean(axis=axes, keepdims=True)) / np.sqrt(x.var(axis=axes, keepdims=True) + 0.3) + beta
@@ -379,7 +379,8 @@ def norm_backward_fault(
     """batch_norm's backward, or layer_norm's, without some part of it."""
 
     def backward(dy: Any, x: Any, g: Any, *rest: Any) -> np.ndarray:
-        *of_batch, eps, axes = rest if len(rest) > 1 else (*functions.moments(x, (-1,)), *rest, (-1,))
+        axes = (-1,) if len(rest) == 1 else (-2,) if x.ndim == 2 else (-4, -2, -1)
+        *of_batch, eps = rest[:3] if len(rest) > 1 else (*functions.moments(x, (-1,)), *rest)
         deviation = np.sqrt(of_batch[1] + inside * eps)
         normal, dnormal = (x - of_batch[0]) / deviation, dy * g if gamma else dy
         means = [part.mean(axis=axes, keepdims=True) for part in (dnormal, dnormal * normal)]
@@ -967,7 +968,8 @@ def normalised(*inputs: np.ndarray) -> np.ndarray:
 
 
 def normalised_backward(*inputs: np.ndarray) -> np.ndarray:
-    return functions.batch_norm_backward(*inputs, 1e-5, (-4, -2, -1))
+    *before, dgamma, dbeta = inputs
+    return functions.batch_norm_backward(*before, 1e-5, dgamma, dbeta)
 
 
 def normalisation_gradients(
@@ -1037,7 +1039,7 @@ MAPS: dict[Callable[..., Any], list[tuple[int, ...]]] = {
     spread: [(N, 2)],
     two_moments: [PICTURES],
     normalised: [PICTURES, *[CHANNELS] * 4],
-    normalised_backward: [PICTURES, PICTURES, *[CHANNELS] * 3],
+    normalised_backward: [PICTURES, PICTURES, *[CHANNELS] * 5],
     normalisation_gradients: [PICTURES, PICTURES, *[CHANNELS] * 2],
     row_by_row: [(N, D), (1, D), (1, D)],
     row_by_row_backward: [(N, D), (N, D), (1, D)],

@@ -86,7 +86,7 @@ def arguments(name, draw, dtype, rows=()):
         "global_average_pool_backward": (array(7, 2), picture.shape),
         "moments": (picture, pixels),
         "batch_norm": (picture, *channels, 1e-5),
-        "batch_norm_backward": (array(7, 2, 5, 6), picture, *channels[:3], 1e-5, pixels),
+        "batch_norm_backward": (array(7, 2, 5, 6), picture, *channels[:3], 1e-5, *channels[2:]),
         "batch_norm_backward_parameters": (array(7, 2, 5, 6), picture, *channels[:2], 1e-5, pixels, *channels[2:]),
         "layer_norm": (x, gamma, beta, 1e-5),
         "layer_norm_backward": (array(7, 5), x, gamma, 1e-5),

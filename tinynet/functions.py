@@ -238,16 +238,15 @@ def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array
 
 
 def batch_norm_backward(
-    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...]
+    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, dgamma: Array, dbeta: Array
 ) -> Array:
-    """dx = (g - mean of g - x^ mean of g x^) / sqrt(variance + eps), g = gamma dy        means over the moments' `axes`
+    """dx = gamma (dy - dbeta / n - x^ dgamma / n) / sqrt(variance + eps)        n numbers x of each feature
 
     Every x moves its own x^, and all x^ through the mean and the variance: these are the two terms taken away.
     """
-    deviation = module_of(x).sqrt(variance + eps)
-    normal, g = (x - mean) / deviation, gamma * dy
-    g_mean, g_slope = g.mean(axis=axes, keepdims=True), (g * normal).mean(axis=axes, keepdims=True)
-    return (g - g_mean - normal * g_slope) / deviation
+    deviation, n = module_of(x).sqrt(variance + eps), x.size // dgamma.size
+    normal = (x - mean) / deviation
+    return gamma * (dy - dbeta / n - normal * (dgamma / n)) / deviation
 
 
 def batch_norm_backward_parameters(
@@ -269,7 +268,11 @@ def layer_norm(x: Array, gamma: Array, beta: Array, eps: float) -> Array:
 
 def layer_norm_backward(dy: Array, x: Array, gamma: Array, eps: float) -> Array:
     """dx = (g - mean of g - x^ mean of g x^) / sqrt(variance + eps), g = gamma dy        means over each row"""
-    return batch_norm_backward(dy, x, gamma, *moments(x, (-1,)), eps, (-1,))
+    mean, variance = moments(x, (-1,))
+    deviation, g = module_of(x).sqrt(variance + eps), gamma * dy
+    normal = (x - mean) / deviation
+    g_mean, g_slope = g.mean(axis=-1, keepdims=True), (g * normal).mean(axis=-1, keepdims=True)
+    return (g - g_mean - normal * g_slope) / deviation
 
 
 def layer_norm_backward_parameters(dy: Array, x: Array, eps: float, dgamma: Array, dbeta: Array) -> None:

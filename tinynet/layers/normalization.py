@@ -39,11 +39,12 @@ class BatchNorm(Layer):
         return self.ops.batch_norm(x, self._along(x, self.gamma), self._along(x, self.beta), mean, variance, self.eps)
 
     def backward(self, dy: Array) -> Array:
-        if self.trainable:
-            self.backward_parameters(dy)
         x, mean, variance = self.recall()
-        gamma = self._along(x, self.gamma)
-        return self.ops.batch_norm_backward(dy, x, gamma, mean, variance, self.eps, self._axes(x))
+        gamma, dgamma, dbeta = (self._along(x, vector) for vector in (self.gamma, self.dgamma, self.dbeta))
+        if not self.trainable:
+            dgamma, dbeta = dgamma.copy(), dbeta.copy()
+        self.ops.batch_norm_backward_parameters(dy, x, mean, variance, self.eps, self._axes(x), dgamma, dbeta)
+        return self.ops.batch_norm_backward(dy, x, gamma, mean, variance, self.eps, dgamma, dbeta)
 
     def backward_parameters(self, dy: Array) -> None:
         x, mean, variance = self.recall()

@@ -98,15 +98,14 @@ def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array
 
 
 def batch_norm_backward(
-    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...]
+    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, dgamma: Array, dbeta: Array
 ) -> Array:
-    if not (_are_pictures(x, dy) and _are_channels(x, gamma, mean, variance) and axes == PIXELS):
-        return functions.batch_norm_backward(dy, x, gamma, mean, variance, eps, axes)
-    dy, x, mean, variance = map(_contiguous, (dy, x, mean, variance))
-    dx, dgamma, dbeta = cupy.empty(x.shape, x.dtype), _empty_channels(x), _empty_channels(x)
-    batch_norm_backward_parameters(dy, x, mean, variance, eps, axes, dgamma, dbeta)
-    arrays = dy, x, _contiguous(gamma), mean, variance, dgamma, dbeta, dx
-    launch("batch_norm_backward", x.dtype, x.size, *arrays, *_channels(x), x.dtype.type(eps))
+    vectors = gamma, mean, variance, dgamma, dbeta
+    if not (_are_pictures(x, dy) and _are_channels(x, *vectors)):
+        return functions.batch_norm_backward(dy, x, gamma, mean, variance, eps, dgamma, dbeta)
+    dx = cupy.empty(x.shape, x.dtype)
+    arrays = map(_contiguous, (dy, x, *vectors))
+    launch("batch_norm_backward", x.dtype, x.size, *arrays, dx, *_channels(x), x.dtype.type(eps))
     return dx
 
 

@@ -8,15 +8,16 @@ pictures, of every s-th row and column, between which the taps choose. Pictures 
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache
 
 import numpy as np
 
 from ... import functions
 from ...arrays import Array, positions
 from .functions import inner, jit
-from .intrinsics import LANES, OUTPUTS, ROWS, TAPS, VECTORS, convolve, correlate
-from .threads import PARTS, in_parts
+from .intrinsics import LANES, OUTPUTS, ROWS, TAPS, VECTORS, convolve, copy, correlate
+from .memory import empty
+from .threads import PARTS, in_parts, parts, shared
 
 STEP = LANES * VECTORS
 GROUP = 4
@@ -27,10 +28,10 @@ def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
     if not _is_covered(x, W):
         return functions.conv2d(x, W, b, stride, padding)
     size = W.shape[-1]
-    y = np.empty((len(x), len(W), *positions(x.shape, size, stride, padding)), np.float32)
-    place, shifts = _places(y.shape, x.shape[1], size, stride)
+    y = empty((len(x), len(W), *positions(x.shape, size, stride, padding)), np.float32)
+    place, shifts = _places(y.shape[2:], x.shape[1], size, stride)
     weights, x, b = _packed(W), np.ascontiguousarray(x), np.ascontiguousarray(b.reshape(-1))
-    in_parts(partial(_convolve, x, weights, b, y, shifts, (*place, padding, stride, 1)), len(x))
+    in_parts(_convolve, x, weights, b, y, shifts[: W[0].size], (*place, padding, stride, 1))
     return y
 
 
@@ -39,11 +40,11 @@ def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, pa
     size = W.shape[-1]
     if not _is_covered(dy, W) or padding >= size:
         return functions.conv2d_backward(dy, W, shape, stride, padding)
-    dx = np.empty(shape, np.float32)
-    place, shifts = _places(shape, len(W), size, 1)
+    dx = empty(shape, np.float32)
+    place, shifts = _places(shape[2:], len(W), size, 1)
     weights, dy = _packed(W[..., ::-1, ::-1].swapaxes(0, 1)), np.ascontiguousarray(dy)
     no_bias = np.zeros(shape[1], np.float32)
-    in_parts(partial(_convolve, dy, weights, no_bias, dx, shifts, (*place, size - 1 - padding, 1, stride)), len(dy))
+    in_parts(_convolve, dy, weights, no_bias, dx, shifts[: W[:, 0].size], (*place, size - 1 - padding, 1, stride))
     return dx
 
 
@@ -51,14 +52,12 @@ def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride
     if not _is_covered(x, dW):
         return functions.conv2d_backward_parameters(dy, x, dW, db, stride, padding)
     M, C, size, _ = dW.shape
-    place, shifts = _places(dy.shape, C, size, stride)
-    taps = len(shifts)
-    shifts = np.pad(shifts, (0, -taps % TAPS))
+    place, shifts = _places(dy.shape[2:], C, size, stride)
     sums = np.zeros((PARTS, M + -M % ROWS, len(shifts)), np.float32)
     bias_sums = np.zeros((PARTS, M), np.float32)
     dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
-    in_parts(partial(_correlate, dy, x, sums, bias_sums, shifts, (*place, padding, stride, 1)), len(x))
-    dW[...] = sums.sum(axis=0)[:M, :taps].reshape(dW.shape)
+    in_parts(_correlate, dy, x, sums, bias_sums, shifts, (*place, padding, stride, 1))
+    dW[...] = sums.sum(axis=0)[:M, : dW[0].size].reshape(dW.shape)
     db[...] = bias_sums.sum(axis=0).reshape(db.shape)
 
 
@@ -66,13 +65,15 @@ def _is_covered(x: Array, W: Array) -> bool:
     return x.ndim == 4 and x.dtype == W.dtype == np.float32
 
 
-def _places(y_shape: tuple[int, ...], channels: int, size: int, stride: int) -> tuple[tuple[int, int], np.ndarray]:
-    """Rows and columns of a picture with its zeros, of which y comes; and the shift of each tap."""
+@cache
+def _places(y_pixels: tuple[int, ...], channels: int, size: int, stride: int) -> tuple[tuple[int, int], np.ndarray]:
+    """Rows and columns of a picture with its zeros, of which y comes; the shift of each tap, and 0 up to whole TAPS."""
     more = (size - 1) // stride
-    rows, columns = y_shape[-2] + more, y_shape[-1] + more
+    rows, columns = y_pixels[0] + more, y_pixels[1] + more
     c, p, q = np.ogrid[:channels, :size, :size]
     picture = (p % stride * stride + q % stride) * channels + c
-    return (rows, columns), ((picture * rows + p // stride) * columns + q // stride).ravel()
+    shifts = ((picture * rows + p // stride) * columns + q // stride).ravel()
+    return (rows, columns), np.pad(shifts, (0, -shifts.size % TAPS))
 
 
 def _packed(W: Array) -> np.ndarray:
@@ -83,13 +84,13 @@ def _packed(W: Array) -> np.ndarray:
 
 
 @jit
-def _convolve(x, weights, b, y, shifts, place, part, first, last):
+def _convolve(x, weights, b, y, shifts, place, call):
     channels, (outputs, down, across) = x.shape[1], y.shape[1:]
     columns, stride = place[1], place[3]
     numbers, taps = _whole(down * columns, STEP), shifts.size
     padded = np.zeros(stride * stride * channels * place[0] * columns + 2 * STEP, np.float32)
     out = np.empty(_whole(outputs, OUTPUTS) * numbers, np.float32)
-    for n in range(first, last):
+    for n in shared(len(x), call):
         _fill(x[n], padded, place)
         for m in range(0, outputs, OUTPUTS):
             for f in range(0, numbers, STEP):
@@ -103,23 +104,24 @@ def _convolve(x, weights, b, y, shifts, place, part, first, last):
 
 
 @jit
-def _correlate(dy, x, sums, bias_sums, shifts, place, part, first, last):
+def _correlate(dy, x, sums, bias_sums, shifts, place, call):
     channels, outputs, down = x.shape[1], dy.shape[1], dy.shape[2]
     columns, stride = place[1], place[3]
     numbers, taps, rows = _whole(down * columns, LANES), shifts.size, _whole(outputs, ROWS)
     size = stride * stride * channels * place[0] * columns + 2 * STEP
     padded, slopes = np.zeros(GROUP * size, np.float32), np.zeros(GROUP * rows * numbers, np.float32)
-    total = sums[part].reshape(-1)
-    for begin in range(first, last, GROUP):
-        pictures = min(GROUP, last - begin)
-        for k in range(pictures):
-            _fill(x[begin + k], padded[k * size :], place)
-            _lay(dy[begin + k], slopes[k * rows * numbers :], numbers, columns, bias_sums[part])
-        for m in range(0, outputs, ROWS):
-            for t in range(0, taps, TAPS):
-                sizes = numbers // LANES, pictures, taps
-                dy_at = m * numbers, numbers, rows * numbers
-                correlate(slopes, *dy_at, padded, 0, size, shifts, t, sizes, total, m * taps + t)
+    for part, first, last in parts(len(x), call):
+        total = sums[part].reshape(-1)
+        for begin in range(first, last, GROUP):
+            pictures = min(GROUP, last - begin)
+            for k in range(pictures):
+                _fill(x[begin + k], padded[k * size :], place)
+                _lay(dy[begin + k], slopes[k * rows * numbers :], numbers, columns, bias_sums[part])
+            sizes = numbers // LANES, pictures, taps
+            for m in range(0, outputs, ROWS):
+                for t in range(0, taps, TAPS):
+                    dy_at = m * numbers, numbers, rows * numbers
+                    correlate(slopes, *dy_at, padded, 0, size, shifts, t, sizes, total, m * taps + t)
 
 
 @inner
@@ -133,29 +135,29 @@ def _fill(picture, padded, place):
             if r // stride >= rows:
                 break
             row = picture[c, i]
-            line = padded[((r % stride * stride * channels + c) * rows + r // stride) * columns :]
+            begin = ((r % stride * stride * channels + c) * rows + r // stride) * columns
             if stride == gap == 1:
-                line[padding : padding + row.size] = row
+                copy(row, padded, begin + padding, row.size)
             elif stride == 1:
-                line[padding : padding + gap * row.size : gap] = row
+                for j in range(row.size):
+                    padded[begin + padding + gap * j] = row[j]
             else:
                 for j in range(row.size):
                     k = padding + j
                     if k // stride < columns:
-                        line[k % stride * channels * rows * columns + k // stride] = row[j]
+                        padded[begin + k % stride * channels * rows * columns + k // stride] = row[j]
 
 
 @inner
 def _lay(dy, slopes, numbers, columns, bias_sums):
     """dy in rows as long as those of x with its zeros, and added to the gradient of b."""
     for m in range(dy.shape[0]):
-        total = bias_sums[m]
         for i in range(dy.shape[1]):
-            row, line = dy[m, i], slopes[m * numbers + i * columns :]
-            for j in range(row.size):
-                line[j] = row[j]
-                total += row[j]
-        bias_sums[m] = total
+            copy(dy[m, i], slopes, m * numbers + i * columns, dy.shape[2])
+        picture, total = dy[m].reshape(-1), np.float32(0)
+        for k in range(picture.size):
+            total += picture[k]
+        bias_sums[m] += total
 
 
 @inner

@@ -30,6 +30,10 @@ def jit(function: Any, **options: Any) -> Any:
     return compiled
 
 
+generator = numba.njit(error_model="numpy")
+"""For functions that yield to compiled code. Numba cannot read them from disk: who iterates has them compiled in."""
+
+
 inner = partial(jit, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 """For functions that compiled code alone calls: a fifth less to compile."""
 

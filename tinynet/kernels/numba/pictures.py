@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 
 from ... import functions
 from ...arrays import Array, positions
 from . import functions as rows
 from .functions import inner, jit
-from .threads import in_parts
+from .memory import empty
+from .threads import in_parts, shared
 
 PIXELS = (-4, -2, -1)
 """The axes of pictures over which a channel is normalised."""
@@ -19,32 +18,34 @@ PIXELS = (-4, -2, -1)
 def relu(x: Array) -> Array:
     if x.ndim != 4:
         return rows.relu(x)
-    x, y = np.ascontiguousarray(x), np.empty(x.shape, x.dtype)
-    in_parts(partial(_relu, x.reshape(len(x), -1), y.reshape(len(x), -1)), len(x))
+    x, y = np.ascontiguousarray(x), empty(x.shape, x.dtype)
+    in_parts(_relu, x.reshape(len(x), -1), y.reshape(len(x), -1))
     return y
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
     if dy.ndim != 4:
         return rows.relu_backward(dy, y)
-    dy, y, dx = np.ascontiguousarray(dy), np.ascontiguousarray(y), np.empty(dy.shape, dy.dtype)
-    in_parts(partial(_relu_backward, *(array.reshape(len(dy), -1) for array in (dy, y, dx))), len(dy))
+    dy, y, dx = np.ascontiguousarray(dy), np.ascontiguousarray(y), empty(dy.shape, dy.dtype)
+    in_parts(_relu_backward, *(array.reshape(len(dy), -1) for array in (dy, y, dx)))
     return dx
 
 
 def max_pool2d(x: Array, size: int) -> Array:
     if x.ndim != 4 or size != 2:
         return functions.max_pool2d(x, size)
-    x, y = np.ascontiguousarray(x), np.empty((*x.shape[:2], *positions(x.shape, size, size, 0)), x.dtype)
-    in_parts(partial(_max_pool2d, x, y), len(x))
+    x, y = np.ascontiguousarray(x), empty((*x.shape[:2], *positions(x.shape, size, size, 0)), x.dtype)
+    in_parts(_max_pool2d, x, y)
     return y
 
 
 def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
     if x.ndim != 4 or size != 2:
         return functions.max_pool2d_backward(dy, x, size)
-    dy, x, dx = np.ascontiguousarray(dy), np.ascontiguousarray(x), np.zeros(x.shape, x.dtype)
-    in_parts(partial(_max_pool2d_backward, dy, x, dx), len(x))
+    dy, x, dx = np.ascontiguousarray(dy), np.ascontiguousarray(x), empty(x.shape, x.dtype)
+    if x.shape[2] % 2 or x.shape[3] % 2:
+        dx[...] = 0
+    in_parts(_max_pool2d_backward, dy, x, dx)
     return dx
 
 
@@ -53,7 +54,7 @@ def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     if not _are_channels(x, axes):
         return functions.moments(x, axes)
     x, means, variances = np.ascontiguousarray(x), np.empty(x.shape[:2]), np.empty(x.shape[:2])
-    in_parts(partial(_moments, x, means, variances), len(x))
+    in_parts(_moments, x, means, variances)
     mean = means.mean(axis=0)
     variance = (variances + (means - mean) ** 2).mean(axis=0)
     return _along_channels(mean, x), _along_channels(variance, x)
@@ -62,22 +63,21 @@ def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
 def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float) -> Array:
     if not (_are_channels(x, PIXELS) and gamma.ndim == 4):
         return functions.batch_norm(x, gamma, beta, mean, variance, eps)
-    x, y = np.ascontiguousarray(x), np.empty(x.shape, x.dtype)
+    x, y = np.ascontiguousarray(x), empty(x.shape, x.dtype)
     slope = (gamma / np.sqrt(variance + eps)).ravel()
-    in_parts(partial(_batch_norm, x, y, slope, mean.ravel(), beta.ravel()), len(x))
+    in_parts(_batch_norm, x, y, slope, mean.ravel(), beta.ravel())
     return y
 
 
 def batch_norm_backward(
-    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...]
+    dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, dgamma: Array, dbeta: Array
 ) -> Array:
-    if not (_are_channels(x, axes) and gamma.ndim == 4):
-        return functions.batch_norm_backward(dy, x, gamma, mean, variance, eps, axes)
-    dy, x, dx, n = np.ascontiguousarray(dy), np.ascontiguousarray(x), np.empty(x.shape, x.dtype), x.size / x.shape[1]
-    precision = (1 / np.sqrt(variance + eps)).ravel()
-    dbeta, dgamma = (total.astype(x.dtype) for total in _sums(dy, x, mean, precision))
-    scale = gamma.ravel() * precision
-    in_parts(partial(_batch_norm_backward, dy, x, dx, mean.ravel(), scale, dbeta / n, dgamma * precision / n), len(x))
+    if not (_are_channels(x, PIXELS) and gamma.ndim == 4):
+        return functions.batch_norm_backward(dy, x, gamma, mean, variance, eps, dgamma, dbeta)
+    dy, x, dx, n = np.ascontiguousarray(dy), np.ascontiguousarray(x), empty(x.shape, x.dtype), x.size // gamma.size
+    precision = 1 / np.sqrt(variance + eps)
+    channels = (vector.ravel() for vector in (mean, gamma * precision, dbeta / n, dgamma * precision / n))
+    in_parts(_batch_norm_backward, dy, x, dx, *channels)
     return dx
 
 
@@ -86,8 +86,11 @@ def batch_norm_backward_parameters(
 ) -> None:
     if not (_are_channels(x, axes) and mean.ndim == 4):
         return functions.batch_norm_backward_parameters(dy, x, mean, variance, eps, axes, dgamma, dbeta)
-    dy, x, precision = np.ascontiguousarray(dy), np.ascontiguousarray(x), (1 / np.sqrt(variance + eps)).ravel()
-    dbeta[...], dgamma[...] = (total.reshape(dbeta.shape) for total in _sums(dy, x, mean, precision))
+    sums, products = np.empty(x.shape[:2]), np.empty(x.shape[:2])
+    dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
+    in_parts(_sums_of_pictures, dy, x, mean.ravel(), sums, products)
+    dbeta[...] = _along_channels(sums.sum(axis=0), x)
+    dgamma[...] = _along_channels(products.sum(axis=0), x) / np.sqrt(variance + eps)
 
 
 def _are_channels(x: Array, axes: tuple[int, ...]) -> bool:
@@ -98,34 +101,27 @@ def _along_channels(numbers: np.ndarray, x: Array) -> Array:
     return numbers.astype(x.dtype).reshape(1, -1, 1, 1)
 
 
-def _sums(dy: Array, x: Array, mean: Array, precision: Array) -> tuple[np.ndarray, np.ndarray]:
-    """sum of dy and sum of dy x^, for each channel."""
-    sums, products = np.empty(x.shape[:2]), np.empty(x.shape[:2])
-    in_parts(partial(_sums_of_pictures, dy, x, mean.ravel(), sums, products), len(x))
-    return sums.sum(axis=0), products.sum(axis=0) * precision
-
-
 @jit
-def _relu(x, y, part, first, last):
+def _relu(x, y, call):
     zero = x.dtype.type(0)
-    for n in range(first, last):
+    for n in shared(len(x), call):
         x_row, y_row = x[n], y[n]
         for k in range(x_row.size):
             y_row[k] = zero if x_row[k] <= zero else x_row[k]
 
 
 @jit
-def _relu_backward(dy, y, dx, part, first, last):
+def _relu_backward(dy, y, dx, call):
     zero = y.dtype.type(0)
-    for n in range(first, last):
+    for n in shared(len(y), call):
         dy_row, y_row, dx_row = dy[n], y[n], dx[n]
         for k in range(y_row.size):
             dx_row[k] = dy_row[k] if y_row[k] > zero else zero
 
 
 @jit
-def _max_pool2d(x, y, part, first, last):
-    for n in range(first, last):
+def _max_pool2d(x, y, call):
+    for n in shared(len(x), call):
         for c in range(y.shape[1]):
             for i in range(y.shape[2]):
                 upper, lower, out = x[n, c, 2 * i], x[n, c, 2 * i + 1], y[n, c, i]
@@ -141,9 +137,9 @@ def _larger(a, b):
 
 
 @jit
-def _max_pool2d_backward(dy, x, dx, part, first, last):
+def _max_pool2d_backward(dy, x, dx, call):
     zero = dy.dtype.type(0)
-    for n in range(first, last):
+    for n in shared(len(x), call):
         for c in range(dy.shape[1]):
             for i in range(dy.shape[2]):
                 slopes, upper, lower = dy[n, c, i], x[n, c, 2 * i], x[n, c, 2 * i + 1]
@@ -160,8 +156,8 @@ def _max_pool2d_backward(dy, x, dx, part, first, last):
 
 
 @jit
-def _moments(x, means, variances, part, first, last):
-    for n in range(first, last):
+def _moments(x, means, variances, call):
+    for n in shared(len(x), call):
         for c in range(x.shape[1]):
             picture = x[n, c].reshape(-1)
             total, squares = x.dtype.type(0), x.dtype.type(0)
@@ -174,8 +170,8 @@ def _moments(x, means, variances, part, first, last):
 
 
 @jit
-def _batch_norm(x, y, slope, mean, beta, part, first, last):
-    for n in range(first, last):
+def _batch_norm(x, y, slope, mean, beta, call):
+    for n in shared(len(x), call):
         for c in range(x.shape[1]):
             picture, out = x[n, c].reshape(-1), y[n, c].reshape(-1)
             a, m, b = slope[c], mean[c], beta[c]
@@ -184,8 +180,8 @@ def _batch_norm(x, y, slope, mean, beta, part, first, last):
 
 
 @jit
-def _sums_of_pictures(dy, x, mean, sums, products, part, first, last):
-    for n in range(first, last):
+def _sums_of_pictures(dy, x, mean, sums, products, call):
+    for n in shared(len(x), call):
         for c in range(x.shape[1]):
             picture, slopes, m = x[n, c].reshape(-1), dy[n, c].reshape(-1), mean[c]
             total, product = x.dtype.type(0), x.dtype.type(0)
@@ -196,8 +192,8 @@ def _sums_of_pictures(dy, x, mean, sums, products, part, first, last):
 
 
 @jit
-def _batch_norm_backward(dy, x, dx, mean, scale, dy_mean, slope, part, first, last):
-    for n in range(first, last):
+def _batch_norm_backward(dy, x, dx, mean, scale, dy_mean, slope, call):
+    for n in shared(len(x), call):
         for c in range(x.shape[1]):
             picture, slopes, out = x[n, c].reshape(-1), dy[n, c].reshape(-1), dx[n, c].reshape(-1)
             a, m, of_mean, of_slope = scale[c], mean[c], dy_mean[c], slope[c]

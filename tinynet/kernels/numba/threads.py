@@ -8,12 +8,14 @@ from __future__ import annotations
 import ctypes
 import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -22,7 +24,7 @@ from numba import types
 from numba.core import config
 from threadpoolctl import ThreadpoolController
 
-from .functions import inner
+from .functions import generator, inner, jit
 from .intrinsics import add_one, offer_core, read_counter
 
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
@@ -30,6 +32,8 @@ ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
 
 SPINS = 2000
 """Looks at the counter before a thread offers its core to others: some microseconds, as long as a meeting lasts."""
+PATIENCE = SPINS + 300
+"""Looks for a next call before a thread sleeps: a fifth of a millisecond."""
 
 
 # ----------------------------------------------------------------------------------------------- BLAS
@@ -99,29 +103,104 @@ def together(threads: int, work: Callable[[int], Any]) -> None:
 PARTS = 8
 """Into how many parts rows are cut, whatever the number of threads: sums of parts are then the same in every bit."""
 
+Call = tuple[np.ndarray, np.ndarray, bool]
+"""Parts taken, threads done and threads there are; in an array of its own the calls so far; whether this one called."""
+_WORD = 8
 
-def in_parts(work: Callable[[int, int, int], Any], rows: int) -> None:
-    """work(part, first row, row behind its last) for each of at most PARTS parts; who is done with one takes the next.
 
-    This thread works too, so that one which gets no core holds up the others by no more than a part.
+def in_parts(work: Callable[..., Any], *arrays: Any) -> None:
+    """work(*arrays, call) on all threads at once, which share the rows out by `parts` or `shared`."""
+    _crew(os.getpid()).call(partial(work, *arrays))
+
+
+@generator
+def parts(rows, call):
+    """(part, first row, row behind its last) for each of at most PARTS parts; who is done with one takes the next.
+
+    Not before all is done does a thread come back to Python, for whose lock others would have to wait asleep.
     """
-    count = min(PARTS, rows)
-    parts = iter([(part, rows * part // count, rows * (part + 1) // count) for part in range(count)])
+    counters, calls, leads = call
+    count, taken = min(PARTS, rows), counters.ctypes.data
+    done, called = taken + _WORD, calls[0]
+    if leads:
+        add_one(calls.ctypes.data)
+    part = add_one(taken)
+    while part < count:
+        yield part, rows * part // count, rows * (part + 1) // count
+        part = add_one(taken)
+    add_one(done)
+    if leads:
+        _watch(done, counters[2], sys.maxsize)
+    else:
+        _watch(calls.ctypes.data, called + 1, PATIENCE)
 
-    def take() -> None:
-        for part in parts:
-            work(*part)
 
-    others = [_pool(os.getpid()).submit(take) for _ in range(min(most_threads(), rows) - 1)]
-    take()
-    for other in others:
-        other.result()
+@generator
+def shared(rows, call):
+    """The rows of this thread's parts."""
+    for _, first, last in parts(rows, call):
+        for n in range(first, last):  # noqa: UP028 - Numba knows no "yield from"
+            yield n
+
+
+@inner
+def _watch(address, number, patience):
+    """Looks at the counter until it has come to the number, so many times at most."""
+    looks = 0
+    while read_counter(address) < number and looks < patience:
+        looks += 1
+        if looks > SPINS:
+            offer_core()
+
+
+class _Crew:
+    """Threads that help. Who is done looks for the next call before it sleeps: to be woken takes longer than most work.
+
+    A call that is left, as by Ctrl-C, has its own counters and arrays, and disturbs no other.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.calls, self.is_free = np.zeros(1, np.int64), threading.Lock()
+        self.tasks: list[SimpleQueue[Any]] = [SimpleQueue() for _ in range(threads)]
+        for tasks in self.tasks:
+            threading.Thread(target=_serve, args=(tasks,), daemon=True).start()
+
+    def call(self, work: Callable[[Call], Any]) -> None:
+        """All do the work, this thread too; this one alone if the others are at another's."""
+        if not self.is_free.acquire(blocking=False):
+            return work((np.array([0, 0, 1]), np.zeros(1, np.int64), True))
+        try:
+            counters = np.array([0, 0, 1 + len(self.tasks)])
+            errors: list[BaseException] = []
+            for tasks in self.tasks:
+                tasks.put((work, (counters, self.calls, False), errors))
+            work((counters, self.calls, True))
+            if errors:
+                raise errors[0]
+        finally:
+            self.is_free.release()
+
+
+def _serve(tasks: SimpleQueue[Any]) -> None:
+    while True:
+        work, call, errors = tasks.get()
+        try:
+            work(call)
+        except BaseException as error:
+            errors.append(error)
+            _end(call[0])
+
+
+@jit
+def _end(counters):
+    """One thread more is done, without having come to the end of its work."""
+    add_one(counters.ctypes.data + _WORD)
 
 
 @cache
-def _pool(process: int) -> ThreadPoolExecutor:
-    """Threads that wait for work; a process that was forked starts its own."""
-    return ThreadPoolExecutor(most_threads())
+def _crew(process: int) -> _Crew:
+    """A process that was forked starts its own."""
+    return _Crew(most_threads() - 1)
 
 
 class Pace:

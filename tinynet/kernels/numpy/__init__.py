@@ -1,4 +1,4 @@
-"""The readable functions on NumPy's arrays, some in fewer passes through memory. Only convolutions round otherwise."""
+"""The readable functions on NumPy's arrays, some in fewer passes through memory: the same bits but for pictures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import numpy as np
 from ... import functions
 from ...arrays import Array
 from .pictures import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_backward_parameters,
     conv2d,
     conv2d_backward,
     conv2d_backward_parameters,
@@ -85,6 +88,9 @@ __all__ = [
     "conv2d_backward_parameters",
     "max_pool2d",
     "max_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "batch_norm_backward_parameters",
     "sgd",
     "adam",
     "rmsprop",

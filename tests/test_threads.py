@@ -1,0 +1,162 @@
+"""Kernels on threads of our own: every row once, whatever happens; and arrays in the memory of others."""
+
+import multiprocessing
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+
+import tinynet.kernels.numba.threads as threads_module
+from tinynet.kernels.numba import memory
+from tinynet.kernels.numba.functions import jit
+from tinynet.kernels.numba.threads import PARTS, in_parts, parts, shared
+
+
+@jit
+def count_rows(seen, call):
+    for n in shared(len(seen), call):
+        seen[n] += 1
+
+
+@jit
+def write_parts(found, call):
+    for part, first, last in parts(len(found), call):
+        found[first:last] = part
+
+
+@pytest.fixture(params=[1, 2, 4], ids="{} threads".format)
+def threads(request, monkeypatch):
+    """A crew of so many, which is not that of other tests."""
+    crew = threads_module._Crew(request.param - 1)
+    monkeypatch.setattr(threads_module, "_crew", lambda process: crew)
+    return request.param
+
+
+@pytest.mark.parametrize("rows", [0, 1, 3, PARTS, 1000])
+def test_every_row_is_done_once(threads, rows):
+    for _ in range(50):
+        seen = np.zeros(rows, int)
+        in_parts(count_rows, seen)
+        assert (seen == 1).all()
+
+
+@pytest.mark.parametrize("rows", [1, 5, PARTS, 100])
+def test_parts_are_the_same_on_any_number_of_threads(threads, rows):
+    found = np.full(rows, -1)
+    in_parts(write_parts, found)
+    assert sorted(found) == list(found)
+    assert len(set(found)) == min(rows, PARTS)
+    assert np.ptp(np.bincount(found)) <= 1
+
+
+def test_an_error_in_another_thread_is_raised_and_the_next_call_goes_on(threads):
+    caller = threading.current_thread()
+
+    def fail(seen, call):
+        if threading.current_thread() is not caller:
+            raise MemoryError("no room")
+        count_rows(seen, call)
+
+    seen = np.zeros(100, int)
+    if threads == 1:
+        in_parts(fail, seen)
+    else:
+        with pytest.raises(MemoryError, match="no room"):
+            in_parts(fail, seen)
+    in_parts(count_rows, seen)
+    assert (seen == 2).all()
+
+
+def test_a_call_that_is_interrupted_leaves_the_next_alone(threads):
+    def interrupt(seen, call):
+        if call[2]:
+            raise KeyboardInterrupt
+        count_rows(seen, call)
+
+    left = np.zeros(100, int)
+    for _ in range(20):
+        with pytest.raises(KeyboardInterrupt):
+            in_parts(interrupt, left)
+        seen = np.zeros(100, int)
+        in_parts(count_rows, seen)
+        assert (seen == 1).all()
+
+
+def test_programs_with_threads_of_their_own_may_call_at_once(threads):
+    results = [np.zeros(1000, int) for _ in range(6)]
+
+    def call_often(seen):
+        for _ in range(200):
+            in_parts(count_rows, seen)
+
+    callers = [threading.Thread(target=call_often, args=(seen,)) for seen in results]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all((seen == 200).all() for seen in results)
+
+
+def count_here(connection):
+    seen = np.zeros(100, int)
+    in_parts(count_rows, seen)
+    connection.send(seen.tolist())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    in_parts(count_rows, np.zeros(100, int))
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    process = context.Process(target=count_here, args=(there,))
+    process.start()
+    assert here.poll(60), "the forked process waits for threads that it does not have"
+    assert here.recv() == [1] * 100
+    process.join()
+
+
+# ------------------------------------------------------------------------------------------------ memory
+
+
+@pytest.fixture
+def empty():
+    memory._waiting.clear()
+    return memory.empty
+
+
+LARGE = (memory.SMALL,)
+
+
+def test_an_array_takes_over_the_memory_of_one_that_is_gone(empty):
+    first = empty(LARGE, np.float32)
+    place = first.ctypes.data
+    assert place % memory.LINE == 0
+    assert first.shape == LARGE
+    assert first.dtype == np.float32
+    del first
+    assert empty((LARGE[0] // 4, 4), np.float32).ctypes.data == place
+
+
+def test_no_memory_is_taken_over_while_any_view_of_it_lives(empty):
+    view = empty(LARGE, np.float32)[5:10].T
+    view[...] = 7
+    other = empty(LARGE, np.float32)
+    other[...] = 1
+    assert (view == 7).all()
+    assert not np.shares_memory(view, other)
+
+
+def test_memory_that_waits_has_a_limit(empty, monkeypatch):
+    monkeypatch.setattr(memory, "MOST", 10 * 4 * LARGE[0])
+    for size in range(30):
+        empty((LARGE[0] + size,), np.float32)
+    held = sum(size * len(arrays) for size, arrays in memory._waiting.items())
+    assert 0 < held <= memory.MOST
+
+
+def test_small_arrays_are_numpys_own(empty):
+    assert empty((4, 3), np.float64).base is None
