@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache, partial
 from queue import SimpleQueue
 from typing import Any
@@ -24,7 +24,7 @@ from numba import types
 from numba.core import config
 from threadpoolctl import ThreadpoolController
 
-from .functions import generator, inner, jit
+from .functions import generator, inner
 from .intrinsics import add_one, offer_core, read_counter
 
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112
@@ -104,7 +104,7 @@ PARTS = 8
 """Into how many parts rows are cut, whatever the number of threads: sums of parts are then the same in every bit."""
 
 Call = tuple[np.ndarray, np.ndarray, bool]
-"""Parts taken, threads done and threads there are; in an array of its own the calls so far; whether this one called."""
+"""Parts taken, parts done and the call's number; the number of the last call; whether this thread is who called."""
 _WORD = 8
 
 
@@ -117,22 +117,22 @@ def in_parts(work: Callable[..., Any], *arrays: Any) -> None:
 def parts(rows, call):
     """(part, first row, row behind its last) for each of at most PARTS parts; who is done with one takes the next.
 
-    Not before all is done does a thread come back to Python, for whose lock others would have to wait asleep.
+    Who comes too late finds none, and is not waited for. No thread comes back to Python before all is done: for its
+    lock others would have to wait, asleep.
     """
-    counters, calls, leads = call
-    count, taken = min(PARTS, rows), counters.ctypes.data
-    done, called = taken + _WORD, calls[0]
+    counters, last_call, leads = call
+    count, taken, number = min(PARTS, rows), counters.ctypes.data, counters[2]
     if leads:
-        add_one(calls.ctypes.data)
+        last_call[0] = number
     part = add_one(taken)
     while part < count:
         yield part, rows * part // count, rows * (part + 1) // count
+        add_one(taken + _WORD)
         part = add_one(taken)
-    add_one(done)
     if leads:
-        _watch(done, counters[2], sys.maxsize)
+        _watch(taken + _WORD, count, sys.maxsize)
     else:
-        _watch(calls.ctypes.data, called + 1, PATIENCE)
+        _watch(last_call.ctypes.data, number + 1, PATIENCE)
 
 
 @generator
@@ -156,11 +156,11 @@ def _watch(address, number, patience):
 class _Crew:
     """Threads that help. Who is done looks for the next call before it sleeps: to be woken takes longer than most work.
 
-    A call that is left, as by Ctrl-C, has its own counters and arrays, and disturbs no other.
+    Each call has its own counters and arrays: one that is left, as by Ctrl-C, disturbs no other.
     """
 
     def __init__(self, threads: int) -> None:
-        self.calls, self.is_free = np.zeros(1, np.int64), threading.Lock()
+        self.number, self.last_call, self.is_free = 0, np.zeros(1, np.int64), threading.Lock()
         self.tasks: list[SimpleQueue[Any]] = [SimpleQueue() for _ in range(threads)]
         for tasks in self.tasks:
             threading.Thread(target=_serve, args=(tasks,), daemon=True).start()
@@ -168,33 +168,24 @@ class _Crew:
     def call(self, work: Callable[[Call], Any]) -> None:
         """All do the work, this thread too; this one alone if the others are at another's."""
         if not self.is_free.acquire(blocking=False):
-            return work((np.array([0, 0, 1]), np.zeros(1, np.int64), True))
+            return work((np.zeros(3, np.int64), np.zeros(1, np.int64), True))
         try:
-            counters = np.array([0, 0, 1 + len(self.tasks)])
-            errors: list[BaseException] = []
+            self.number += 1
+            counters = np.array([0, 0, self.number])
             for tasks in self.tasks:
-                tasks.put((work, (counters, self.calls, False), errors))
-            work((counters, self.calls, True))
-            if errors:
-                raise errors[0]
+                tasks.put((work, (counters, self.last_call, False)))
+            work((counters, self.last_call, True))
         finally:
             self.is_free.release()
 
 
 def _serve(tasks: SimpleQueue[Any]) -> None:
+    """Works for ever. Who has no memory to begin with leaves the parts to the others."""
     while True:
-        work, call, errors = tasks.get()
-        try:
+        work, call = tasks.get()
+        with suppress(MemoryError):
             work(call)
-        except BaseException as error:
-            errors.append(error)
-            _end(call[0])
-
-
-@jit
-def _end(counters):
-    """One thread more is done, without having come to the end of its work."""
-    add_one(counters.ctypes.data + _WORD)
+        del work, call
 
 
 @cache
