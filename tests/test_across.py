@@ -53,6 +53,7 @@ def test_processes_compute_what_one_computes(tmp_path, backend):
         assert "by MPI over the host" in rest[-1][0]["summary"].item()
 
 
+@pytest.mark.slow
 def test_large_networks_in_compiled_steps(tmp_path):
     plain, alone, *rest = [
         results(processes, tmp_path, "wide", backend)

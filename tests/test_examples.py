@@ -134,6 +134,7 @@ def keras_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[tn.Network, Path],
     return write
 
 
+@pytest.mark.slow
 def test_a_network_from_keras_stands_beside_ours(compared: tuple[Path, str], tmp_path: Path, keras_model) -> None:
     out, digits = shutil.copytree(compared[0], tmp_path / "out"), tn.data.mnist_split()
     network = tn.load(out / "12x8x10.npz")
@@ -265,6 +266,7 @@ def test_best_draws_pictures_that_are_not_empty(best: tuple[Path, str], name: st
         assert np.asarray(picture.convert("L")).std() > 10
 
 
+@pytest.mark.slow
 def test_best_loads_what_it_has_trained_and_refuses_another_recipe(best: tuple[Path, str]) -> None:
     out, first = best
     second = run("mnist_best.py", "--quick", "--held-out", "--out", out).stdout
