@@ -253,7 +253,7 @@ def test_best_trains_a_convolutional_network_and_judges_it(
     assert accuracy > 0.7
     assert f"epoch  1 of 1   accuracy 0.{printed.split('accuracy 0.')[1][:4]}, held out {accuracy:.4f}" in printed
     assert f"Accuracy on the 3,000 digits held out: {accuracy:.4f}" in printed
-    many = mnist_best.read(network, digits.x_train[-10_000:-7_000, None]).argmax(axis=1)
+    many = mnist_best.looks(network, digits.x_train[-10_000:-7_000, None]).mean(axis=0).argmax(axis=1)
     assert f"In the mean of 16 looks at each: {(many == digits.y_train[-10_000:-7_000]).mean():.4f}" in printed
     assert pd.read_csv(out / "results.csv")["parameters"].tolist() == [32_250]
     assert (out / "results.md").read_text() in printed
