@@ -157,7 +157,9 @@ def test_an_array_takes_over_the_memory_of_one_that_is_gone(empty):
     assert first.shape == LARGE
     assert first.dtype == np.float32
     del first
-    assert empty((LARGE[0] // 4, 4), np.float32).ctypes.data == place
+    second, third = empty((LARGE[0] // 4, 4), np.float32), empty(LARGE, np.float32)
+    assert second.ctypes.data == place
+    assert not np.shares_memory(second, third)
 
 
 def test_no_memory_is_taken_over_while_any_view_of_it_lives(empty):
