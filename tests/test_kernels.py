@@ -162,6 +162,9 @@ def test_kernel_takes_axes_in_front(draw, backend, name):
     [
         ((7, 2, 5, 6), 3, 3, 1, 1),
         ((40, 16, 28, 28), 8, 3, 1, 1),
+        ((37, 5, 7, 7), 19, 3, 1, 1),
+        ((3, 4, 9, 30), 6, 3, 1, 2),
+        ((30, 7, 8, 6), 4, 3, 1, 0),
         ((3, 2, 7, 4), 4, 2, 1, 0),
         ((3, 2, 7, 4), 4, 4, 1, 3),
         ((2, 3, 4, 4), 20, 4, 1, 0),
@@ -173,6 +176,7 @@ def test_kernel_takes_axes_in_front(draw, backend, name):
 )
 def test_convolutions_of_every_shape(draw, backend, dtype, picture, M, size, stride, padding):
     x, W, b = (draw.normal(size=shape).astype(dtype) for shape in (picture, (M, picture[1], size, size), (M, 1, 1)))
+    W /= np.sqrt(W[0].size).astype(dtype)
     y = tn.functions.conv2d(x, W, b, stride, padding)
     dy, how = draw.normal(size=y.shape).astype(dtype), (stride, padding)
     assert_same(backend, "conv2d", (x, W, b, *how))

@@ -14,12 +14,12 @@ import numpy as np
 
 from ... import functions
 from ...arrays import Array, positions
+from . import winograd
 from .functions import inner, jit
-from .intrinsics import LANES, OUTPUTS, ROWS, TAPS, VECTORS, convolve, copy, correlate
+from .intrinsics import LANES, OUTPUTS, ROWS, STEP, TAPS, convolve, copy, correlate
 from .memory import empty
 from .threads import PARTS, in_parts, parts, shared
 
-STEP = LANES * VECTORS
 GROUP = 4
 """Pictures whose gradients are summed in registers: as many as stay in the cache."""
 
@@ -27,6 +27,8 @@ GROUP = 4
 def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
     if not _is_covered(x, W):
         return functions.conv2d(x, W, b, stride, padding)
+    if winograd.suits(x.shape, W, stride, padding):
+        return winograd.conv2d(x, W, b, padding)
     size = W.shape[-1]
     y = empty((len(x), len(W), *positions(x.shape, size, stride, padding)), np.float32)
     place, shifts = _places(y.shape[2:], x.shape[1], size, stride)
@@ -40,10 +42,12 @@ def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, pa
     size = W.shape[-1]
     if not _is_covered(dy, W) or padding >= size:
         return functions.conv2d_backward(dy, W, shape, stride, padding)
+    turned, no_bias = W[..., ::-1, ::-1].swapaxes(0, 1), np.zeros(shape[1], np.float32)
+    if winograd.suits(dy.shape, turned, stride, size - 1 - padding):
+        return winograd.conv2d(dy, turned, no_bias, size - 1 - padding)
     dx = empty(shape, np.float32)
     place, shifts = _places(shape[2:], len(W), size, 1)
-    weights, dy = _packed(W[..., ::-1, ::-1].swapaxes(0, 1)), np.ascontiguousarray(dy)
-    no_bias = np.zeros(shape[1], np.float32)
+    weights, dy = _packed(turned), np.ascontiguousarray(dy)
     in_parts(_convolve, dy, weights, no_bias, dx, shifts[: W[:, 0].size], (*place, size - 1 - padding, 1, stride))
     return dx
 
@@ -51,6 +55,8 @@ def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, pa
 def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
     if not _is_covered(x, dW):
         return functions.conv2d_backward_parameters(dy, x, dW, db, stride, padding)
+    if winograd.suits(x.shape, dW, stride, padding):
+        return winograd.conv2d_backward_parameters(dy, x, dW, db, padding)
     M, C, size, _ = dW.shape
     place, shifts = _places(dy.shape[2:], C, size, stride)
     sums = np.zeros((PARTS, M + -M % ROWS, len(shifts)), np.float32)

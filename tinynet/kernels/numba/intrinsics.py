@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -138,6 +139,7 @@ def copy(typing_context, row, target, begin, numbers):
 
 OUTPUTS, VECTORS = 8, 2
 """What a tile of a convolution computes at once: so many outputs, of so many vectors each."""
+STEP = LANES * VECTORS
 ROWS, TAPS = 4, 4
 """What a tile of its gradient computes at once: so many outputs by so many taps."""
 
@@ -205,6 +207,46 @@ def correlate(typing_context, dy, dy_begin, dy_width, dy_next, x, x_begin, x_nex
 
     long, three = types.intp, types.UniTuple(types.intp, 3)
     return types.void(dy, long, long, long, x, long, long, shifts, long, three, sums, long), code
+
+
+def combination(matrix: np.ndarray) -> Any:
+    """An intrinsic that makes rows of others: each a sum of these, with such weights, vector by vector."""
+
+    @intrinsic
+    def combine(typing_context, x, begin, width, y, start, y_width, vectors, constant):
+        """y[start + i y_width:] = constant + sum over k of matrix[i, k] x[begin + k width:], so many vectors"""
+
+        def code(context, builder, signature, arguments):
+            opened = _opened(context, builder, signature, arguments)
+            data, x_at, x_step, out, out_at, out_step, count, number = [
+                argument.data if hasattr(argument, "data") else argument for argument in opened
+            ]
+            with cgutils.for_range(builder, count) as loop:
+                f = builder.mul(loop.index, _LONG(LANES))
+                places = [_row(builder, x_at, k, x_step, f) for k in range(matrix.shape[1])]
+                rows = [_vector(builder, data, place) for place in places]
+                sums = [_weighted(builder, weights, rows, _in_all_lanes(builder, number)) for weights in matrix]
+                for i, total in enumerate(sums):
+                    target = _at(builder, out, _VECTOR, _row(builder, out_at, i, out_step, f))
+                    builder.store(total, target, align=4)
+            return context.get_dummy_value()
+
+        long = types.intp
+        return types.void(x, long, long, y, long, long, long, types.float32), code
+
+    return combine
+
+
+def _row(builder: Any, begin: Any, k: int, width: Any, f: Any) -> Any:
+    return builder.add(builder.add(begin, builder.mul(width, _LONG(k))), f)
+
+
+def _weighted(builder: Any, weights: Any, rows: list[Any], total: Any) -> Any:
+    """The total and the sum of the rows, each times its weight."""
+    for weight, row in zip(weights, rows, strict=True):
+        if weight:
+            total = _multiply_add(builder, ir.Constant(_VECTOR, [float(weight)] * LANES), row, total)
+    return total
 
 
 def _zero(builder: Any) -> Any:

@@ -132,8 +132,13 @@ def _max_pool2d(x, y, call):
 
 @inner
 def _larger(a, b):
-    """The larger of both, and what is not a number before all."""
-    return a if a >= b or a != a else b
+    return a if _is_first(a, b) else b
+
+
+@inner
+def _is_first(a, b):
+    """Whether a is the larger of both, or not a number."""
+    return (a >= b) | (a != a)
 
 
 @jit
@@ -146,13 +151,16 @@ def _max_pool2d_backward(dy, x, dx, call):
                 dx_upper, dx_lower = dx[n, c, 2 * i], dx[n, c, 2 * i + 1]
                 for j in range(slopes.size):
                     left, right, slope = 2 * j, 2 * j + 1, slopes[j]
-                    above, below = _larger(upper[left], upper[right]), _larger(lower[left], lower[right])
-                    is_above = _larger(above, below) == above
-                    is_left_above, is_left_below = upper[left] == above, lower[left] == below
-                    dx_upper[left] = slope if is_above & is_left_above else zero
-                    dx_upper[right] = slope if is_above & (not is_left_above) else zero
-                    dx_lower[left] = slope if (not is_above) & is_left_below else zero
-                    dx_lower[right] = slope if (not is_above) & (not is_left_below) else zero
+                    a, b, c_, d = upper[left], upper[right], lower[left], lower[right]
+                    is_above = _is_first(_larger(a, b), _larger(c_, d))
+                    above, below = slope if is_above else zero, zero if is_above else slope
+                    dx_upper[left], dx_upper[right] = _routed(above, _is_first(a, b), zero)
+                    dx_lower[left], dx_lower[right] = _routed(below, _is_first(c_, d), zero)
+
+
+@inner
+def _routed(slope, to_first, zero):
+    return slope if to_first else zero, zero if to_first else slope
 
 
 @jit
