@@ -40,10 +40,10 @@ def convolutional() -> list[tn.Layer]:
     return [*first, tn.MaxPool2D(2), *second, tn.MaxPool2D(2), tn.Flatten(), tn.Dense(32 * 7 * 7, 10)]
 
 
-def residual() -> list[tn.Layer]:
-    """A convolution at 28 x 28 pixels, a residual block at 14 x 14, two at 7 x 7; He et al. 2016."""
-    first = [*convolution(1, 32), tn.MaxPool2D(2), *block(32, 32)]
-    return [*first, *block(32, 64, stride=2), *block(64, 64), tn.GlobalAveragePool(), tn.Dense(64, 10)]
+def residual(width: int = 32) -> list[tn.Layer]:
+    """A convolution at 28 x 28 pixels, a residual block at 14 x 14, two of twice the width at 7 x 7; He et al. 2016."""
+    first, wide = [*convolution(1, width), tn.MaxPool2D(2), *block(width, width)], 2 * width
+    return [*first, *block(width, wide, stride=2), *block(wide, wide), tn.GlobalAveragePool(), tn.Dense(wide, 10)]
 
 
 def convolution(C: int, M: int, stride: int = 1) -> list[tn.Layer]:
@@ -132,8 +132,7 @@ def trained(
 def fit(
     network: tn.Network, recipe: Recipe, x: np.ndarray, t: np.ndarray, validation: Digits | None, checkpoint: Path
 ) -> tn.History:
-    steps = recipe.epochs * math.ceil(len(x) / BATCH)
-    schedule = tn.warm_up(tn.cosine(RATE, steps), max(1, int(WARM_UP * steps)))
+    schedule = up_and_down(recipe.epochs * math.ceil(len(x) / BATCH))
     optimizer = tn.AdamW(network, schedule, WEIGHT_DECAY, beta2=BETA2)
     print(f"{recipe.name}, seed {network.seed}: {network.theta.size:,} parameters, {len(x):,} digits", flush=True)
     return tn.fit(
@@ -148,6 +147,11 @@ def fit(
         callbacks=[lambda record: tell(record, recipe.epochs)],
         checkpoint=checkpoint,
     )
+
+
+def up_and_down(steps: int) -> Callable[[int], float]:
+    """The learning rate: a straight rise over the first tenth of the steps, then half a cosine down to 0."""
+    return tn.warm_up(tn.cosine(RATE, steps), max(1, int(WARM_UP * steps)))
 
 
 def tell(record: tn.Record, epochs: int) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 
 import tinynet as tn
+from tinynet.layers.base import walk
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DIGITS = Path(__file__).parent / "digits"
@@ -290,6 +292,40 @@ def test_an_ensemble_averages_three_residual_networks(tmp_path: Path) -> None:
     row = next(line for line in printed.splitlines() if line.startswith("| all 3, averaged"))
     assert [cell.strip() for cell in row.split("|")[3:4] + row.split("|")[6:7]] == ["454,686", str(wrong)]
     assert re.search(r"test digits: 0\.\d{4} ± 0\.\d{4}", printed)
+
+
+def test_each_trial_of_the_ablation_changes_one_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    from mnist_ablation import TRIALS
+
+    found = {
+        name: (Counter(type(layer).__name__ for *_, layer in walk(trial.layers())), trial.augment, trial.rate(100))
+        for name, trial in TRIALS.items()
+    }
+    base, distorted, rate = found.pop("a residual network")
+    assert (base["BatchNorm"], base["Residual"], distorted) == (7, 3, tn.data.augment)
+    assert found.pop("without distorted digits")[:2] == (base, None)
+    assert found.pop("without batch normalisation")[0] == base - Counter(BatchNorm=7)
+    assert found.pop("without residuals")[0] == base - Counter(Residual=3, Conv2D=1)
+    assert found.pop("at a constant rate")[2] == 0.003
+    assert rate(99) < rate(0) < rate(50) < rate(10) < 0.003
+    assert found.pop("twice as wide")[0] == base
+    assert not found
+    widths = [TRIALS[name].layers()[0].M for name in ("a residual network", "twice as wide")]
+    assert widths == [16, 32]
+
+
+@pytest.mark.slow
+def test_an_ablation_says_how_often_each_errs(tmp_path: Path) -> None:
+    printed = run("mnist_ablation.py", "--quick", "--out", tmp_path).stdout
+    table = (tmp_path / "results.md").read_text()
+    assert table in printed
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    assert rows[0] == ["recipe", "seed 1", "seed 2", "mean"]
+    assert len(rows) == 7
+    for name, first, second, mean in rows[1:]:
+        assert f"{name}, seed 1: {first} of 3,000" in printed
+        assert float(mean) == (int(first) + int(second)) / 2
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ across the ends of rows and pictures, and what they compute there is left out.
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -43,6 +44,18 @@ NUMBERS = 256
 ZERO = np.float32(0)
 
 
+class Place(NamedTuple):
+    """How rows lie: tiles of four rows down y, columns across x with its zeros, a line of these in whole vectors;
+    pictures in one row, and all its numbers."""
+
+    padding: int
+    tiles: int
+    columns: int
+    line: int
+    pictures: int
+    numbers: int
+
+
 def suits(x_shape: tuple[int, ...], W: Array, stride: int, padding: int) -> bool:
     channels, rows = W.shape[1], x_shape[2] + 2 * padding - SIZE + 1
     return W.shape[-1] == SIZE and stride == 1 and channels >= LEAST_CHANNELS and rows >= TILE
@@ -69,8 +82,8 @@ def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, paddin
 
 
 @cache
-def _places(y_pixels: tuple[int, ...], channels: int, padding: int) -> tuple[tuple[int, ...], np.ndarray]:
-    """How rows lie, for `_convolve` and `_correlate`; the shift of each channel and tap, and 0 up to whole TAPS."""
+def _places(y_pixels: tuple[int, ...], channels: int, padding: int) -> tuple[Place, np.ndarray]:
+    """How rows lie; the shift of each channel and tap, and 0 up to whole TAPS."""
     tiles, columns = -(-y_pixels[0] // TILE), y_pixels[1] + SIZE - 1
     line = columns + -columns % LANES
     pictures = max(1, (NUMBERS - line + columns) // (tiles * columns))
@@ -78,7 +91,7 @@ def _places(y_pixels: tuple[int, ...], channels: int, padding: int) -> tuple[tup
     numbers += -numbers % STEP
     c, q = np.ogrid[:channels, :SIZE]
     shifts = (c * numbers + q).ravel()
-    return (padding, tiles, columns, line, pictures, numbers), np.pad(shifts, (0, -shifts.size % TAPS))
+    return Place(padding, tiles, columns, line, pictures, numbers), np.pad(shifts, (0, -shifts.size % TAPS))
 
 
 def _packed(W: Array) -> np.ndarray:
@@ -100,7 +113,7 @@ def _times_g(W, products):
 @jit
 def _convolve(x, weights, b, y, shifts, place, call):
     channels, outputs, taps = x.shape[1], y.shape[1], shifts.size
-    pictures, numbers = place[4:]
+    pictures, numbers = place.pictures, place.numbers
     whole = weights.size // (PRODUCTS * taps)
     tall, flat = np.zeros(PRODUCTS * channels * numbers + STEP, np.float32), _flat(place)
     out, flat_y = np.empty(PRODUCTS * whole * numbers + STEP, np.float32), _flat(place)
@@ -119,7 +132,7 @@ def _convolve(x, weights, b, y, shifts, place, call):
 @jit
 def _correlate(dy, x, sums, bias_sums, shifts, place, call):
     channels, rows, taps = x.shape[1], sums.shape[2], shifts.size
-    pictures, numbers = place[4:]
+    pictures, numbers = place.pictures, place.numbers
     tall, flat = np.zeros(PRODUCTS * channels * numbers + STEP, np.float32), _flat(place)
     slopes, flat_dy = np.zeros(PRODUCTS * rows * numbers, np.float32), _flat(place)
     total, size = np.empty(PRODUCTS * rows * taps, np.float32), rows * taps
@@ -143,24 +156,24 @@ def _correlate(dy, x, sums, bias_sums, shifts, place, call):
 @inner
 def _flat(place):
     """Room for one channel of a picture with its zeros, in rows of whole vectors."""
-    return np.zeros((TILE * place[1] + SIZE - 1) * place[3], np.float32)
+    return np.zeros((TILE * place.tiles + SIZE - 1) * place.line, np.float32)
 
 
 @inner
 def _used(pictures, place):
     """Numbers of a row that so many pictures take."""
-    return pictures * place[1] * place[2]
+    return pictures * place.tiles * place.columns
 
 
 @inner
 def _make_tall(x, flat, tall, place):
     """B x, of the pictures with their zeros."""
-    padding, tiles, columns, line, _, numbers = place
+    tiles, columns, line, numbers = place.tiles, place.columns, place.line, place.numbers
     channels, height, width = x.shape[1:]
     for c in range(channels):
         for n in range(len(x)):
             for i in range(height):
-                copy(x[n, c, i], flat, (i + padding) * line + padding, width)
+                copy(x[n, c, i], flat, (i + place.padding) * line + place.padding, width)
             for i in range(tiles):
                 start = c * numbers + (n * tiles + i) * columns
                 times_b(flat, TILE * i * line, line, tall, start, channels * numbers, line // LANES, ZERO)
@@ -169,7 +182,7 @@ def _make_tall(x, flat, tall, place):
 @inner
 def _make_slopes(dy, flat, slopes, plane, bias_sums, place):
     """A dy, and dy added to the gradient of b."""
-    _, tiles, columns, line, _, numbers = place
+    tiles, columns, line, numbers = place.tiles, place.columns, place.line, place.numbers
     outputs, height, width = dy.shape[1:]
     for m in range(outputs):
         for n in range(len(dy)):
@@ -187,7 +200,7 @@ def _make_slopes(dy, flat, slopes, plane, bias_sums, place):
 @inner
 def _make_y(out, plane, b, flat, y, place):
     """A^T of the products, and b."""
-    _, tiles, columns, line, _, numbers = place
+    tiles, columns, line, numbers = place.tiles, place.columns, place.line, place.numbers
     outputs, height, width = y.shape[1:]
     for m in range(outputs):
         for n in range(len(y)):
