@@ -72,12 +72,13 @@ def main() -> int:
     x, t = digits.x_train[:, None], digits.y_train
     rows, epochs = (QUICK_ROWS, 1) if options.quick else (len(x) - HELD_OUT, EPOCHS)
     training, judges = (x[:rows], t[:rows]), (x[-HELD_OUT:][:rows], t[-HELD_OUT:][:rows])
+    options.out.mkdir(parents=True, exist_ok=True)
     errors = pd.DataFrame(index=pd.Index(TRIALS, name="recipe"))
     try:
         for seed in SEEDS:
             errors[f"seed {seed}"] = [misread(name, seed, training, judges, epochs) for name in TRIALS]
     except KeyboardInterrupt:
-        return stop("\nStopped.", 130)
+        return stop("\nStopped: the lines above are what was found.", 130)
     table = errors.assign(mean=errors.mean(axis=1).map("{:.1f}".format)).astype(str).reset_index()
     text = f"{tables.markdown(table)}\n\nErrors among {len(judges[1]):,} digits held out; "
     text += f"trained on {rows:,} others, epochs: {epochs}\n"

@@ -163,8 +163,10 @@ def test_kernel_takes_axes_in_front(draw, backend, name):
         ((7, 2, 5, 6), 3, 3, 1, 1),
         ((40, 16, 28, 28), 8, 3, 1, 1),
         ((37, 5, 7, 7), 19, 3, 1, 1),
+        ((40, 4, 14, 14), 5, 3, 1, 1),
         ((3, 4, 9, 30), 6, 3, 1, 2),
         ((30, 7, 8, 6), 4, 3, 1, 0),
+        ((2, 4, 4, 300), 4, 3, 1, 3),
         ((3, 2, 7, 4), 4, 2, 1, 0),
         ((3, 2, 7, 4), 4, 4, 1, 3),
         ((2, 3, 4, 4), 20, 4, 1, 0),
@@ -181,7 +183,23 @@ def test_convolutions_of_every_shape(draw, backend, dtype, picture, M, size, str
     dy, how = draw.normal(size=y.shape).astype(dtype), (stride, padding)
     assert_same(backend, "conv2d", (x, W, b, *how))
     assert_same(backend, "conv2d_backward", (dy, W, x.shape, *how))
-    assert_same(backend, "conv2d_backward_parameters", (dy / len(x), x, W, b, *how))
+    dy /= np.sqrt(dy[:, 0].size).astype(dtype)
+    assert_same(backend, "conv2d_backward_parameters", (dy, x, W, b, *how))
+
+
+def test_a_picture_is_convolved_alike_in_every_batch_and_beside_one_that_is_not_finite(draw):
+    ops = tn.backend("numba").ops
+    x, W, b = (draw.normal(size=shape).astype("float32") for shape in ((41, 4, 7, 6), (5, 4, 3, 3), (5, 1, 1)))
+    y = ops.conv2d(x, W, b, 1, 1)
+    x[1] = np.nan
+    np.testing.assert_array_equal(ops.conv2d(x, W, b, 1, 1)[2:], y[2:])
+    np.testing.assert_array_equal(ops.conv2d(x[2:3], W, b, 1, 1), y[2:3])
+    assert np.isnan(ops.conv2d(x, W, b, 1, 1)[1]).all()
+
+
+def test_slopes_of_another_precision_are_taken(draw):
+    x, W, b = (draw.normal(size=shape).astype("float32") for shape in ((5, 4, 7, 6), (5, 4, 3, 3), (5, 1, 1)))
+    assert_same("numba", "conv2d_backward_parameters", (draw.normal(size=(5, 5, 7, 6)), x, W, b, 1, 1))
 
 
 @pytest.mark.parametrize("backend", ["numpy", "numba"])

@@ -3,7 +3,8 @@
     y[m, f] = sum over taps t of W[m, t] x[f + shift_t]        f = i width + j, on a picture with its zeros around it
 
 So vectors run on across the ends of rows; what they compute there is left out. With a stride s a picture becomes s^2
-pictures, of every s-th row and column, between which the taps choose. Pictures are shared out among threads.
+pictures, of every s-th row and column, between which the taps choose. Pictures are shared out among threads. Windows of
+3 x 3 have a faster way, in winograd.py.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, pa
 
 
 def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
-    if not _is_covered(x, dW):
+    if not (_is_covered(x, dW) and dy.dtype == np.float32):
         return functions.conv2d_backward_parameters(dy, x, dW, db, stride, padding)
     if winograd.suits(x.shape, dW, stride, padding):
         return winograd.conv2d_backward_parameters(dy, x, dW, db, padding)

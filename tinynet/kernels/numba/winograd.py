@@ -4,7 +4,8 @@
     dg = G^T (A dy * B x)      the same, turned; dx is a convolution of dy
 
 Rows lie one behind the other by their place among the four, or six, those of several small pictures too: vectors run on
-across the ends of rows and pictures, and what they compute there is left out.
+across the ends of rows and pictures, and what they compute there is left out. A line of whole vectors goes beyond its
+row, and the next row is written over that; behind the numbers of dy are zeros. Not-a-number reaches all four rows.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...arrays import Array
+from ...arrays import Array, positions
 from .functions import inner, jit
 from .intrinsics import LANES, OUTPUTS, ROWS, STEP, TAPS, combination, convolve, copy, correlate
 from .memory import empty
@@ -39,8 +40,8 @@ times_a_turned, times_g_turned = combination(A.T), combination(G.T)
 
 LEAST_CHANNELS = 4
 """With fewer, what the products save is spent on the sums."""
-NUMBERS = 256
-"""Of a row that small pictures share: as many as stay in the cache, in all channels."""
+NUMBERS, MOST_NUMBERS = 256, 4096
+"""Of a row that small pictures share: as many as stay in the cache, in all channels. Of a picture at most."""
 ZERO = np.float32(0)
 
 
@@ -57,14 +58,16 @@ class Place(NamedTuple):
 
 
 def suits(x_shape: tuple[int, ...], W: Array, stride: int, padding: int) -> bool:
-    channels, rows = W.shape[1], x_shape[2] + 2 * padding - SIZE + 1
-    return W.shape[-1] == SIZE and stride == 1 and channels >= LEAST_CHANNELS and rows >= TILE
+    """Whether these are such a convolution, and it is faster."""
+    if W.shape[-1] != SIZE or stride != 1 or W.shape[1] < LEAST_CHANNELS:
+        return False
+    rows, columns = positions(x_shape, SIZE, 1, padding)
+    return rows >= TILE and rows * columns <= TILE * MOST_NUMBERS
 
 
 def conv2d(x: Array, W: Array, b: Array, padding: int) -> Array:
-    N, C, H, D = x.shape
-    M, grown = len(W), 2 * padding - SIZE + 1
-    y = empty((N, M, H + grown, D + grown), np.float32)
+    C = x.shape[1]
+    y = empty((len(x), len(W), *positions(x.shape, SIZE, 1, padding)), np.float32)
     place, shifts = _places(y.shape[2:], C, padding)
     weights, x, b = _packed(W), np.ascontiguousarray(x), np.ascontiguousarray(b.reshape(-1))
     in_parts(_convolve, x, weights, b, y, shifts[: C * SIZE], place)
@@ -116,7 +119,7 @@ def _convolve(x, weights, b, y, shifts, place, call):
     pictures, numbers = place.pictures, place.numbers
     whole = weights.size // (PRODUCTS * taps)
     tall, flat = np.zeros(PRODUCTS * channels * numbers + STEP, np.float32), _flat(place)
-    out, flat_y = np.empty(PRODUCTS * whole * numbers + STEP, np.float32), _flat(place)
+    out, flat_y = np.empty(PRODUCTS * whole * numbers, np.float32), _flat(place)
     for _, first, last in parts(len(x), call):
         for begin in range(first, last, pictures):
             end = min(begin + pictures, last)
