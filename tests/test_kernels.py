@@ -162,7 +162,8 @@ def test_kernel_takes_axes_in_front(draw, backend, name):
     [
         ((7, 2, 5, 6), 3, 3, 1, 1),
         ((40, 16, 28, 28), 8, 3, 1, 1),
-        ((37, 5, 7, 7), 19, 3, 1, 1),
+        ((120, 5, 7, 7), 19, 3, 1, 1),
+        ((2, 4, 16, 38), 5, 3, 1, 1),
         ((40, 4, 14, 14), 5, 3, 1, 1),
         ((3, 4, 9, 30), 6, 3, 1, 2),
         ((30, 7, 8, 6), 4, 3, 1, 0),
@@ -239,6 +240,11 @@ def test_a_nan_is_not_lost_in_a_kernel(backend):
     assert np.isnan(ops.dense(x, np.ones((3, 2), np.float32), np.ones((1, 2), np.float32))).all()
     assert np.isnan(ops.softmax_cross_entropy(x, np.ones_like(x))[0])
     assert np.isnan(ops.gelu(x)).all()
+    for place in np.ndindex(2, 2):
+        picture = np.zeros((1, 1, 2, 2), np.float32)
+        picture[0, 0, *place] = np.nan
+        assert np.isnan(ops.max_pool2d(picture, 2)).all()
+        np.testing.assert_array_equal(ops.max_pool2d_backward(np.ones((1, 1, 1, 1)), picture, 2), np.isnan(picture))
     grad = np.array([1, np.nan, 2], np.float32)
     ops.clip_norm(grad, 1.0)
     assert np.isnan(grad).all()
