@@ -189,12 +189,12 @@ def show(runs: list[tn.Run], x: np.ndarray, labels: np.ndarray, options: argpars
     named = [replace(run, name=f"{run.name}, seed {run.network.seed}") for run in runs]
     best = named[int(np.argmax(scores))]
     write(options.out / "results.md", text)
-    write(options.out / "results.csv", results.to_csv(index=False))
+    write(options.out / f"{runs[0].name}.csv", results.to_csv(index=False))
     drawn = {
         "curves": pictures.curves(named),
         "mistakes": pictures.mistakes(best, x, labels, named, rows=8),
         "feature_maps": pictures.feature_maps(best, x[0]),
-        "costs": pictures.costs(compared(results)),
+        "costs": pictures.costs(compared(options.out)),
     }
     for name, figure in drawn.items():
         file = io.BytesIO()
@@ -236,14 +236,14 @@ def in_words(results: pd.DataFrame, digits: int) -> pd.DataFrame:
     )
 
 
-def compared(results: pd.DataFrame) -> pd.DataFrame:
+def compared(out: Path) -> pd.DataFrame:
     """What each network costs and how often it errs, the means over its seeds; beside those of mnist_compare.py."""
-    together = [results]
+    found = [pd.read_csv(file) for file in sorted(out.glob("*.csv"))]
     if (OTHERS / "results.csv").exists():
-        together.insert(0, pd.read_csv(OTHERS / "results.csv").rename(columns={"validation_accuracy": "accuracy"}))
+        found.insert(0, pd.read_csv(OTHERS / "results.csv").rename(columns={"validation_accuracy": "accuracy"}))
     else:
         print(f"{OTHERS}/results.csv is not there: examples/mnist_compare.py puts its networks into costs.png too")
-    return pd.concat(together).groupby("network", sort=False)[["parameters", "seconds", "accuracy"]].mean()
+    return pd.concat(found).groupby("network", sort=False)[["parameters", "seconds", "accuracy"]].mean()
 
 
 # -------------------------------------------------------------------------------------------- options

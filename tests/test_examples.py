@@ -257,7 +257,7 @@ def test_best_trains_a_convolutional_network_and_judges_it(
     assert f"Accuracy on the 3,000 digits held out: {accuracy:.4f}" in printed
     many = mnist_best.looks(network, digits.x_train[-10_000:-7_000, None]).mean(axis=0).argmax(axis=1)
     assert f"In the mean of 16 looks at each: {(many == digits.y_train[-10_000:-7_000]).mean():.4f}" in printed
-    assert pd.read_csv(out / "results.csv")["parameters"].tolist() == [32_250]
+    assert pd.read_csv(out / "convolutional.csv")["parameters"].tolist() == [32_250]
     assert (out / "results.md").read_text() in printed
     assert "MNIST as well as we can" in (out / "report.html").read_text()
 
@@ -266,6 +266,21 @@ def test_best_trains_a_convolutional_network_and_judges_it(
 def test_best_draws_pictures_that_are_not_empty(best: tuple[Path, str], name: str) -> None:
     with Image.open(best[0] / f"{name}.png") as picture:
         assert np.asarray(picture.convert("L")).std() > 10
+
+
+def test_costs_are_those_of_all_networks_that_were_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    monkeypatch.chdir(tmp_path)
+    import mnist_best
+
+    columns = "network,parameters,seconds,accuracy"
+    Path("residual.csv").write_text(f"{columns}\nresidual,9,20,0.9\nresidual,9,40,0.8\n")
+    Path("convolutional.csv").write_text(f"{columns}\nconvolutional,5,10,0.7\n")
+    found = mnist_best.compared(tmp_path)
+    assert found.to_dict("index") == {
+        "convolutional": {"parameters": 5, "seconds": 10, "accuracy": 0.7},
+        "residual": {"parameters": 9, "seconds": 30, "accuracy": pytest.approx(0.85)},
+    }
 
 
 @pytest.mark.slow
