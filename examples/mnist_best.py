@@ -6,8 +6,8 @@
     python examples/mnist_best.py --held-out    judged in training by 10,000 digits kept back: for choosing a recipe
     python examples/mnist_best.py --quick       an epoch of some digits            (seconds)
 
-They train on MNIST's 60,000 digits, distorted anew in every epoch. The 10,000 test digits are read at the end, each as
-it is, and then in the mean of sixteen looks, of which fifteen are at gently distorted copies.
+They train on MNIST's 60,000 digits, distorted anew in every epoch. The 10,000 test digits are used at the end
+only: each is read as it is, and then in the mean of sixteen looks, of which fifteen are at gently distorted copies.
 Trained networks are kept in --out and loaded by the next run; a run that was stopped goes on where it was.
 """
 
@@ -150,7 +150,7 @@ def fit(
 
 
 def up_and_down(steps: int) -> Callable[[int], float]:
-    """The learning rate: a straight rise over the first tenth of the steps, then half a cosine down to 0."""
+    """The learning rate: half a cosine down to 0, times a straight rise over the first tenth of the steps."""
     return tn.warm_up(tn.cosine(RATE, steps), max(1, int(WARM_UP * steps)))
 
 

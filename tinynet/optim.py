@@ -247,7 +247,7 @@ def _cosine(lr: float, steps: int, floor: float, t: int) -> float:
 
 
 def warm_up(schedule: Schedule, steps: int) -> Schedule:
-    """lr(t) = schedule(t) min(1, (t + 1) / steps): a straight rise over the first steps; Goyal et al. 2017, 2.2"""
+    """lr(t) = schedule(t) min(1, (t + 1) / steps): times a straight rise at first; Goyal et al. 2017, 2.2"""
     _check_steps("warm_up", steps)
     if not callable(schedule):
         raise TypeError(f"warm_up takes a schedule, got {schedule!r}; constant({schedule!r}) makes one")

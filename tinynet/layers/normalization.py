@@ -18,8 +18,8 @@ class BatchNorm(Layer):
     In training mean and variance are those of the batch, for pictures over all their pixels, and `mean` and
     `variance`, two buffers, follow them: mean <- (1 - momentum) mean + momentum (mean of the batch), and so the
     variance, there divided by n - 1. Otherwise these two are used, and no row depends on the others. gamma starts at 1,
-    beta at 0. Raises ValueError for numbers that are not positive, and in training for one number alone a feature.
-    Ioffe and Szegedy 2015, Algorithms 1 and 2.
+    beta at 0; frozen, the buffers follow still. Raises ValueError for numbers that are not positive, and in training
+    for one number alone a feature, as in a last batch of one row. Ioffe and Szegedy 2015, Algorithms 1 and 2.
     """
 
     def __init__(self, features: int, momentum: float = 0.1, eps: float = 1e-5) -> None:

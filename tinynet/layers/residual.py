@@ -14,7 +14,7 @@ class Residual(Layer):
     """y = x + layers(x), or shortcut(x) + layers(x) where they change the shape        He et al. 2016, equations 1, 2
 
     Residual(Dense(8, 8), ReLU()), Residual(Dense(8, 16), ReLU(), shortcut=Dense(8, 16)). Raises TypeError for what
-    is no layer, and ValueError where the two sums' shapes differ.
+    is no layer, and ValueError where the two summands' shapes differ.
     """
 
     def __init__(self, *layers: Layer, shortcut: Layer | None = None) -> None:
