@@ -437,7 +437,13 @@ def test_an_answer_without_an_end_is_ended(course: Path) -> None:
 @pytest.fixture
 def watched(course: Path) -> Iterator[subprocess.Popen]:
     command = [sys.executable, "-u", str(course / "check.py")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    ) as process:
         yield process
         process.kill()
 
