@@ -79,7 +79,7 @@ LOOKS = 16
 GENTLE = {"shift": 0.5, "rotation": 3.0, "scale": 0.025, "shear": 0.0375, "elastic": 4.0}
 """How often a digit is read, once as it is and then distorted, a quarter as much as in training."""
 HELD_OUT = 10_000
-QUICK_ROWS = 3_000
+QUICK_ROWS, QUICK_JUDGED = 3_000, 1_000
 OUT, OTHERS = Path("runs/mnist_best"), Path("runs/mnist_compare")
 
 
@@ -97,7 +97,7 @@ def main() -> int:
         x, t, judge = x[:-HELD_OUT], t[:-HELD_OUT], (x[-HELD_OUT:], t[-HELD_OUT:])
     if options.quick:
         recipe, x, t = replace(recipe, epochs=1), x[:QUICK_ROWS], t[:QUICK_ROWS]
-        judge = judge[0][:QUICK_ROWS], judge[1][:QUICK_ROWS]
+        judge = judge[0][:QUICK_JUDGED], judge[1][:QUICK_JUDGED]
     validation = judge if options.held_out else None
     options.out.mkdir(parents=True, exist_ok=True)
     try:
