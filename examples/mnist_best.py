@@ -1,7 +1,7 @@
 """MNIST as well as we can: what the blog announces as its next part, with convolutions and residual networks.
 
     python examples/mnist_best.py               a convolutional network            (minutes on two cores)
-    python examples/mnist_best.py --full        a residual network, three times    (three minutes on an H200)
+    python examples/mnist_best.py --full        a residual network, three times    (an hour on two cores)
     python examples/mnist_best.py --ensemble    these three, and what they say together
     python examples/mnist_best.py --held-out    judged in training by 10,000 digits kept back: for choosing a recipe
     python examples/mnist_best.py --quick       an epoch of some digits            (seconds)
@@ -238,7 +238,8 @@ def in_words(results: pd.DataFrame, digits: int) -> pd.DataFrame:
 
 def compared(out: Path) -> pd.DataFrame:
     """What each network costs and how often it errs, the means over its seeds; beside those of mnist_compare.py."""
-    found = [pd.read_csv(file) for file in sorted(out.glob("*.csv"))]
+    files = [out / f"{recipe.name}.csv" for recipe in (BEST, FULL)]
+    found = [pd.read_csv(file) for file in files if file.exists()]
     if (OTHERS / "results.csv").exists():
         found.insert(0, pd.read_csv(OTHERS / "results.csv").rename(columns={"validation_accuracy": "accuracy"}))
     else:

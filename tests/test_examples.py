@@ -276,6 +276,7 @@ def test_costs_are_those_of_all_networks_that_were_trained(monkeypatch: pytest.M
     columns = "network,parameters,seconds,accuracy"
     Path("residual.csv").write_text(f"{columns}\nresidual,9,20,0.9\nresidual,9,40,0.8\n")
     Path("convolutional.csv").write_text(f"{columns}\nconvolutional,5,10,0.7\n")
+    Path("another.csv").write_text("network,validation_accuracy\n12x8x10,0.9\n")
     found = mnist_best.compared(tmp_path)
     assert found.to_dict("index") == {
         "convolutional": {"parameters": 5, "seconds": 10, "accuracy": 0.7},

@@ -16,7 +16,7 @@ import numpy as np
 from ... import functions
 from ...arrays import Array, positions
 from . import winograd
-from .functions import inner, jit
+from .functions import inner, jit, total
 from .intrinsics import LANES, OUTPUTS, ROWS, STEP, TAPS, convolve, copy, correlate
 from .memory import empty
 from .threads import PARTS, in_parts, parts, shared
@@ -118,7 +118,7 @@ def _correlate(dy, x, sums, bias_sums, shifts, place, call):
     size = stride * stride * channels * place[0] * columns + 2 * STEP
     padded, slopes = np.zeros(GROUP * size, np.float32), np.zeros(GROUP * rows * numbers, np.float32)
     for part, first, last in parts(len(x), call):
-        total = sums[part].reshape(-1)
+        gradients = sums[part].reshape(-1)
         for begin in range(first, last, GROUP):
             pictures = min(GROUP, last - begin)
             for k in range(pictures):
@@ -128,7 +128,7 @@ def _correlate(dy, x, sums, bias_sums, shifts, place, call):
             for m in range(0, outputs, ROWS):
                 for t in range(0, taps, TAPS):
                     dy_at = m * numbers, numbers, rows * numbers
-                    correlate(slopes, *dy_at, padded, 0, size, shifts, t, sizes, total, m * taps + t)
+                    correlate(slopes, *dy_at, padded, 0, size, shifts, t, sizes, gradients, m * taps + t)
 
 
 @inner
@@ -161,10 +161,7 @@ def _lay(dy, slopes, numbers, columns, bias_sums):
     for m in range(dy.shape[0]):
         for i in range(dy.shape[1]):
             copy(dy[m, i], slopes, m * numbers + i * columns, dy.shape[2])
-        picture, total = dy[m].reshape(-1), np.float32(0)
-        for k in range(picture.size):
-            total += picture[k]
-        bias_sums[m] += total
+        bias_sums[m] += total(dy[m].reshape(-1))
 
 
 @inner

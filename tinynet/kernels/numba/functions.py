@@ -156,6 +156,14 @@ def _dropout(x, y, mask, key, first, threshold, scale):
 
 
 @inner
+def total(row):
+    found = row.dtype.type(0)
+    for k in range(row.size):
+        found += row[k]
+    return found
+
+
+@inner
 def random_bits(k, key):
     """`rng.random_bits` at position k."""
     word = np.uint32

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...arrays import Array, positions
-from .functions import inner, jit
+from .functions import inner, jit, total
 from .intrinsics import LANES, OUTPUTS, ROWS, STEP, TAPS, combination, convolve, copy, correlate
 from .memory import empty
 from .threads import PARTS, in_parts, parts
@@ -138,9 +138,9 @@ def _correlate(dy, x, sums, bias_sums, shifts, place, call):
     pictures, numbers = place.pictures, place.numbers
     tall, flat = np.zeros(PRODUCTS * channels * numbers + STEP, np.float32), _flat(place)
     slopes, flat_dy = np.zeros(PRODUCTS * rows * numbers, np.float32), _flat(place)
-    total, size = np.empty(PRODUCTS * rows * taps, np.float32), rows * taps
+    gradients, size = np.empty(PRODUCTS * rows * taps, np.float32), rows * taps
     for part, first, last in parts(len(x), call):
-        total[:] = 0
+        gradients[:] = 0
         for begin in range(first, last, pictures):
             end = min(begin + pictures, last)
             if end - begin < pictures:
@@ -152,8 +152,8 @@ def _correlate(dy, x, sums, bias_sums, shifts, place, call):
                 for m in range(k * rows, (k + 1) * rows, ROWS):
                     for t in range(0, taps, TAPS):
                         at, x_at, sizes = m * numbers, k * channels * numbers, (vectors, 1, taps)
-                        correlate(slopes, at, numbers, 0, tall, x_at, 0, shifts, t, sizes, total, m * taps + t)
-        times_g_turned(total, 0, size, sums[part].reshape(-1), 0, size, size // LANES, ZERO)
+                        correlate(slopes, at, numbers, 0, tall, x_at, 0, shifts, t, sizes, gradients, m * taps + t)
+        times_g_turned(gradients, 0, size, sums[part].reshape(-1), 0, size, size // LANES, ZERO)
 
 
 @inner
@@ -194,10 +194,7 @@ def _make_slopes(dy, flat, slopes, plane, bias_sums, place):
             for i in range(tiles):
                 start = m * numbers + (n * tiles + i) * columns
                 times_a(flat, TILE * i * line, line, slopes, start, plane, line // LANES, ZERO)
-            picture, total = dy[n, m].reshape(-1), ZERO
-            for k in range(picture.size):
-                total += picture[k]
-            bias_sums[m] += total
+            bias_sums[m] += total(dy[n, m].reshape(-1))
 
 
 @inner
