@@ -1,4 +1,4 @@
-"""Pictures of what was measured: every framework over the bare matrix products, and the toll of a busy neighbour."""
+"""Pictures of what was measured: every framework over the bare matrix products, and the toll of a busy neighbor."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-COLOURS = {
+COLORS = {
     "tinynet numba": "#0b6e4f",
     "tinynet numpy": "#6bbf59",
     "JAX epoch": "#8e5ea2",
@@ -19,36 +19,36 @@ COLOURS = {
     "Keras": "#e9b44c",
     "scikit-learn": "#3a7ca5",
 }
-GREY = "#777777"
+GRAY = "#777777"
 
 
 def against_floor(times: dict[str, dict[str, Times]], floor: str, path: Path) -> None:
     """A row a network, a dot a framework: its time of a step over that of the bare matrix products."""
     figure, axes = _axes(len(times))
     for row, found in enumerate(times.values()):
-        over = {name: found[name].microseconds / found[floor].microseconds for name in COLOURS if name in found}
+        over = {name: found[name].microseconds / found[floor].microseconds for name in COLORS if name in found}
         axes.plot([min(over.values()), max(over.values())], [row, row], color="#dddddd", lw=1, zorder=1)
         for name, value in over.items():
             _dot(axes, value, row, name, "tinynet" in name)
-    axes.axvline(1, color=GREY, lw=1, ls="--")
-    axes.text(1, -0.75, "  bare matrix products, NumPy", color=GREY, fontsize=9)
+    axes.axvline(1, color=GRAY, lw=1, ls="--")
+    axes.text(1, -0.75, "  bare matrix products, NumPy", color=GRAY, fontsize=9)
     _finish(axes, list(times), "time of a training step over that of its bare matrix products")
     figure.savefig(path)
 
 
-def beside_neighbour(alone: dict[str, float], beside: dict[str, float], path: Path) -> None:
+def beside_neighbor(alone: dict[str, float], beside: dict[str, float], path: Path) -> None:
     """A row a framework, from its microseconds a step alone to those beside a busy program."""
     figure, axes = _axes(len(alone))
     for row, name in enumerate(alone):
-        colour = COLOURS[name]
-        axes.plot([alone[name], beside[name]], [row, row], color=colour, lw=2, alpha=0.4, zorder=1)
-        axes.plot(alone[name], row, "o", color=colour, markersize=9, markerfacecolor="white", markeredgewidth=2)
-        axes.plot(beside[name], row, "o", color=colour, markersize=10)
+        color = COLORS[name]
+        axes.plot([alone[name], beside[name]], [row, row], color=color, lw=2, alpha=0.4, zorder=1)
+        axes.plot(alone[name], row, "o", color=color, markersize=9, markerfacecolor="white", markeredgewidth=2)
+        axes.plot(beside[name], row, "o", color=color, markersize=10)
         axes.text(
-            max(alone[name], beside[name]) * 1.07, row, f"{beside[name] / alone[name]:.1f} x", va="center", color=colour
+            max(alone[name], beside[name]) * 1.07, row, f"{beside[name] / alone[name]:.1f} x", va="center", color=color
         )
-    axes.text(next(iter(alone.values())), -0.6, "alone", ha="center", fontsize=9, color=GREY)
-    axes.text(next(iter(beside.values())), -0.6, "beside", ha="center", fontsize=9, color=GREY)
+    axes.text(next(iter(alone.values())), -0.6, "alone", ha="center", fontsize=9, color=GRAY)
+    axes.text(next(iter(beside.values())), -0.6, "beside", ha="center", fontsize=9, color=GRAY)
     axes.margins(x=0.12)
     _finish(axes, list(alone), "microseconds a training step, alone (ring) and beside one busy program (dot)")
     figure.savefig(path)
@@ -62,13 +62,13 @@ def across(
 ) -> None:
     """A panel a batch: how many times as fast P processes are as one, by link; a ring what two were when measured."""
     figure = Figure(figsize=(11, 4.6), layout="constrained", dpi=110)
-    colours = ["#0b6e4f", "#3a7ca5", "#d1495b"]
+    colors = ["#0b6e4f", "#3a7ca5", "#d1495b"]
     for axes, batch in zip(figure.subplots(1, len(measured), sharey=True), measured, strict=True):
         axes.plot(processes, processes, "--", color="#bbbbbb", lw=1)
-        axes.text(6, 7.5, "ideal", color=GREY, fontsize=9, rotation=38)
-        for (link, of), colour in zip(curves.items(), colours, strict=True):
+        axes.text(6, 7.5, "ideal", color=GRAY, fontsize=9, rotation=38)
+        for (link, of), color in zip(curves.items(), colors, strict=True):
             speed = [of[batch][0] / seconds for seconds in of[batch]]
-            axes.plot(processes, speed, color=colour, lw=2, label=link if batch == max(measured) else None)
+            axes.plot(processes, speed, color=color, lw=2, label=link if batch == max(measured) else None)
         ring = {"markersize": 9, "markerfacecolor": "white", "markeredgecolor": "black"}
         label = "measured, two processes" if batch == max(measured) else None
         axes.plot(2, 1 / measured[batch], "o", label=label, **ring)
@@ -78,7 +78,7 @@ def across(
             [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64], ["1/8", "1/4", "1/2", *map(str, (1, 2, 4, 8, 16, 32, 64))]
         )
         axes.minorticks_off()
-        axes.axhline(1, color=GREY, lw=0.8)
+        axes.axhline(1, color=GRAY, lw=0.8)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("times as fast as one process")
@@ -93,7 +93,7 @@ def _axes(rows: int) -> tuple[Figure, Axes]:
 
 def _dot(axes: Axes, x: float, row: int, name: str, ours: bool) -> None:
     label = name if row == 0 else None
-    axes.plot(x, row, "o", color=COLOURS[name], markersize=12 if ours else 8, label=label, zorder=3 if ours else 2)
+    axes.plot(x, row, "o", color=COLORS[name], markersize=12 if ours else 8, label=label, zorder=3 if ours else 2)
 
 
 def _finish(axes: Axes, names: list[str], xlabel: str) -> None:

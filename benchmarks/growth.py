@@ -36,7 +36,7 @@ def main() -> None:
                 [found[name].microseconds for found in times.values()],
                 "o-",
                 label=name,
-                color=charts.COLOURS.get(name, charts.GREY),
+                color=charts.COLORS.get(name, charts.GRAY),
             )
         axes.set(xlabel=series, ylabel="microseconds per step")
         axes.grid(alpha=0.3, which="both")

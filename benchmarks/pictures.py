@@ -3,7 +3,7 @@
     python benchmarks/pictures.py                      seven rounds
     python benchmarks/pictures.py --quick              one short round, which is not written down
 
-16-16-pool-32-32-pool-10: convolutions of 3 x 3, each with batch normalisation and ReLU, on digits of 28 x 28 in
+16-16-pool-32-32-pool-10: convolutions of 3 x 3, each with batch normalization and ReLU, on digits of 28 x 28 in
 float32, batches of 64, Adam. All start from the same weights, and before anything is timed their losses over the first
 steps must agree. Each trains in a process of its own, whose peak is its memory, with the data and Python in it. PyTorch
 has its faster order of axes, and as many threads as there are cores. The first epoch, in which some compile, does not

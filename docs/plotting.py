@@ -10,14 +10,14 @@ import matplotlib.pyplot as plt
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
 
-COLOURS = {"only-light": ("#1f2328", "#d0d7de"), "only-dark": ("#e6edf3", "#3d444d")}
+COLORS = {"only-light": ("#1f2328", "#d0d7de"), "only-dark": ("#e6edf3", "#3d444d")}
 CYCLE = ["#d9541e", "#3b82c4", "#2e9e6b", "#a25bc4", "#c99a1b", "#7d8590"]
 
 
 def show(draw: Callable[[], Figure], alt: str) -> None:
     """Displays the figure that `draw` makes; `alt` says what is seen in it."""
     pictures = []
-    for theme, (ink, grid) in COLOURS.items():
+    for theme, (ink, grid) in COLORS.items():
         with plt.rc_context(style(ink, grid)):
             figure, file = draw(), io.BytesIO()
             figure.savefig(file, format="svg", bbox_inches="tight", metadata={"Date": None})

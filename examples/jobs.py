@@ -185,7 +185,7 @@ def guest(path: Path, digits: tn.data.Split) -> tn.Run:
     """A network from Keras, measured as ours are. ModelFileError if it does not read digits."""
     network = tn.from_keras(path)
     try:
-        reads_digits = network.outputs((784,)) == (10,) and network.loss and network.loss.classifies
+        reads_digits = network.output_shape((784,)) == (10,) and network.loss and network.loss.classifies
     except ValueError:
         reads_digits = False
     if not reads_digits:

@@ -58,7 +58,7 @@ class Trial:
 TRIALS = {
     "a residual network": Trial(),
     "without distorted digits": Trial(augment=None),
-    "without batch normalisation": Trial(lambda: without_batch_norm(narrow())),
+    "without batch normalization": Trial(lambda: without_batch_norm(narrow())),
     "without residuals": Trial(lambda: without_residuals(narrow())),
     "at a constant rate": Trial(rate=lambda steps: RATE),
     "twice as wide": Trial(residual),

@@ -102,23 +102,23 @@ def weights(runs: list[tn.Run], most: int = 64) -> Figure:
 
 
 def feature_maps(run: tn.Run, digit: np.ndarray, columns: int = 16) -> Figure:
-    """The windows that the first convolution looks through, and what its ReLU and the later ones give for one digit."""
+    """The patches that the first convolution looks through, and what its ReLU and the later ones give for one digit."""
     twin = run.network.copy(backend="numpy")
     found = twin.activations(digit[None].astype(np.float32) / 255)
     given = [(name, maps[0]) for name, maps in found.items() if "ReLU" in name and " / " not in name]
     filters = next(layer.W[:, 0] for layer in twin if isinstance(layer, tn.Conv2D))
-    bands = [("windows", filters, "RdBu_r"), *((name, maps, "gray_r") for name, maps in given)]
+    bands = [("patches", filters, "RdBu_r"), *((name, maps, "gray_r") for name, maps in given)]
     figure = Figure(figsize=(columns, 1.35 * len(bands) + 0.5), layout="constrained", dpi=110)
     halves = np.atleast_1d(figure.subfigures(len(bands), 1))
-    for half, (name, maps, colours) in zip(halves, bands, strict=True):
+    for half, (name, maps, colors) in zip(halves, bands, strict=True):
         highest = np.abs(maps).max()
         for k, axes in enumerate(half.subplots(1, columns)):
             axes.axis("off")
             if k < len(maps):
-                axes.imshow(maps[k], cmap=colours, vmin=-highest if colours == "RdBu_r" else 0, vmax=highest)
+                axes.imshow(maps[k], cmap=colors, vmin=-highest if colors == "RdBu_r" else 0, vmax=highest)
         shown = f"the first {columns} of {len(maps)}" if len(maps) > columns else f"all {len(maps)}"
         half.suptitle(f"{name}: {shown}, {maps.shape[1]} x {maps.shape[2]}", fontsize=10)
-    figure.suptitle(f"{run.name}: its first windows, and what becomes of a digit")
+    figure.suptitle(f"{run.name}: its first patches, and what becomes of a digit")
     return figure
 
 
@@ -143,7 +143,7 @@ def _decades(values: pd.Series) -> tuple[float, float]:
 
 
 def predictions(run: tn.Run, images: np.ndarray, said: np.ndarray) -> Figure:
-    """The first unlabelled digits, each with index:prediction above it."""
+    """The first unlabeled digits, each with index:prediction above it."""
     rows, columns = 20, 25
     cell, top = 38, 9
     page = np.zeros((rows * cell, columns * cell), np.uint8)
@@ -192,5 +192,5 @@ def _votes(axes: Axes, votes: list[int], right: int) -> None:
 
 
 def _square(column: int, row: int) -> Rectangle:
-    """The diagonal's frame, so that the right answers stand apart without colour."""
+    """The diagonal's frame, so that the right answers stand apart without color."""
     return Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="0.6")

@@ -42,7 +42,7 @@ def relus(run: tn.Run) -> int:
     """How many units end in a ReLU."""
     shape, count = (784,), 0
     for layer in run.network:
-        shape = layer.outputs(shape)
+        shape = layer.output_shape(shape)
         count += math.prod(shape) if isinstance(layer, tn.ReLU) else 0
     return count
 

@@ -1,8 +1,8 @@
-"""One network trained by several processes together: each takes its share of every batch, and gradients are summed.
+"""Data-parallel training: each rank takes its share of every batch, and the gradients are summed by all-reduce.
 
 mpiexec -n 4 python examples/training_loop_mpi.py
 
-This is what any program needs: `tn.across` in the place of a backend's name, and the rest as it is for one process.
+A program for one process becomes one for many by `tn.data_parallel(comm)` in the place of a backend's name.
 """
 
 from mpi4py import MPI
@@ -14,7 +14,7 @@ BATCH = 128
 
 comm = MPI.COMM_WORLD
 digits = tn.data.mnist_split()
-network = tn.mlp(784, [480, 240], 10, dropout=[0.1, 0.25], seed=1, backend=tn.across(comm))
+network = tn.mlp(784, [480, 240], 10, dropout=[0.1, 0.25], seed=1, backend=tn.data_parallel(comm))
 optimizer = tn.Adam(network, lr=0.001)
 
 

@@ -23,7 +23,7 @@ def main(folder: Path, backend: str) -> None:
     settings = {"epochs": 12, "batch_size": 20, "patience": 6, "validation": data(57)}
     history = tn.fit(net, optimizer, *data(1003), **settings, checkpoint=folder / "run.checkpoint", every=7)
     figures = [[r.epoch, r.loss, r.accuracy, r.val_loss, r.val_accuracy, r.rows, r.lr] for r in history]
-    np.savez(folder / "end.npz", theta=net.theta, m=optimizer.m, v=optimizer.v, t=optimizer.t, figures=figures)
+    np.savez(folder / "end.npz", theta=net.theta, m=optimizer.m, v=optimizer.v, t=optimizer.step_count, figures=figures)
 
 
 if __name__ == "__main__":

@@ -20,14 +20,14 @@ def main() -> None:
 
 
 class Style(NamedTuple):
-    """Lengths in pixels; slant as a share of the height; turn in degrees, clockwise; noise and shadow in greys."""
+    """Lengths in pixels; slant as a share of the height; turn in degrees, clockwise; noise and shadow in grays."""
 
     size: tuple[int, int]
     paper: str
     ink: str
     pen: float
     height: float
-    centre: tuple[float, float]
+    center: tuple[float, float]
     slant: float = 0
     turn: float = 0
     noise: float = 0
@@ -50,19 +50,19 @@ def draw(digit: str, style: Style) -> Image.Image:
 def placed(stroke: Stroke, style: Style) -> Stroke:
     cos, sin = math.cos(math.radians(style.turn)), math.sin(math.radians(style.turn))
     upright = [(x - 0.33 + style.slant * (0.5 - y), y - 0.5) for x, y in stroke]
-    left, top = style.centre
+    left, top = style.center
     return [(left + style.height * (x * cos - y * sin), top + style.height * (x * sin + y * cos)) for x, y in upright]
 
 
 def scanned(picture: Image.Image, style: Style) -> Image.Image:
-    """Grey, darker towards the right by the style's shadow, with its noise on every pixel."""
-    grey, chance = picture.convert("L"), random.Random(0)
-    fall = style.shadow / grey.width
+    """Gray, darker towards the right by the style's shadow, with its noise on every pixel."""
+    gray, chance = picture.convert("L"), random.Random(0)
+    fall = style.shadow / gray.width
     levels = [
-        level - fall * (place % grey.width) + chance.uniform(-style.noise, style.noise)
-        for place, level in enumerate(grey.tobytes())
+        level - fall * (place % gray.width) + chance.uniform(-style.noise, style.noise)
+        for place, level in enumerate(gray.tobytes())
     ]
-    return Image.frombytes("L", grey.size, bytes(round(min(max(level, 0), 255)) for level in levels))
+    return Image.frombytes("L", gray.size, bytes(round(min(max(level, 0), 255)) for level in levels))
 
 
 def arc(x: float, y: float, rx: float, ry: float, start: float, end: float) -> Stroke:
@@ -90,7 +90,7 @@ PICTURES = {
     "2_red_on_yellow": Style((160, 200), "#ffe98a", "#b3201a", 14, 140, (82, 98)),
     "2_white_on_transparent": Style((120, 120), "#ffffff00", "#ffffff", 10, 84, (60, 60), slant=0.2),
     "3_black_on_transparent": Style((150, 150), "#00000000", "#000000", 12, 110, (74, 76)),
-    "4_large_off_centre": Style((600, 400), "#f4f4f4", "#202020", 22, 210, (440, 150)),
+    "4_large_off_center": Style((600, 400), "#f4f4f4", "#202020", 22, 210, (440, 150)),
     "5_blue_on_cream": Style((170, 170), "#fff6dc", "#1d3f9e", 13, 124, (84, 86), slant=0.12),
     "6_noisy_scan": Style((110, 110), "#c8c8c8", "#3c3c3c", 9, 76, (55, 56), noise=12),
     "7_shadow_on_paper": Style((120, 120), "#d2d2d2", "#282828", 9, 80, (58, 62), noise=4, shadow=50),

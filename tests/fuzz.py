@@ -25,6 +25,7 @@ from own_layers import OWN, BatchNorm, Power, SignDescent
 
 import tinynet as tn
 from tinynet.interop import keras_files
+from tinynet.layers.residual import features_in
 
 FORMATS = [Path(__file__).parent / "fixtures" / f"format-{k}.npz" for k in (1, 2)]
 KNOWN = {"layers": [*OWN, BatchNorm], "losses": [Power], "optimizers": [SignDescent]}
@@ -99,8 +100,8 @@ def verdict(path: Path, read: Reader) -> str:
     assert np.isfinite(net.buffers).all()
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        rows = np.zeros((2, 1, 2, 2) if isinstance(net[0], tn.Flatten) else (2, net.inputs or 4))
-        targets = np.full((2, net.outputs(rows.shape[1:])[0]), 1 / net.outputs(rows.shape[1:])[0])
+        rows = np.zeros((2, 1, 2, 2) if isinstance(net[0], tn.Flatten) else (2, features_in(net.layers) or 4))
+        targets = np.full((2, net.output_shape(rows.shape[1:])[0]), 1 / net.output_shape(rows.shape[1:])[0])
         tn.fit(net, optimizer, rows, targets, epochs=1)
     return "loaded"
 

@@ -67,10 +67,10 @@ class Forked(tn.Layer):
     def config(self):
         return {"stem": self.stem, "rest": self.rest, "heads": self.heads}
 
-    def outputs(self, shape):
+    def output_shape(self, shape):
         for layer in (self.stem, *self.rest):
-            shape = layer.outputs(shape)
-        return next(head.outputs(shape) for head in self.heads.values())
+            shape = layer.output_shape(shape)
+        return next(head.output_shape(shape) for head in self.heads.values())
 
 
 class SignDescent(tn.Optimizer):
@@ -95,8 +95,7 @@ class Power(tn.Loss):
 
     classifies = False
 
-    def __init__(self, ops=None, *, p=4):
-        super().__init__(ops)
+    def __init__(self, *, p=4):
         self.p = p
 
     def forward(self, z, t):
@@ -183,5 +182,5 @@ def train(optimizer: tn.Optimizer, epochs: int = 1) -> tn.Optimizer:
 def state(net: tn.Network) -> tuple:
     """All that a network is made of and has learned, as bytes and numbers."""
     vectors = [net.backend.to_host(vector).tobytes() for vector in (net.theta, net.buffers)]
-    layers = [(name, layer.counter, layer.trainable) for _, name, layer in tn.layers.base.walk(net.layers)]
+    layers = [(name, layer.counter, layer.trainable) for _, name, layer in tn.layers.bound.walk(net.layers)]
     return *vectors, layers, net.seed, net.dtype.name, net.epoch, repr((net.notes, net, net.loss))

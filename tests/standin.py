@@ -1,7 +1,7 @@
 """A strict stand-in for CuPy, where there is no GPU: arrays over NumPy that behave like a device's, only stricter.
 
 Whatever would cross between host and device without being told to is refused: host arrays as operands, NumPy's own
-functions, float(), bool(), iteration. What CuPy refuses during capture is refused too. Transfers, synchronisations
+functions, float(), bool(), iteration. What CuPy refuses during capture is refused too. Transfers, synchronizations
 and launches are counted. CUDA kernels are compiled as C++ and run thread by thread, their arguments checked against
 their signatures; a captured graph is a list of launches that runs when it is launched, and not before.
 """
@@ -30,7 +30,7 @@ from tinynet import kernels
 from tinynet.arrays import erf
 
 counts: Counter[str] = Counter()
-"""Launches, transfers and synchronisations since it was last cleared."""
+"""Launches, transfers and synchronizations since it was last cleared."""
 
 SCALARS = (bool, int, float, np.generic)
 
@@ -172,7 +172,7 @@ def asnumpy(array):
     if not isinstance(array, ndarray):
         return np.asarray(array)
     counts["transfers"] += 1
-    counts["synchronisations"] += 1
+    counts["synchronizations"] += 1
     return array._host.copy()
 
 
@@ -236,7 +236,7 @@ class Stream:
         stream.drain()
 
     def synchronize(self):
-        counts["synchronisations"] += 1
+        counts["synchronizations"] += 1
         self.drain()
 
 
@@ -458,8 +458,8 @@ def _is_device_or_whole(part):
     return isinstance(part, (ndarray, int)) or (isinstance(part, tuple) and all(isinstance(n, int) for n in part))
 
 
-def _sliding_window_view(x, window_shape, axis):
-    return ndarray(np.lib.stride_tricks.sliding_window_view(unwrapped(x), window_shape, axis))
+def _sliding_window_view(x, patch_shape, axis):
+    return ndarray(np.lib.stride_tricks.sliding_window_view(unwrapped(x), patch_shape, axis))
 
 
 def make(folder: Path) -> types.ModuleType:

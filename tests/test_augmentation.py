@@ -25,14 +25,14 @@ def place(request, tmp_path_factory):
 
 
 def dots(count, down, across, size=61):
-    """Smooth dots on dark, that many pixels below and right of the centre."""
+    """Smooth dots on dark, that many pixels below and right of the center."""
     middle = size // 2
     i, j = np.ogrid[-middle : size - middle, -middle : size - middle]
     return np.tile(np.exp(-((i - down) ** 2 + (j - across) ** 2) / 18).astype(np.float32), (count, 1, 1, 1))
 
 
-def centres(x):
-    """Where the dots are, from the centre of their pictures: down and across."""
+def centers(x):
+    """Where the dots are, from the center of their pictures: down and across."""
     i, j = np.ogrid[: x.shape[-2], : x.shape[-1]]
     weight = x.sum(axis=(-3, -2, -1), dtype=float)
     middle = np.array(x.shape[-2:])[:, None] // 2
@@ -40,7 +40,7 @@ def centres(x):
 
 
 def moved(down, across, **settings):
-    return centres(augment(dots(500, down, across), 1, 0, **NOTHING | settings))
+    return centers(augment(dots(500, down, across), 1, 0, **NOTHING | settings))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
@@ -156,7 +156,7 @@ def test_pictures_are_equal_on_every_backend(place, draw, dtype):
     there = place.to_device(x)
     standin.counts.clear()
     y = augment(there, 7, 3)
-    assert not standin.counts["synchronisations"]
+    assert not standin.counts["synchronizations"]
     np.testing.assert_array_equal(place.to_host(y), augment(x, 7, 3))
 
 

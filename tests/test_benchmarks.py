@@ -48,7 +48,7 @@ assert losses[0][-1] < losses[0][0]
 """)
 
 
-def test_every_contestant_is_a_dot_of_its_own_colour() -> None:
+def test_every_contestant_is_a_dot_of_its_own_color() -> None:
     run("""
 import pathlib, charts, peers
 from arena import Times
@@ -58,11 +58,11 @@ from matplotlib.figure import Figure
 def labels(figure):
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
-assert set(peers.PEERS) - set(charts.COLOURS) == {FLOOR}
+assert set(peers.PEERS) - set(charts.COLORS) == {FLOOR}
 kept, Figure.savefig = [], lambda figure, path: kept.append(figure)
 times = {"12x8x10": {name: Times(1, [k + 1.0]) for k, name in enumerate(peers.PEERS)}}
 charts.against_floor(times, FLOOR, pathlib.Path("unused.png"))
-assert labels(kept[0]) == list(charts.COLOURS)
+assert labels(kept[0]) == list(charts.COLORS)
 floor = 1 + list(peers.PEERS).index(FLOOR)
 dots = {line.get_label(): line.get_xdata()[0] for line in kept[0].axes[0].lines}
 assert dots["tinynet numba"] == 1 / floor and dots["Keras"] == (1 + list(peers.PEERS).index("Keras")) / floor
@@ -71,16 +71,16 @@ assert dots["tinynet numba"] == 1 / floor and dots["Keras"] == (1 + list(peers.P
 
 def test_the_busy_program_is_there_as_long_as_it_should_be_and_cores_are_given_back() -> None:
     run("""
-import multiprocessing, os, neighbour
-neighbour.NAMES = ["tinynet numpy"]
+import multiprocessing, os, busy_neighbor as neighbor
+neighbor.NAMES = ["tinynet numpy"]
 before = os.sched_getaffinity(0)
-with neighbour.busy_program() as process:
+with neighbor.busy_program() as process:
     assert process.poll() is None
 assert process.poll() is not None
-(one,) = neighbour.contestants({min(before)}).values()
+(one,) = neighbor.contestants({min(before)}).values()
 assert os.sched_getaffinity(0) == before
 (child,) = multiprocessing.active_children()
 assert os.sched_getaffinity(child.pid) == {min(before)}
-found = neighbour.row("a", {"alone": 2.0, "alone on one core": 4.0, "beside a busy loop": 6.0})
+found = neighbor.row("a", {"alone": 2.0, "alone on one core": 4.0, "beside a busy loop": 6.0})
 assert (found["beside / alone"], found["beside / alone on one core"]) == ("3.00", "1.50")
 """)

@@ -78,7 +78,7 @@ def state(net, optimizer, history):
     vectors = [net.theta, net.buffers, optimizer.m, optimizer.v]
     counters = [layer.counter for layer in net.layers]
     figures = [[r.epoch, r.loss, r.accuracy, r.val_loss, r.val_accuracy, r.rows, r.lr] for r in history]
-    return [*(net.backend.to_host(v).tobytes() for v in vectors), counters, optimizer.t, net.epoch, figures]
+    return [*(net.backend.to_host(v).tobytes() for v in vectors), counters, optimizer.step_count, net.epoch, figures]
 
 
 @pytest.mark.parametrize("until", [0, 1, 2, 5, 11, 12, 20, 33])
@@ -214,7 +214,7 @@ def test_the_one_before_is_read_where_the_newest_is_damaged(tmp_path):
     with pytest.raises(Ended):
         trained(place, path, until=17)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.warns(RuntimeWarning, match=r"run: .*run.before, the one before, is read in its place"):
+    with pytest.warns(RuntimeWarning, match=r"run: .*; reading .*run.before, the checkpoint before it"):
         found = trained(place, path)
     assert state(*found) == expected
     (tmp_path / "run.before").write_bytes(b"nothing")
@@ -246,7 +246,7 @@ def test_a_loss_of_power_while_it_is_written_costs_no_more_than_the_newest(tmp_p
 
 
 def test_bad_settings_are_refused_before_the_first_step(tmp_path):
-    with pytest.raises(tn.ModelFileError, match=r"nowhere/run: cannot be written: its folder is not there"):
+    with pytest.raises(tn.ModelFileError, match=r"nowhere/run: cannot be written: its folder does not exist"):
         trained(tn.backend("numpy"), tmp_path / "nowhere" / "run", until=0)
     with pytest.raises(ValueError, match="fit takes every, the steps between two checkpoints, of at least 1; got 0"):
         trained(tn.backend("numpy"), tmp_path / "run", every=0, until=0)

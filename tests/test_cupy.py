@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,15 +37,8 @@ def backend(request, tmp_path_factory):
 @pytest.fixture
 def plain(backend):
     """The readable functions, on arrays of the stand-in."""
-    return tn.Backend(
-        "plain",
-        backend.xp,
-        SimpleNamespace(**FUNCTIONS),
-        backend.to_device,
-        backend.to_host,
-        backend.synchronize,
-        backend.describe,
-    )
+    fields = {name: getattr(backend, name) for name in ("xp", "to_device", "to_host", "synchronize", "describe")}
+    return tn.Backend(name="plain", ops=tn.functions, **fields)
 
 
 def moved(backend, values):
@@ -274,7 +266,7 @@ def test_a_loss_stays_on_the_device(request, version, loss):
     backend = request.getfixturevalue(version)
     z, t = (backend.to_device(np.full((4, 2), 0.5, np.float32)) for _ in range(2))
     standin.counts.clear()
-    loss = loss(backend.ops)
+    loss = loss().bind(backend)
     loss.forward(z, t)
     loss.backward()
     assert not standin.counts["transfers"]
@@ -299,7 +291,7 @@ def test_an_epoch_waits_for_the_device_once(request, version):
     for epochs in (1, 4):
         standin.counts.clear()
         tn.fit(net, optimizer, x, t, epochs=epochs, batch_size=16)
-        waits.append(standin.counts["synchronisations"])
+        waits.append(standin.counts["synchronizations"])
     assert waits == [1, 4]
 
 
@@ -349,7 +341,7 @@ def trained(backend, optimizer="Adam", hidden=(6, 5), batch_size=16, epochs=3, p
     rule = OPTIMIZERS[optimizer](net)
     history = tn.fit(net, rule, x, t, epochs=epochs, batch_size=batch_size)
     vectors = [net.theta, net.grad, *(getattr(rule, name) for name in rule.slots)]
-    counters = [rule.t, [layer.counter for layer in net]]
+    counters = [rule.step_count, [layer.counter for layer in net]]
     return [record.loss for record in history], [net.backend.to_host(vector) for vector in vectors], counters
 
 
@@ -505,7 +497,7 @@ def test_an_interrupt_while_steps_are_launched_leaves_all_in_step(backend, monke
     monkeypatch.setattr(standin.Graph, "launch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tn.fit(net, optimizer, x, t, epochs=1, batch_size=5)
-    assert optimizer.t == 2
+    assert optimizer.step_count == 2
     assert {layer.counter for layer in net if isinstance(layer, tn.Dropout)} == {2}
     assert not launches[0].pending
 

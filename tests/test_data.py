@@ -41,7 +41,7 @@ def test_split_sizes():
 def test_split_deals_every_digit_once_with_its_own_label():
     digits, split = data.mnist(), data.mnist_split(5)
     whole = digits.x_train, digits.y_train, digits.x_test, digits.y_test
-    assert labelled(*split) == labelled(*whole)
+    assert labeled(*split) == labeled(*whole)
 
 
 def test_split_follows_its_seed():
@@ -56,7 +56,7 @@ def test_split_mixes_the_classes_as_the_whole_does():
     assert np.ptp(shares, axis=0).max() < 0.015
 
 
-def labelled(*arrays):
+def labeled(*arrays):
     pairs = zip(arrays[::2], arrays[1::2], strict=True)
     return Counter(digit.tobytes() + bytes([label]) for x, y in pairs for digit, label in zip(x, y, strict=True))
 
@@ -292,7 +292,7 @@ def prepared(image: Image.Image, folder: Path, name: str = "digit.png", **option
     return data.digit_image(folder / name)
 
 
-def centre_of_mass(image: np.ndarray) -> np.ndarray:
+def center_of_mass(image: np.ndarray) -> np.ndarray:
     return np.array([np.average(index, weights=image) for index in np.indices(image.shape)])
 
 
@@ -330,11 +330,11 @@ def test_picture_may_be_faint(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("colour", "grey"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((1, 2, 250), 30)]
+    ("color", "gray"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((1, 2, 250), 30)]
 )
-def test_picture_weighs_colours_as_the_eye_does(tmp_path, colour, grey):
-    Image.new("RGB", (28, 28), colour).save(tmp_path / "flat.png")
-    assert (data.digit_image(tmp_path / "flat.png", as_is=True) == grey).all()
+def test_picture_weighs_colors_as_the_eye_does(tmp_path, color, gray):
+    Image.new("RGB", (28, 28), color).save(tmp_path / "flat.png")
+    assert (data.digit_image(tmp_path / "flat.png", as_is=True) == gray).all()
 
 
 @pytest.mark.parametrize(("mode", "name"), [("CMYK", "digit.tif"), ("RGB", "digit.jpg")])
@@ -429,8 +429,8 @@ def test_picture_becomes_like_mnist(name):
     assert found.max() == 255
     rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
-    for centre, inked in zip(centre_of_mass(found), (rows, columns), strict=True):
-        assert abs(centre - 14) <= 0.51 or inked[0] == 0 or inked[-1] == 27
+    for center, inked in zip(center_of_mass(found), (rows, columns), strict=True):
+        assert abs(center - 14) <= 0.51 or inked[0] == 0 or inked[-1] == 27
 
 
 def test_picture_of_an_mnist_digit_stays_what_it_is(tmp_path):

@@ -11,8 +11,8 @@ import pytest
 
 import tinynet as tn
 from tinynet.inspect.diagnosis import first_not_finite
-from tinynet.inspect.recording import received, recorded
-from tinynet.layers.base import walk
+from tinynet.layers.bound import walk
+from tinynet.layers.recording import received, recorded
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def snapshot(net, optimizer):
     vectors = [vector.tobytes() for vector in (net.theta, net.grad, net.buffers)]
     memories = [layer.memory is None for _, _, layer in walk(net.layers)]
     slots = [getattr(optimizer, name).tobytes() for name in optimizer.slots]
-    return vectors, memories, own_layers.state(net), slots, optimizer.t
+    return vectors, memories, own_layers.state(net), slots, optimizer.step_count
 
 
 # ---------------------------------------------------------------------------------------------- numbers
@@ -263,7 +263,7 @@ def test_dead_relus_are_counted(rows):
     net[0].b[:, :23] = -100
     (sentence,) = [line for line in tn.diagnose(net, *rows).warnings if "dead" in line]
     assert sentence == (
-        '1 ReLU(): 92 % of its ReLUs are dead, 0 for all 64 rows; lower lr, or He initialisation, init="he_normal"'
+        '1 ReLU(): 92 % of its ReLUs are dead, 0 for all 64 rows; lower lr, or He initialization, init="he_normal"'
     )
 
 
@@ -424,7 +424,7 @@ def test_dead_maps_are_counted(pictures):
     assert by_name(report)["4 Residual / 2 ReLU()"].dead == 0.5
     assert report.warnings == [
         "2 ReLU(): 75 % of its maps are dead, 0 everywhere for all 16 rows; "
-        'lower lr, or He initialisation, init="he_normal"'
+        'lower lr, or He initialization, init="he_normal"'
     ]
 
 
@@ -585,7 +585,7 @@ def stopped(net, optimizer, x, t, **options):
 
 
 def test_a_finite_training_is_not_looked_at(rows, monkeypatch):
-    monkeypatch.setattr("tinynet.training.loop.first_not_finite", None)
+    monkeypatch.setattr("tinynet.training.listeners.first_not_finite", None)
     net = tn.mlp(6, [4], 3)
     assert tn.fit(net, tn.SGD(net), *rows, epochs=2, progress=False).stopped == ""
 

@@ -82,7 +82,8 @@ def test_every_public_name_says_its_formula_or_its_errors() -> None:
     found |= {name: f for name, f in own.items() if not name.startswith("_")}
     assert len(found) > 100
     silent = {name for name, it in found.items() if not re.search(r" = |<-|Error|raise", inspect.getdoc(it) or "")}
-    assert silent == {"functions", "data", "windows"}, "modules, whose names are all here, and a map that only copies"
+    documented_elsewhere = {"functions", "data", "patches", "backends", "Layer", "Listener", "StopTraining"}
+    assert silent == documented_elsewhere, "modules, a map that only copies, and classes whose methods say it"
 
 
 # ------------------------------------------------------------------------ what the build refuses, by trying it

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 
 import tinynet as tn
-from tinynet.layers.base import walk
+from tinynet.layers.bound import walk
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DIGITS = Path(__file__).parent / "digits"
@@ -321,7 +321,7 @@ def test_each_trial_of_the_ablation_changes_one_thing(monkeypatch: pytest.Monkey
     base, distorted, rate = found.pop("a residual network")
     assert (base["BatchNorm"], base["Residual"], distorted) == (7, 3, tn.data.augment)
     assert found.pop("without distorted digits")[:2] == (base, None)
-    assert found.pop("without batch normalisation")[0] == base - Counter(BatchNorm=7)
+    assert found.pop("without batch normalization")[0] == base - Counter(BatchNorm=7)
     assert found.pop("without residuals")[0] == base - Counter(Residual=3, Conv2D=1)
     assert found.pop("at a constant rate")[2] == 0.003
     assert rate(99) < rate(0) < rate(50) < rate(10) < 0.003
@@ -385,7 +385,7 @@ def test_two_processes_train_as_the_example_shows() -> None:
     accuracies = re.findall(r"validation accuracy (0\.\d+)", done.stdout)
     assert len(accuracies) == 5
     assert float(accuracies[-1]) > 0.97
-    assert "process 1 of 2" in done.stdout
+    assert "rank 0 of 2" in done.stdout
 
 
 def wait_for(file: Path) -> None:

@@ -41,7 +41,7 @@ UNTOUCHED = {
     "14_weight_decay": "weights with a large gradient decay less",
     "15_exploding_network": "the root mean square is 3.8e+10 times what it was",
     "16_batches": "the first batch has x = [8, 0, 5, 4] with t = [106, 101, 100, 105]",
-    "17_standardise": "it depends on the other validation rows",
+    "17_standardize": "it depends on the other validation rows",
     "18_difference_quotient": "line 12 is for you to write: gradient[index] = ...",
     "19_vacuous_check": "a backward that returns zeros passes",
     "20_batch_norm_backward": "line 18 is for you to write",
@@ -49,7 +49,7 @@ UNTOUCHED = {
     "22_ten_seeds": "line 8 is for you to write: return ..., ...",
     "23_training_loop": "line 13 is for you to write",
     "24_conv2d_dx": "line 28 is for you to write: ...",
-    "25_max_pool": "a window of zeros gets 3 from behind and gives back 12, 4 times as much",
+    "25_max_pool": "a patch of zeros gets 3 from behind and gives back 12, 4 times as much",
     "26_running_statistics": "one row in use: it is zero, whatever comes in",
     "27_projection": "line 17 is for you to write: dWs = ...",
 }
@@ -139,8 +139,8 @@ WRONG = {
         ("draw.permutation(len(x))", "__import__('numpy').arange(len(x))", "nothing is shuffled"),
         ("draw.permutation", "__import__('numpy').random.default_rng(0).permutation", "every epoch has the same order"),
     ],
-    "17_standardise": [
-        ("(x_val - mean) / std", "(x_val - x_val.mean(axis=0)) / x_val.std(axis=0)", "standardised by itself"),
+    "17_standardize": [
+        ("(x_val - mean) / std", "(x_val - x_val.mean(axis=0)) / x_val.std(axis=0)", "standardized by itself"),
         ("axis=0", "", "one mean for all columns"),
         ("    std = np.where(std > 0, std, 1)\n", "", "0 / 0 is nan"),
     ],
@@ -160,7 +160,7 @@ WRONG = {
         (" - dy.mean(axis=0)", "", "the way through the mean is missing"),
     ],
     "21_every_backend": [
-        ("self.dbeta[...] =", "self.dbeta =", "write into the window"),
+        ("self.dbeta[...] =", "self.dbeta =", "write into the patch"),
         ("dy * (s + ", "dy * (", "dx is not: x takes part twice"),
         ("dy * (s", "np.ones(x.shape, x.dtype) * dy * (s", "not on a device: a NumPy array among a device's"),
     ],
@@ -184,13 +184,13 @@ WRONG = {
         (
             "dx[:, down : down + size, across : across + size]",
             "dx[:, i : i + size, j : j + size]",
-            "windows stand at 0, 2",
+            "patches stand at 0, 2",
         ),
     ],
     "25_max_pool": [
-        ("argmax", "argmin", "it goes to the smallest number of each window"),
-        ("dx[i * size + p, j * size + q]", "dx[p, q]", "places are counted within the window"),
-        ("= dy[i, j]", "= window.max()", "this is the largest number itself"),
+        ("argmax", "argmin", "it goes to the smallest number of each patch"),
+        ("dx[i * size + p, j * size + q]", "dx[p, q]", "places are counted within the patch"),
+        ("= dy[i, j]", "= patch.max()", "this is the largest number itself"),
     ],
     "26_running_statistics": [
         ("if train:", "if True:", "it is zero, whatever comes in"),
@@ -245,8 +245,8 @@ MORE_WRONG = [
         "could not be broadcast",
     ),
     ("25_max_pool", "= dy[i, j]", "= 1", "it must be multiplied with the dy that arrives"),
-    ("25_max_pool", "window.argmax()", "0", "it goes to the first number of each window"),
-    ("25_max_pool", "dx[i * size + p, j * size + q]", "window = dx[i * size : (i + 1) * size]\n        window", "dx"),
+    ("25_max_pool", "patch.argmax()", "0", "it goes to the first number of each patch"),
+    ("25_max_pool", "dx[i * size + p, j * size + q]", "patch = dx[i * size : (i + 1) * size]\n        patch", "dx"),
     (
         "25_max_pool",
         "dx[i * size + p, j * size + q] = dy[i, j]",

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 import tinynet as tn
 from tinynet import functions
 from tinynet.arrays.backend import FUNCTIONS
-from tinynet.arrays.rng import random_bits, stream_key
+from tinynet.arrays.rng import fold_in, random_bits
 
 N, D, M, K = 5, 4, 3, 3
-KEY, *OTHER_KEYS = (stream_key(0, counter) for counter in range(3))
+KEY, *OTHER_KEYS = (fold_in(0, counter) for counter in range(3))
 GRADS = ((0.5, -0.1), (-0.2, 0.3), (0.4, 0.2), (0.1, -0.7))
 """Four gradients of two parameters, for the update rules."""
 
@@ -76,6 +76,10 @@ def check_softmax(f: SimpleNamespace) -> Any:
     return tn.gradient_check_function(f.softmax, lambda dy, x: f.softmax_backward(dy, f.softmax(x)), around_zero(N, K))
 
 
+def bound(loss: tn.Loss, f: SimpleNamespace) -> tn.Loss:
+    return loss.bind(SimpleNamespace(ops=f))
+
+
 def check_dropout(f: SimpleNamespace) -> Any:
     keeps_the_mean = abs(f.dropout(np.ones((100, 100)), 0.25, KEY)[0].mean() - 1) < 0.03
     return keeps_the_mean and tn.gradient_check_function(
@@ -86,7 +90,7 @@ def check_dropout(f: SimpleNamespace) -> Any:
 
 
 def check_softmax_cross_entropy(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_loss(tn.SoftmaxCrossEntropy(f), around_zero(N, K), distributions(N, K))
+    return tn.gradient_check_loss(bound(tn.SoftmaxCrossEntropy(), f), around_zero(N, K), distributions(N, K))
 
 
 def check_smooth_labels(f: SimpleNamespace) -> Any:
@@ -97,19 +101,19 @@ def check_binary_cross_entropy(f: SimpleNamespace) -> Any:
     z, t = around_zero(N, 1), distributions(N, 2)[:, :1]
     by_hand = -np.mean(t * np.log(1 / (1 + np.exp(-z))) + (1 - t) * np.log(1 - 1 / (1 + np.exp(-z))))
     right = np.isclose(f.binary_cross_entropy(z, t)[0], by_hand, rtol=1e-12)
-    return right and tn.gradient_check_loss(tn.BinaryCrossEntropy(f), z, t)
+    return right and tn.gradient_check_loss(bound(tn.BinaryCrossEntropy(), f), z, t)
 
 
 def check_cross_entropy(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_loss(tn.CrossEntropy(f), distributions(N, K), distributions(N, K, seed=2))
+    return tn.gradient_check_loss(bound(tn.CrossEntropy(), f), distributions(N, K), distributions(N, K, seed=2))
 
 
 def check_mean_squared_error(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_loss(tn.MeanSquaredError(f), around_zero(N, K), around_zero(N, K, seed=1))
+    return tn.gradient_check_loss(bound(tn.MeanSquaredError(), f), around_zero(N, K), around_zero(N, K, seed=1))
 
 
 def check_huber(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_loss(tn.Huber(f, delta=0.7), around_zero(N, K), around_zero(N, K, seed=1))
+    return tn.gradient_check_loss(bound(tn.Huber(delta=0.7), f), around_zero(N, K), around_zero(N, K, seed=1))
 
 
 def check_count_correct_binary(f: SimpleNamespace) -> Any:
@@ -133,19 +137,19 @@ def check_gather(f: SimpleNamespace) -> Any:
     )
 
 
-def check_windows(f: SimpleNamespace) -> Any:
+def check_patches(f: SimpleNamespace) -> Any:
     x, padded = around_zero(2, 2, 5, 6), np.zeros((2, 3, 3))
     padded[:, 1:, 1:] = x[1, :, :2, :2]
-    right = np.array_equal(f.windows(x, 3, 2, 0)[1, :, 3], x[1, :, 2:5, 2:5].ravel())
-    right = right and np.array_equal(f.windows(x, 3, 2, 1)[1, :, 0], padded.ravel())
+    right = np.array_equal(f.patches(x, 3, 2, 0)[1, :, 3], x[1, :, 2:5, 2:5].ravel())
+    right = right and np.array_equal(f.patches(x, 3, 2, 1)[1, :, 0], padded.ravel())
     return right and all(
-        _windows_have_their_gradient(f, *how) for how in ((3, 2, 0), (2, 1, 1), (3, 2, 1), (1, 3, 0), (5, 1, 0))
+        _patches_have_their_gradient(f, *how) for how in ((3, 2, 0), (2, 1, 1), (3, 2, 1), (1, 3, 0), (5, 1, 0))
     )
 
 
-def _windows_have_their_gradient(f: SimpleNamespace, *how: int) -> Any:
+def _patches_have_their_gradient(f: SimpleNamespace, *how: int) -> Any:
     return tn.gradient_check_function(
-        lambda x: f.windows(x, *how), lambda dy, x: f.windows_backward(dy, x.shape, *how), around_zero(2, 2, 5, 6)
+        lambda x: f.patches(x, *how), lambda dy, x: f.patches_backward(dy, x.shape, *how), around_zero(2, 2, 5, 6)
     )
 
 
@@ -397,9 +401,9 @@ def norm_parameters_fault(change: Callable[[np.ndarray, np.ndarray], None], name
     return backward_parameters
 
 
-def mean_of_windows(dy: np.ndarray, shape: tuple[int, ...], *how: int) -> np.ndarray:
-    times = functions.windows_backward(np.ones_like(dy), shape, *how)
-    return functions.windows_backward(dy, shape, *how) / np.maximum(times, 1)
+def mean_of_patches(dy: np.ndarray, shape: tuple[int, ...], *how: int) -> np.ndarray:
+    times = functions.patches_backward(np.ones_like(dy), shape, *how)
+    return functions.patches_backward(dy, shape, *how) / np.maximum(times, 1)
 
 
 def last_of_equal(dy: np.ndarray, x: np.ndarray, size: int) -> np.ndarray:
@@ -456,7 +460,7 @@ FAULTS: list[tuple[str, str, Callable[..., Any]]] = [
     ("gelu", "with tanh", lambda x: x / 2 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))),
     ("gelu_backward", "without the density", lambda dy, x: dy * functions.gelu(x) / x),
     ("gelu_backward", "density not times x", lambda dy, x: dy * (functions.gelu(x) / x + np.exp(-x * x / 2) / 2.5066)),
-    ("softmax", "not normalised", lambda x: np.exp(x)),
+    ("softmax", "not normalized", lambda x: np.exp(x)),
     ("softmax", "over the batch", lambda x: np.exp(x) / np.exp(x).sum(axis=-2, keepdims=True)),
     ("softmax_backward", "diagonal alone", lambda dy, y: dy * y * (1 - y)),
     ("softmax_backward", "without the second term", lambda dy, y: dy * y),
@@ -505,25 +509,25 @@ FAULTS: list[tuple[str, str, Callable[..., Any]]] = [
     ("count_correct", "argmin", lambda z, t: (z.argmin(axis=-1) == t.argmax(axis=-1)).sum(axis=-1)),
     ("count_correct", "over the batch", lambda z, t: (z.argmax(axis=-2) == t.argmax(axis=-2)).sum(axis=-1)),
     ("count_correct", "mistakes", lambda z, t: (z.argmax(axis=-1) != t.argmax(axis=-1)).sum()),
-    ("windows", "one further", lambda x, *how: np.roll(functions.windows(x, *how), 1, axis=-1)),
+    ("patches", "one further", lambda x, *how: np.roll(functions.patches(x, *how), 1, axis=-1)),
     (
-        "windows",
+        "patches",
         "padded with ones",
-        lambda x, size, stride, padding: functions.windows(
+        lambda x, size, stride, padding: functions.patches(
             np.pad(x, [(0, 0)] * 2 + [(padding, padding)] * 2, constant_values=1), size, stride, 0
         ),
     ),
-    ("windows", "across before down", lambda x, *how: functions.windows(x.mT, *how)),
-    ("windows_backward", "wrong sign", lambda dy, *how: -functions.windows_backward(dy, *how)),
+    ("patches", "across before down", lambda x, *how: functions.patches(x.mT, *how)),
+    ("patches_backward", "wrong sign", lambda dy, *how: -functions.patches_backward(dy, *how)),
     (
-        "windows_backward",
+        "patches_backward",
         "the last instead of the sum",
         lambda dy, shape, *how: (
-            functions.windows_backward(dy, shape, *how)
-            / np.maximum(functions.windows_backward(np.ones_like(dy), shape, *how), 1)
+            functions.patches_backward(dy, shape, *how)
+            / np.maximum(functions.patches_backward(np.ones_like(dy), shape, *how), 1)
         ),
     ),
-    ("windows_backward", "one further", lambda dy, *how: np.roll(functions.windows_backward(dy, *how), 1, axis=-1)),
+    ("patches_backward", "one further", lambda dy, *how: np.roll(functions.patches_backward(dy, *how), 1, axis=-1)),
     ("conv2d", "without b", lambda x, W, b, *how: functions.conv2d(x, W, 0 * b, *how)),
     ("conv2d", "W turned", lambda x, W, b, *how: functions.conv2d(x, W[..., ::-1, ::-1], b, *how)),
     ("conv2d", "channels swapped", lambda x, W, b, *how: functions.conv2d(x, W[:, ::-1], b, *how)),
@@ -916,12 +920,12 @@ def clipped(grad: np.ndarray) -> np.ndarray:
     return grad
 
 
-def windowed(x: np.ndarray) -> np.ndarray:
-    return functions.windows(x, 3, 2, 1)
+def patched(x: np.ndarray) -> np.ndarray:
+    return functions.patches(x, 3, 2, 1)
 
 
-def windowed_backward(dy: np.ndarray) -> np.ndarray:
-    return functions.windows_backward(dy, (*dy.shape[:-2], 2, 5, 6), 3, 2, 1)
+def patched_backward(dy: np.ndarray) -> np.ndarray:
+    return functions.patches_backward(dy, (*dy.shape[:-2], 2, 5, 6), 3, 2, 1)
 
 
 def convolved(x: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -963,16 +967,16 @@ def two_moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return functions.moments(x, (-4, -2, -1))
 
 
-def normalised(*inputs: np.ndarray) -> np.ndarray:
+def normalized(*inputs: np.ndarray) -> np.ndarray:
     return functions.batch_norm(*inputs, 1e-5)
 
 
-def normalised_backward(*inputs: np.ndarray) -> np.ndarray:
+def normalized_backward(*inputs: np.ndarray) -> np.ndarray:
     *before, dgamma, dbeta = inputs
     return functions.batch_norm_backward(*before, 1e-5, dgamma, dbeta)
 
 
-def normalisation_gradients(
+def normalization_gradients(
     dy: np.ndarray, x: np.ndarray, mean: np.ndarray, variance: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     dgamma, dbeta = np.full_like(mean, np.nan), np.full_like(mean, np.nan)
@@ -1026,8 +1030,8 @@ MAPS: dict[Callable[..., Any], list[tuple[int, ...]]] = {
     huber_backward: [NK, NK],
     functions.count_correct: [NK, NK],
     functions.count_correct_binary: [(N, 1), (N, 1)],
-    windowed: [PICTURES],
-    windowed_backward: [(N, 18, 9)],
+    patched: [PICTURES],
+    patched_backward: [(N, 18, 9)],
     convolved: [PICTURES, (3, 2, 3, 3), (3, 1, 1)],
     convolved_backward: [SMALLER, (3, 2, 3, 3)],
     convolution_gradients: [SMALLER, PICTURES],
@@ -1038,9 +1042,9 @@ MAPS: dict[Callable[..., Any], list[tuple[int, ...]]] = {
     functions.global_average_pool: [PICTURES],
     spread: [(N, 2)],
     two_moments: [PICTURES],
-    normalised: [PICTURES, *[CHANNELS] * 4],
-    normalised_backward: [PICTURES, PICTURES, *[CHANNELS] * 5],
-    normalisation_gradients: [PICTURES, PICTURES, *[CHANNELS] * 2],
+    normalized: [PICTURES, *[CHANNELS] * 4],
+    normalized_backward: [PICTURES, PICTURES, *[CHANNELS] * 5],
+    normalization_gradients: [PICTURES, PICTURES, *[CHANNELS] * 2],
     row_by_row: [(N, D), (1, D), (1, D)],
     row_by_row_backward: [(N, D), (N, D), (1, D)],
     row_by_row_gradients: [(N, D), (N, D)],
@@ -1108,7 +1112,7 @@ def test_memory_order_does_not_matter(f, rearranged):
 def test_the_table_of_maps_has_every_function():
     wrapped = {"dense_backward_parameters", "leaky_relu", "leaky_relu_backward", "dropout", "smooth_labels"}
     wrapped |= {"gather", "sgd", "adam", "rmsprop", "decay", "clip_norm", "moments", "global_average_pool_backward"}
-    wrapped |= {name for name in FUNCTIONS if name.startswith(("windows", "conv2d", "max_pool2d", "average_pool2d"))}
+    wrapped |= {name for name in FUNCTIONS if name.startswith(("patches", "conv2d", "max_pool2d", "average_pool2d"))}
     wrapped |= {name for name in FUNCTIONS if name.startswith(("batch_norm", "layer_norm"))}
     assert {f.__name__ for f in MAPS} & set(FUNCTIONS) == set(FUNCTIONS) - wrapped
 

@@ -211,7 +211,7 @@ FAULTS = {
     "nothing": (faulty(np.zeros_like), D, M, "backward gives zero"),
     "transposed": (faulty(lambda dW: dW.T.copy()), D, D, "transposed"),
     "transposed, not square": (faulty(lambda dW: dW.T.reshape(dW.shape)), D, M, "transposed"),
-    "rebound": (faulty(None, rebind=True), D, M, "write into the window"),
+    "rebound": (faulty(None, rebind=True), D, M, "write into the view"),
 }
 
 

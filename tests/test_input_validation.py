@@ -7,7 +7,8 @@ import pandas
 import pytest
 
 import tinynet as tn
-from tinynet.training.input_validation import loss_for, rows_in, targets_in
+from tinynet.training import evaluation
+from tinynet.training.input_validation import rows_in, targets_in
 
 N, D, K = 6, 4, 3
 ROWS = np.linspace(-1, 1, N * D).reshape(N, D)
@@ -297,10 +298,10 @@ def test_a_network_that_names_no_width_takes_any():
 
 def test_a_loss_gets_the_functions_of_the_networks_backend():
     net = network()
-    assert loss_for(net, tn.SoftmaxCrossEntropy()).ops is net.backend.ops
+    assert evaluation.prepare(net, tn.SoftmaxCrossEntropy(), ROWS, ONE_HOT)[0].ops is net.backend.ops
 
 
 def test_targets_that_sum_almost_to_one_are_divided_by_their_sum():
     net = network(dtype="float64")
-    t = targets_in(net, tn.SoftmaxCrossEntropy(), 1.0009 * ONE_HOT, ROWS)
+    t = targets_in(net, tn.SoftmaxCrossEntropy(), 1.0009 * ONE_HOT, *ONE_HOT.shape)
     np.testing.assert_allclose(t, ONE_HOT, rtol=1e-15)

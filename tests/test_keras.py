@@ -282,7 +282,7 @@ def test_old_files_are_read(tmp_path, as_list, text):
 def test_an_old_optimizer_goes_on(tmp_path, state):
     net, adam = tn.resume_keras(old_file(tmp_path / "model.h5", state=state))
     assert adam.config() == {"lr": 0.002, "weight_decay": 0.0, "beta1": 0.8, "beta2": 0.99, "eps": 1e-7}
-    assert (adam.network, adam.t) == (net, 77)
+    assert (adam.network, adam.step_count) == (net, 77)
     np.testing.assert_array_equal(adam.m, np.float32(0.1) * net.theta)
     np.testing.assert_array_equal(adam.v, net.theta**2)
 
@@ -314,7 +314,7 @@ def test_a_new_optimizer_goes_on(tmp_path, name, kind):
         slot: np.concatenate([np.ravel(value) for value in kept[k :: len(ours.slots)]]) if kept else 0
         for k, slot in enumerate(ours.slots)
     }
-    assert ours.t == 40
+    assert ours.step_count == 40
     for slot, expected in slots.items():
         scale = -0.5 if "momentum" in name else 1
         np.testing.assert_allclose(getattr(ours, slot), expected / scale, rtol=1e-6)
@@ -385,11 +385,11 @@ UNREADABLE = {
         lambda: pictures(K.MaxPooling2D(2, data_format="channels_first")),
         "a MaxPooling2D with data_format=channels_first is not read",
     ),
-    "windows that overlap": (
+    "patches that overlap": (
         lambda: pictures(K.MaxPooling2D(3, strides=2)),
-        r"pooling with pool_size=3, strides=\[2, 2\] and padding=valid is not read: its windows must stand side",
+        r"pooling with pool_size=3, strides=\[2, 2\] and padding=valid is not read: its patches must not",
     ),
-    "padded windows": (lambda: pictures(K.AveragePooling2D(3, padding="same")), "and padding=same is not read"),
+    "padded patches": (lambda: pictures(K.AveragePooling2D(3, padding="same")), "and padding=same is not read"),
     "a mean that keeps its axes": (
         lambda: pictures(K.GlobalAveragePooling2D(keepdims=True)),
         "a GlobalAveragePooling2D with keepdims=True is not read",

@@ -1,4 +1,4 @@
-"""layers.py: windows that never break, what a layer remembers, dropout's masks, first weights, a layer of one's own."""
+"""layers.py: views that never break, what a layer remembers, dropout's masks, first weights, a layer of one's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.layers.initializers import INITIALISERS
+from tinynet.layers.initializers import INITIALIZERS
 
 
 def network(**options) -> tn.Network:
@@ -28,7 +28,7 @@ def train_once(net: tn.Network, optimizer: tn.Optimizer | None = None) -> None:
         optimizer.step()
 
 
-# ----------------------------------------------------------------------------------------------- windows
+# ----------------------------------------------------------------------------------------------- views
 
 
 def stepped(net: tn.Network, folder: Path) -> tn.Network:
@@ -65,7 +65,7 @@ after_any_life = pytest.mark.parametrize("live", LIVES.values(), ids=LIVES)
 
 
 @after_any_life
-def test_windows_stay_windows(live, tmp_path):
+def test_views_stay_windows(live, tmp_path):
     net = live(network(), tmp_path)
     for layer in net:
         for name in layer.shapes():
@@ -346,7 +346,7 @@ VARIANCES = {
 }
 
 
-@pytest.mark.parametrize("init", INITIALISERS)
+@pytest.mark.parametrize("init", INITIALIZERS)
 def test_first_weights_have_mean_zero_and_the_variance_of_their_rule(init):
     W = tn.Network(tn.Dense(DIN, DOUT, init), dtype="float64")[0].W
     assert W.mean() == pytest.approx(0, abs=5 * np.sqrt(VARIANCES[init] / W.size))
@@ -366,7 +366,7 @@ def test_normal_weights_have_the_tails_of_a_normal(init):
     assert (abs(W) > 2 * np.sqrt(VARIANCES[init])).mean() == pytest.approx(0.0455, abs=0.005)
 
 
-@pytest.mark.parametrize("init", INITIALISERS)
+@pytest.mark.parametrize("init", INITIALIZERS)
 def test_biases_start_at_zero(init):
     assert not tn.Network(tn.Dense(30, 20, init))[0].b.any()
 

@@ -23,22 +23,23 @@ EARLIEST_FIRST = [
     "functions",
     "arrays.backend",
     "layers",
-    "losses",
-    "inspect.recording",
     "inspect.summary",
+    "layers.container",
+    "losses",
     "network",
     "optim",
     "files.archive",
     "training.history",
-    "training.progress",
+    "training.loop",
     "training.input_validation",
     "training.evaluation",
-    "training.early_stopping",
-    "training.checkpoint",
     "inspect.step",
     "inspect.diagnosis_report",
     "inspect.diagnosis",
-    "training.loop",
+    "training.listeners",
+    "training.progress",
+    "training.checkpoint",
+    "training.fit",
     "inspect.gradient_report",
     "gradcheck",
     "inspect",
@@ -109,8 +110,8 @@ def test_the_exception_is_needed() -> None:
 
 def test_an_arrow_back_is_seen(tmp_path: Path) -> None:
     wrong = tmp_path / "losses.py"
-    wrong.write_text("def late():\n    from .training.loop import fit\n    return fit\n")
-    assert arrows_back("losses", imports("losses", wrong)) == [("losses", "training.loop")]
+    wrong.write_text("def late():\n    from .training.fit import fit\n    return fit\n")
+    assert arrows_back("losses", imports("losses", wrong)) == [("losses", "training.fit")]
 
 
 def test_the_root_holds_the_course_and_nothing_else() -> None:

@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet import losses
-from tinynet.losses import Weighted
+from tinynet.losses import Weighted, WeightedTargets
 
 LOSSES = {
     "softmax": tn.SoftmaxCrossEntropy,
@@ -35,8 +34,7 @@ ODDS, CHANCES = np.log([[1 / 3], [4.0]]), np.array([[1.0], [0.5]])
 @pytest.fixture(autouse=True)
 def functions_of_the_backend(default_backend, monkeypatch):
     """Losses made or copied in a test compute with the functions of the backend that it runs on."""
-    place = tn.mlp(1, [], 1).backend
-    monkeypatch.setattr(losses, "backend", lambda name: place)
+    monkeypatch.setattr(tn.Loss, "ops", tn.mlp(1, [], 1).backend.ops)
 
 
 def cut(kind, *arrays: np.ndarray) -> list[np.ndarray]:
@@ -179,7 +177,7 @@ def test_a_binary_loss_takes_one_logit_a_row():
     with pytest.raises(ValueError, match=r"^BinaryCrossEntropy takes one logit a row, z \(N, 1\); got \(2, 3\)$"):
         tn.BinaryCrossEntropy().forward(P, HARD)
     with pytest.raises(ValueError, match=r"one logit a row, z \(N, 1\); got \(2, 1, 3\)$"):
-        Weighted(tn.BinaryCrossEntropy()).forward(P, np.column_stack([HARD, [1, 2]]))
+        Weighted(tn.BinaryCrossEntropy()).forward(P, WeightedTargets(HARD, np.array([[1], [2]])))
 
 
 @pytest.mark.parametrize(
@@ -253,7 +251,7 @@ def test_a_weighted_loss_is_the_mean_of_weights_times_each_rows_own_loss(kind, d
         own.append(alone.forward(z[row : row + 1], t[row : row + 1]))
         gradients.append(alone.backward()[0])
     weighted = Weighted(kind())
-    loss = weighted.forward(z, np.column_stack([t, weights]))
+    loss = weighted.forward(z, WeightedTargets(t, weights[:, None]))
     tolerance = 1e-14 if dtype == "float64" else 1e-6
     np.testing.assert_allclose(loss, weights @ own / 4, rtol=tolerance)
     np.testing.assert_allclose(weighted.backward(), weights[:, None] * gradients / 4, rtol=tolerance, atol=1e-17)
@@ -265,12 +263,12 @@ def test_a_weighted_loss_knows_what_its_loss_knows(kind):
     loss, (z, t) = kind(), cut(kind, P, SOFT)
     weighted = Weighted(loss)
     assert (weighted.classifies, weighted.ops) == (loss.classifies, loss.ops)
-    assert weighted.count_correct(z, np.column_stack([t, [5, 6]])) == loss.count_correct(z, t)
+    assert weighted.count_correct(z, WeightedTargets(t, np.array([[5], [6]]))) == loss.count_correct(z, t)
 
 
 def test_a_loss_that_sums_over_every_axis_cannot_be_weighted():
     with pytest.raises(ValueError, match=r"two axes, .* Huber\.forward makes \(\) of z \(2, 1, 3\), not \(2,\)$"):
-        Weighted(Huber()).forward(P, np.column_stack([HARD, [1, 2]]))
+        Weighted(Huber()).forward(P, WeightedTargets(HARD, np.array([[1], [2]])))
 
 
 @pytest.mark.parametrize(("method", "arguments"), [("forward", (P, HARD)), ("backward", ())])

@@ -1,4 +1,4 @@
-"""network.py: the two vectors and their windows, the table, copies, seeds, and the work that is spared."""
+"""network.py: the two vectors and their views, the table, copies, seeds, and the work that is spared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def rows(N: int = 6, D: int = 4, dtype: str = "float32") -> np.ndarray:
     return np.random.default_rng(1).normal(size=(N, D)).astype(dtype)
 
 
-# ------------------------------------------------------------------------------------ theta, grad and windows
+# ------------------------------------------------------------------------------------ theta, grad and views
 
 
 def test_theta_and_grad_hold_layer_after_layer_weights_before_biases():
@@ -175,13 +175,7 @@ def test_a_network_is_a_row_of_its_layers():
     assert len(net) == 3
     assert list(net) == layers
     assert net[-1] is layers[-1]
-    assert net.inputs == 4
     assert repr(net) == "<Network Dense(4, 3), ReLU(), Dense(3, 2): 23 parameters>"
-
-
-def test_inputs_are_those_of_the_first_layer_that_takes_just_one_number():
-    assert tn.Network(tn.Dropout(0.1), tn.ReLU(), tn.Dense(4, 3), tn.Dense(3, 2)).inputs == 4
-    assert tn.Network(tn.ReLU()).inputs is None
 
 
 @pytest.mark.parametrize(

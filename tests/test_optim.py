@@ -190,7 +190,7 @@ def test_lr_can_be_a_schedule(kind):
 
 def test_rates_are_those_of_the_next_steps():
     optimizer = tn.SGD(network(), lr=tn.step_decay(0.8, every=1, factor=0.5))
-    optimizer.t = 2
+    optimizer.step_count = 2
     assert optimizer.rates(3) == [0.2, 0.1, 0.05]
 
 
@@ -219,7 +219,7 @@ def test_a_step_moves_the_networks_own_vector_and_leaves_grad_alone(kind):
     assert optimizer.theta is net.theta
     assert not np.isclose(net.theta, START).any()
     assert net.grad.tolist() == [3, 4]
-    assert optimizer.t == 1
+    assert optimizer.step_count == 1
 
 
 # -------------------------------------------------------------------------------------------- clip_norm
@@ -267,7 +267,7 @@ def test_the_norm_is_that_of_all_layers_together_without_the_frozen_ones():
     ],
 )
 def test_an_optimizer_shows_its_settings_and_its_steps(optimizer, text):
-    optimizer.t = 1234
+    optimizer.step_count = 1234
     assert repr(optimizer) == text
 
 
@@ -394,7 +394,7 @@ def test_a_rate_that_cannot_be_is_refused_at_its_step_and_moves_nothing(kind, lr
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         optimizer.step()
     assert np.array_equal(optimizer.theta, theta)
-    assert optimizer.t == 2
+    assert optimizer.step_count == 2
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,12 @@ def test_an_optimizer_and_its_network_stay_together_and_go_on_bit_for_bit(way, k
     net[2].trainable = False
     again, its = way((net, optimizer))
     assert its.network is again is not net
-    assert (type(its), its.config(), its.t, its.rate) == (type(optimizer), optimizer.config(), 6, optimizer.rate)
+    assert (type(its), its.config(), its.step_count, its.rate) == (
+        type(optimizer),
+        optimizer.config(),
+        6,
+        optimizer.rate,
+    )
     assert state(again) == state(net)
     train(optimizer)
     before = state(again)
@@ -86,7 +91,7 @@ def test_a_copied_optimizer_moves_the_same_network_with_slots_of_its_own(kind):
     net, optimizer = trained(kind)
     second = copy.copy(optimizer)
     assert second.network is net
-    assert (second.theta is net.theta, second.t) == (True, optimizer.t)
+    assert (second.theta is net.theta, second.step_count) == (True, optimizer.step_count)
     for name in optimizer.slots:
         assert np.array_equal(getattr(second, name), getattr(optimizer, name))
         assert not np.shares_memory(getattr(second, name), getattr(optimizer, name))
@@ -254,7 +259,7 @@ def test_a_backend_travels_by_its_name(way, place):
 
 
 NO_BACKEND = {
-    "abacus": (ValueError, "this pickle was made on backend 'abacus': backend takes one of auto, "),
+    "abacus": (ValueError, "this pickle was made on backend 'abacus': backend: expected one of auto, "),
     "cupy": (ImportError, "this pickle was made on backend 'cupy': backend 'cupy' does not work here: "),
 }
 

@@ -1,4 +1,4 @@
-"""Layers for pictures and layers that normalise: their gradients, PyTorch's numbers, and what holds of every layer."""
+"""Layers for pictures and layers that normalize: their gradients, PyTorch's numbers, and what holds of every layer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ X, ROWS = np.array(TORCH["x"]), np.array(TORCH["rows"])
 
 
 def pictures(*shape: int) -> np.ndarray:
-    """Numbers that are all different, so that a window's largest stays the largest when one moves a little."""
+    """Numbers that are all different, so that a patch's largest stays the largest when one moves a little."""
     draw = np.random.default_rng(3)
     return (draw.permutation(np.prod(shape)).reshape(shape) / np.prod(shape) - 0.4) * 4
 
@@ -112,7 +112,7 @@ def test_a_layer_passes_the_gradient_check(name):
 def test_a_layer_passes_the_gradient_check_inside_a_network(name):
     layer, x = LAYERS[name]
     first = tn.Conv2D(x.shape[1], x.shape[1], 1) if x.ndim == 4 else tn.Dense(4, 4)
-    row = tn.Network(layer.copy()).outputs(x.shape[1:])
+    row = tn.Network(layer.copy()).output_shape(x.shape[1:])
     net = tn.Network(first, tn.Tanh(), layer.copy(), tn.Tanh(), tn.Flatten(), tn.Dense(int(np.prod(row)), 3))
     passes(tn.gradient_check(net, x, np.arange(len(x)) % 3))
 
@@ -128,12 +128,12 @@ def test_of_equal_numbers_the_first_has_the_gradient():
     assert dx.tolist() == [[[[5, 0], [0, 0]]]]
 
 
-def test_pixels_that_no_window_reaches_have_no_gradient():
+def test_pixels_that_no_patch_reaches_have_no_gradient():
     for layer in (tn.Conv2D(1, 1, 2, stride=3), tn.MaxPool2D(3), tn.AveragePool2D(3)):
         net = tn.Network(layer)
         y = net.forward(pictures(1, 1, 5, 4).astype("float32"), train=True)
         dx = net.backward(np.ones_like(y), need_dx=True)
-        assert y.shape[1:] == net.outputs((1, 5, 4))
+        assert y.shape[1:] == net.output_shape((1, 5, 4))
         assert dx[..., :3, :3].any()
         assert not dx[..., -1].any()
 
@@ -149,14 +149,14 @@ def agrees(layer: tn.Layer, x: np.ndarray, expected: dict[str, Any]) -> None:
     """y, dx and the gradients of all parameters, where dy = y^2."""
     net = tn.Network(layer.copy(), dtype="float64")
     for name in net[0].shapes():
-        window = net[0].windows[name]
-        window[...] = np.reshape(expected[name], window.shape)
+        patch = net[0].views[name]
+        patch[...] = np.reshape(expected[name], patch.shape)
     y = net.forward(x, train=True)
     agree(y, expected["y"])
     agree(net.backward(y**2, need_dx=True), expected["dx"])
     for name in net[0].shapes():
         assert np.any(expected[f"d{name}"])
-        agree(net[0].windows[f"d{name}"].ravel(), np.ravel(expected[f"d{name}"]))
+        agree(net[0].views[f"d{name}"].ravel(), np.ravel(expected[f"d{name}"]))
 
 
 @pytest.mark.parametrize("name", TORCH["convolutions"])
@@ -357,7 +357,7 @@ def test_first_weights_have_the_variance_of_their_rule():
 
 PADDED = (
     "Conv2D(1, 2, 5, 1, 1) takes pictures of at least 5 x 5, but gets (N, 1, 2, 9) with 1 zeros on each side; "
-    "windows of up to 4 x 4 fit"
+    "a size of up to 4 x 4 fits"
 )
 CONV, POOL = "Conv2D(1, 8, 3, 1, 0) takes x (N, 1, rows, columns), but gets", "MaxPool2D(2) takes"
 MISFITS = {
@@ -379,13 +379,13 @@ MISFITS = {
     "kernel too large": (
         tn.Conv2D(1, 2, 5),
         (1, 4, 9),
-        "Conv2D(1, 2, 5, 1, 0) takes pictures of at least 5 x 5, but gets (N, 1, 4, 9); windows of up to 4 x 4 fit",
+        "Conv2D(1, 2, 5, 1, 0) takes pictures of at least 5 x 5, but gets (N, 1, 4, 9); a size of up to 4 x 4 fits",
     ),
     "kernel too large for the zeros": (tn.Conv2D(1, 2, 5, padding=1), (1, 2, 9), PADDED),
-    "window too large": (
+    "patch too large": (
         tn.MaxPool2D(2),
         (3, 1, 4),
-        f"{POOL} pictures of at least 2 x 2, but gets (N, 3, 1, 4); windows of up to 1 x 1 fit",
+        f"{POOL} pictures of at least 2 x 2, but gets (N, 3, 1, 4); a size of up to 1 x 1 fits",
     ),
     "pool of rows": (
         tn.MaxPool2D(2),
@@ -400,7 +400,7 @@ MISFITS = {
     "no pixels": (
         tn.GlobalAveragePool(),
         (3, 0, 4),
-        "GlobalAveragePool() takes pictures of at least 1 x 1, but gets (N, 3, 0, 4); windows of up to 0 x 0 fit",
+        "GlobalAveragePool() takes pictures of at least 1 x 1, but gets (N, 3, 0, 4); a size of up to 0 x 0 fits",
     ),
     "pool without a channel": (
         tn.AveragePool2D(2),
@@ -465,7 +465,7 @@ def test_what_does_not_fit_is_refused_by_shape_and_by_array(name):
     layer, row, message = MISFITS[name]
     net = tn.Network(layer.copy())
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        net.outputs(row)
+        net.output_shape(row)
     of_arrays = message.replace("adds (N, ", "adds (2, ").replace("to (N, ", "to (2, ")
     with pytest.raises(ValueError, match=f"^{re.escape(of_arrays)}$"):
         net.forward(np.zeros((2, *row), "float32"), train=True)
@@ -476,7 +476,7 @@ def test_the_shortcut_that_a_message_names_fits(name):
     block, row, message = MISFITS[name]
     shortcut = eval(f"tn.{message.split('shortcut=')[1].split('), that')[0]})")
     mended = tn.Network(tn.Residual(*(layer.copy() for layer in block.layers), shortcut=shortcut))
-    assert mended.outputs(row) == tn.Network(block.layers[0].copy()).outputs(row)
+    assert mended.output_shape(row) == tn.Network(block.layers[0].copy()).output_shape(row)
 
 
 @pytest.mark.parametrize("name", ["no channel", "channels last", "rows", "kernel too large"])
@@ -578,7 +578,7 @@ def test_repr_and_config_give_the_constructors_arguments(layer, text):
 def test_a_block_of_pictures_that_ends_in_rows_is_taken():
     inside = [tn.Conv2D(2, 4, 3), tn.GlobalAveragePool(), tn.Dense(4, 2)]
     net = tn.Network(tn.Residual(*inside, shortcut=tn.GlobalAveragePool()))
-    assert net.outputs((2, 5, 5)) == (2,)
+    assert net.output_shape((2, 5, 5)) == (2,)
     passes(tn.gradient_check_layer(net[0], pictures(3, 2, 5, 5)))
 
 

@@ -143,7 +143,7 @@ class Tab:
         self.settle()
 
     def seen(self) -> np.ndarray:
-        """The 28 x 28 greys that the networks see: the opacities of the picture beside the pad."""
+        """The 28 x 28 grays that the networks see: the opacities of the picture beside the pad."""
         script = """() => {
             const context = element("canvas").getContext("2d", { willReadFrequently: true });
             context.drawImage(byId("seen"), 0, 0);
@@ -231,7 +231,7 @@ def test_loaded_picture_is_prepared_as_in_python(tab: Tab) -> None:
 
 
 def test_turned_and_large_pictures_are_prepared_as_in_python(tab: Tab, tmp_path: Path) -> None:
-    with Image.open(DIGITS / "4_large_off_centre.png") as picture:
+    with Image.open(DIGITS / "4_large_off_center.png") as picture:
         large = picture.convert("RGB").resize((1501, 997))
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -247,8 +247,8 @@ def test_random_drawings_are_prepared_as_in_python(tab: Tab, tmp_path: Path, dra
         picture.save(tmp_path / "drawing.png")
         rgba = base64.b64encode(picture.convert("RGBA").tobytes()).decode()
         script = """([text, width, height]) => {
-            const greys = prepare({ data: bytesOf(text), width, height });
-            return greys && [...greys];
+            const grays = prepare({ data: bytesOf(text), width, height });
+            return grays && [...grays];
         }"""
         found = tab.page.evaluate(script, [rgba, *picture.size])
         try:
@@ -464,7 +464,7 @@ def test_disagreements_show_every_vote(tab: Tab) -> None:
     tab.shot("disagreements", "#disagreements")
 
 
-# ------------------------------------------------------------------------------------- colours and widths
+# ------------------------------------------------------------------------------------- colors and widths
 
 
 def test_dark_and_light(open_page: Any, eight: Path) -> None:
@@ -890,12 +890,12 @@ def test_layers_before_the_first_convolution_are_pictures_and_many_maps_are_coun
     assert pictures.page.evaluate(script, 64) == [64, None]
 
 
-def test_windows_of_a_first_convolution_and_its_shapes_are_shown(pictures: Tab, of_pictures: list[tn.Run]) -> None:
+def test_kernels_of_a_first_convolution_and_its_shapes_are_shown(pictures: Tab, of_pictures: list[tn.Run]) -> None:
     pictures.page.select_option("#network-choice", "0")
     units = pictures.page.locator("#network .units .unit canvas").all()
     shown = [canvas.evaluate("canvas => [...canvas.numbers]") for canvas in units]
     np.testing.assert_allclose(shown, of_pictures[0].network[0].W.reshape(6, 9), rtol=1e-6)
-    assert "Windows of 3 \u00d7 3 pixels" in pictures.text("#network")
+    assert "Kernels of 3 \u00d7 3 pixels" in pictures.text("#network")
     assert "(N, 6, 28, 28)" in pictures.text("#network .summary")
     pictures.page.select_option("#network-choice", "1")
     assert pictures.page.locator("#network .units").count() == 0
@@ -908,11 +908,11 @@ def test_backpropagation_goes_through_convolutions_where_one_row_is_a_batch(
     assert shown["network"] == "normed"
     assert [step["maps"] for step in shown["steps"]][:4] == [[6, 1], [6, 6], [6, 6], [6, 6]]
     text = pictures.text("#backprop")
-    for formula in ("y = W windows(x) + b", "y = gamma x^ + beta", "dx = dy / size^2 everywhere in the window"):
+    for formula in ("y = W patches(x) + b", "y = gamma x^ + beta", "dx = dy / size^2 everywhere in the patch"):
         assert formula in text
     assert pictures.page.locator("#backprop .card .units").count() > 10
-    windows = pictures.page.locator("#backprop .unit canvas[aria-label='gradient of window 5']").last
-    np.testing.assert_allclose(windows.evaluate("canvas => canvas.numbers"), shown["steps"][0]["dW"][45:])
+    kernels = pictures.page.locator("#backprop .unit canvas[aria-label='gradient of kernel 5']").last
+    np.testing.assert_allclose(kernels.evaluate("canvas => canvas.numbers"), shown["steps"][0]["dW"][45:])
     assert "dW 6 \u00d7 1 \u00d7 3 \u00d7 3" in text
     pictures.shot("convolutions_backprop", "#backprop")
     alone = open_page(tn.report(of_pictures[1:], tmp_path / "alone.html"))
@@ -929,7 +929,7 @@ def test_pictures_and_rows_are_not_compared(of_pictures: list[tn.Run], digits: t
     assert facts_of(tn.report([flat, of_pictures[1]], tmp_path / "report.html"))["validation"] == 10_000
     larger = tn.Network(tn.Conv2D(3, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 10))
     with pytest.raises(ValueError, match=r"report takes validation=\(x, labels\) for networks without 784 inputs"):
-        tn.report([tn.Run("colours", larger, [])], tmp_path / "report.html")
+        tn.report([tn.Run("colors", larger, [])], tmp_path / "report.html")
 
 
 def test_frozen_layer_learns_nothing_on_the_page(digits: tn.data.Split) -> None:

@@ -25,9 +25,9 @@ def test_the_hosts_generator_is_pinned():
 
 
 def test_streams_and_keys_are_pinned():
-    assert rng.stream(0, "layer 0") == STREAM
-    assert rng.stream_key(STREAM, 0) == KEY
-    assert rng.stream_key(STREAM, 12345) == LATER_KEY
+    assert rng.random_key(0, "layer 0") == STREAM
+    assert rng.fold_in(STREAM, 0) == KEY
+    assert rng.fold_in(STREAM, 12345) == LATER_KEY
 
 
 def test_random_bits_are_pinned():
@@ -39,7 +39,7 @@ def test_random_bits_are_pinned():
 
 def test_stream_key_is_splitmix64():
     """The generator's first words from state 0, as its authors' program prints them."""
-    words = [high << 32 | low for high, low in (rng.stream_key(0, counter) for counter in range(4))]
+    words = [high << 32 | low for high, low in (rng.fold_in(0, counter) for counter in range(4))]
     assert words == [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC]
 
 
@@ -54,7 +54,7 @@ def test_random_bits_without_a_key_are_lowbias32():
 
 def test_random_bits_never_repeat_within_a_call():
     """Each step of the hash is invertible, so that positions and words correspond one to one."""
-    assert len(np.unique(rng.random_bits(np, 100_000, rng.stream_key(1, 1)))) == 100_000
+    assert len(np.unique(rng.random_bits(np, 100_000, rng.fold_in(1, 1)))) == 100_000
 
 
 @pytest.mark.parametrize("size", [0, 1, 1000])
@@ -90,7 +90,7 @@ def test_generators_of_another_seed_purpose_or_counter_are_unrelated(other):
 
 
 def device_bits(seed: int, purpose: str, counter: int, size: int = 2**14) -> np.ndarray:
-    return rng.random_bits(np, size, rng.stream_key(rng.stream(seed, purpose), counter))
+    return rng.random_bits(np, size, rng.fold_in(rng.random_key(seed, purpose), counter))
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=str)
@@ -99,8 +99,8 @@ def test_bits_of_another_seed_purpose_or_counter_are_unrelated(other):
 
 
 def test_a_thousand_keys_are_a_thousand_keys():
-    streams = [rng.stream(seed, f"layer {k}") for seed in range(10) for k in range(10)]
-    assert len({rng.stream_key(stream, counter) for stream in streams for counter in range(10)}) == 1000
+    streams = [rng.random_key(seed, f"layer {k}") for seed in range(10) for k in range(10)]
+    assert len({rng.fold_in(stream, counter) for stream in streams for counter in range(10)}) == 1000
 
 
 # -------------------------------------------------------------------------------------------------- uniformity
@@ -136,6 +136,6 @@ def test_masks_of_different_steps_are_uncorrelated(rate):
 
 
 @pytest.mark.parametrize("distance", [1, 2, 28, 60, 120, 240, 480, 784, 1024])
-def test_neighbours_in_a_row_and_in_a_column_are_uncorrelated(distance):
+def test_neighbors_in_a_row_and_in_a_column_are_uncorrelated(distance):
     mask = kept(0.25)
     assert correlation(mask[:, distance:].ravel(), mask[:, :-distance].ravel()) < 4

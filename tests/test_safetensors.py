@@ -175,7 +175,7 @@ def test_layers_of_one_shape_are_told_apart_by_what_stands_beside_their_weights(
     save_file(tensors, tmp_path / "net.safetensors")
     net = tn.from_safetensors(tmp_path / "net.safetensors", layers=[tn.LayerNorm(3), tn.BatchNorm(3)])
     assert [net[0].gamma[0, 0], net[0].beta[0, 0]] == [5, 6]
-    assert [window[0] for window in (net[1].gamma, net[1].beta, net[1].mean, net[1].variance)] == [1, 2, 3, 4]
+    assert [view[0] for view in (net[1].gamma, net[1].beta, net[1].mean, net[1].variance)] == [1, 2, 3, 4]
     del tensors["a.running_var"]
     save_file(tensors, tmp_path / "net.safetensors")
     cause = r"a.running_var is missing, \(3,\) for BatchNorm\(3\)"

@@ -105,7 +105,7 @@ def test_partial_fit_is_an_epoch_a_call(words):
     model = tn.Classifier(random_state=1)
     for part in np.split(np.arange(300), 3):
         model.partial_fit(x[part], y[part], classes=["ant", "bee", "cat"])
-    assert (model.n_iter_, model.optimizer_.t) == (3, 3)
+    assert (model.n_iter_, model.optimizer_.step_count) == (3, 3)
     with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
         tn.Classifier().partial_fit(x, y)
 

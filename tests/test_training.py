@@ -13,6 +13,7 @@ from tqdm import tqdm
 import tinynet as tn
 from tinynet.arrays import rng
 from tinynet.training import evaluation, progress
+from tinynet.training.listeners import Training
 
 X, T = np.zeros((4, 2)), np.zeros(4, int)
 
@@ -179,7 +180,7 @@ def test_an_epoch_is_the_loop_written_by_hand(draw):
     fitted, net = network(dtype="float64"), network(dtype="float64")
     record = tn.fit(fitted, tn.SGD(fitted, lr=0.5), x, t, epochs=1, batch_size=4)[0]
 
-    loss, optimizer, lost, right = tn.SoftmaxCrossEntropy(net.backend.ops), tn.SGD(net, lr=0.5), 0, 0
+    loss, optimizer, lost, right = tn.SoftmaxCrossEntropy().bind(net.backend), tn.SGD(net, lr=0.5), 0, 0
     order = rng.generator(0, "shuffle").permutation(10)
     for rows in (order[:4], order[4:8], order[8:]):
         z = net.forward(x[rows], train=True)
@@ -754,22 +755,44 @@ class Clock:
 def test_the_bar_is_refreshed_ten_times_a_second_at_most(monkeypatch):
     clock, bar, seen = Clock(0.0), tqdm(file=io.StringIO()), []
     monkeypatch.setattr(progress, "time", clock)
-    shown = progress.Progress(bar, 100)
-    for _ in range(20):
-        clock.now += 0.04
-        if shown.is_due(5):
-            shown.show(tn.Record(1, 0.5, 0.5))
-            seen.append((round(clock.now, 2), bar.n))
-    assert seen == [(0.04, 5), (0.16, 20), (0.28, 35), (0.4, 50), (0.52, 65), (0.64, 80), (0.76, 95)]
+    monkeypatch.setattr(bar, "set_postfix_str", lambda text, refresh: seen.append(round(clock.now, 2)))
+    listener, net = progress.ProgressBar(bar), network()
+
+    def steps(*_):
+        for _ in range(20):
+            clock.now += 0.04
+            yield 5, 0.5, 3
+
+    listener.begin(training(net, rows=100))
+    assert list(listener.steps(steps)(net, None, tn.SoftmaxCrossEntropy())) == [(5, 0.5, 3)] * 20
+    assert list(zip(seen, [5, 20, 35, 50, 65, 80, 95], strict=False)) == [
+        (0.04, 5),
+        (0.16, 20),
+        (0.28, 35),
+        (0.4, 50),
+        (0.52, 65),
+        (0.64, 80),
+        (0.76, 95),
+    ]
 
 
-def test_what_nobody_sees_is_never_due():
-    assert not progress.Progress(False, 100).is_due(5)
+def training(net: tn.Network, rows: int) -> Training:
+    return Training(net, tn.SGD(net), tn.SoftmaxCrossEntropy(), np.zeros((rows, 2)), None, 1, 5, tn.History())
+
+
+def test_a_silent_bar_fetches_nothing():
+    """Totals that nobody sees are not even added: this step yields what cannot be added."""
+    listener, net = progress.ProgressBar(False), network()
+    listener.begin(training(net, rows=100))
+    steps = listener.steps(lambda *_: iter([("rows", "loss", "correct")]))
+    assert list(steps(net, None, tn.SoftmaxCrossEntropy())) == [("rows", "loss", "correct")]
 
 
 def test_the_bar_counts_many_rows_in_thousands():
-    with progress.Progress(True, 32_000) as shown:
-        assert "32.0k" in str(shown.bar)
+    listener, net = progress.ProgressBar(True), network()
+    listener.begin(training(net, rows=32_000))
+    assert "32.0k" in str(listener.bar)
+    listener.end(None)
 
 
 def test_the_bar_moves_within_an_epoch(monkeypatch, draw):
@@ -827,7 +850,7 @@ def test_wrong_arguments_are_refused_before_anything_moves(name):
     with pytest.raises((TypeError, ValueError), match=message):
         tn.fit(net, optimizer, **({"x": X, "t": T, "epochs": 1} | arguments))
     np.testing.assert_array_equal(net.theta, theta)
-    assert (net.epoch, net[0].counter, optimizer.t) == (0, 0, 0)
+    assert (net.epoch, net[0].counter, optimizer.step_count) == (0, 0, 0)
 
 
 def test_the_smallest_settings_are_welcome(tmp_path):

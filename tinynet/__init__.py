@@ -11,7 +11,7 @@ from .arrays.backend import Backend, backend, backends
 from .files.archive import ModelFileError
 from .files.network_file import load, resume, save
 from .gradcheck import gradient_check, gradient_check_function, gradient_check_layer, gradient_check_loss
-from .inspect.compare_backends import Difference, TwinReport, compare_backends
+from .inspect.compare_backends import BackendComparison, Difference, compare_backends
 from .inspect.diagnosis import diagnose
 from .inspect.diagnosis_report import Diagnosis, LayerStep
 from .inspect.gradient_report import Comparison, GradientReport
@@ -41,12 +41,13 @@ from .layers import (
 from .losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from .network import Network, mlp
 from .optim import SGD, Adam, AdamW, Optimizer, RMSProp, constant, cosine, step_decay, warm_up
-from .parallel.across import across
-from .parallel.many import Job, Outcome, Trained, train_many
+from .parallel.data_parallel import data_parallel
+from .parallel.train_many import Job, Outcome, Trained, train_many
 from .report import Run, report
 from .training.evaluation import Evaluation, evaluate, outputs, predict, predict_classes
+from .training.fit import fit
 from .training.history import History, Record
-from .training.loop import fit
+from .training.listeners import Listener, StopTraining
 
 if TYPE_CHECKING:
     from .interop.sklearn import Classifier as Classifier
@@ -98,6 +99,8 @@ __all__ = [
     "Evaluation",
     "History",
     "Record",
+    "Listener",
+    "StopTraining",
     "gradient_check",
     "gradient_check_layer",
     "gradient_check_loss",
@@ -122,13 +125,13 @@ __all__ = [
     "Backend",
     "backend",
     "backends",
-    "across",
+    "data_parallel",
     "train_many",
     "Job",
     "Outcome",
     "Trained",
     "compare_backends",
-    "TwinReport",
+    "BackendComparison",
     "Difference",
     "diagnose",
     "Diagnosis",

@@ -127,11 +127,11 @@ def dropout_backward(dy: Array, mask: Array) -> Array:
 # -------------------------------------------------------------------------------------------- pictures
 
 
-def windows(x: Array, size: int, stride: int, padding: int) -> Array:
-    """All windows of x, each unrolled into a column        x (N, C, rows, columns) -> y (N, C size^2, I J)
+def patches(x: Array, size: int, stride: int, padding: int) -> Array:
+    """All patches of x, each unrolled into a column        x (N, C, rows, columns) -> y (N, C size^2, I J)
 
-    A window is (C, size, size). They stand `stride` apart on x, which has `padding` zeros more on every side; rows and
-    columns that no window reaches any more are left out.
+    A patch is (C, size, size). They stand `stride` apart on x, which has `padding` zeros more on every side; rows and
+    columns that no patch reaches any more are left out.
     """
     xp = module_of(x)
     x = xp.pad(x, [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2)
@@ -140,8 +140,8 @@ def windows(x: Array, size: int, stride: int, padding: int) -> Array:
     return xp.moveaxis(view, (-2, -1), (-4, -3)).reshape(*N, C * size**2, down * across)
 
 
-def windows_backward(dy: Array, shape: tuple[int, ...], size: int, stride: int, padding: int) -> Array:
-    """dx = every column back in its window's place; where windows overlap, the sum        -> dx of x's `shape`"""
+def patches_backward(dy: Array, shape: tuple[int, ...], size: int, stride: int, padding: int) -> Array:
+    """dx = every column back in its patch's place; where patches overlap, the sum        -> dx of x's `shape`"""
     *N, rows, columns = shape
     down, across = positions(shape, size, stride, padding)
     dy = dy.reshape(*N, size, size, down, across)
@@ -153,50 +153,50 @@ def windows_backward(dy: Array, shape: tuple[int, ...], size: int, stride: int, 
 
 
 def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
-    """y = W windows(x) + b        x (N, C, rows, columns), W (M, C, size, size), b (M, 1, 1) -> y (N, M, I, J)
+    """y = W patches(x) + b        x (N, C, rows, columns), W (M, C, size, size), b (M, 1, 1) -> y (N, M, I, J)
 
-    With stride 1 and no padding y_mij = b_m + sum_cpq W_mcpq x_c,i+p,j+q: a dense layer that looks through a window,
-    with the same weights wherever the window stands. LeCun et al. 1989, section 4.
+    With stride 1 and no padding y_mij = b_m + sum_cpq W_mcpq x_c,i+p,j+q: a dense layer that looks through a patch,
+    with the same weights wherever the patch stands. LeCun et al. 1989, section 4.
     """
-    y = _matrix(W) @ windows(x, W.shape[-1], stride, padding)
+    y = _matrix(W) @ patches(x, W.shape[-1], stride, padding)
     return y.reshape(*y.shape[:-1], *positions(x.shape, W.shape[-1], stride, padding)) + b[..., None, :, :, :]
 
 
 def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, padding: int) -> Array:
-    """dx = windows_backward(W^T dy)        dy (N, M, I, J), W (M, C, size, size) -> dx of x's `shape`"""
+    """dx = patches_backward(W^T dy)        dy (N, M, I, J), W (M, C, size, size) -> dx of x's `shape`"""
     columns = _matrix(W).mT @ dy.reshape(*dy.shape[:-2], -1)
-    return windows_backward(columns, shape, W.shape[-1], stride, padding)
+    return patches_backward(columns, shape, W.shape[-1], stride, padding)
 
 
 def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
-    """dW = sum over N of dy windows(x)^T, db = sum of dy over N, I, J        written into dW and db"""
-    columns = windows(x, dW.shape[-1], stride, padding)
+    """dW = sum over N of dy patches(x)^T, db = sum of dy over N, I, J        written into dW and db"""
+    columns = patches(x, dW.shape[-1], stride, padding)
     dW[...] = (dy.reshape(*dy.shape[:-2], -1) @ columns.mT).sum(axis=-3).reshape(dW.shape)
     db[...] = dy.sum(axis=(-4, -2, -1))[..., None, None]
 
 
 def max_pool2d(x: Array, size: int) -> Array:
-    """y = the largest number of each window        windows side by side; x (N, C, rows, columns) -> y (N, C, I, J)"""
+    """y = the largest number of each patch        patches side by side; x (N, C, rows, columns) -> y (N, C, I, J)"""
     return _side_by_side(x, size).max(axis=-3)
 
 
 def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
-    """dx = dy where the window's largest number is, the first if there are several, else 0"""
+    """dx = dy where the patch's largest number is, the first if there are several, else 0"""
     inside = _side_by_side(x, size)
     place = module_of(x).arange(size * size)[:, None, None]
     is_largest = inside.argmax(axis=-3)[..., None, :, :] == place
-    return windows_backward(dy[..., None, :, :] * is_largest, x.shape, size, size, 0)
+    return patches_backward(dy[..., None, :, :] * is_largest, x.shape, size, size, 0)
 
 
 def average_pool2d(x: Array, size: int) -> Array:
-    """y = the mean of each window        windows side by side; x (N, C, rows, columns) -> y (N, C, I, J)"""
+    """y = the mean of each patch        patches side by side; x (N, C, rows, columns) -> y (N, C, I, J)"""
     return _side_by_side(x, size).mean(axis=-3)
 
 
 def average_pool2d_backward(dy: Array, shape: tuple[int, ...], size: int) -> Array:
-    """dx = dy / size^2 everywhere in the window        -> dx of x's `shape`"""
+    """dx = dy / size^2 everywhere in the patch        -> dx of x's `shape`"""
     shares = module_of(dy).repeat(dy[..., None, :, :] / size**2, size**2, axis=-3)
-    return windows_backward(shares, shape, size, size, 0)
+    return patches_backward(shares, shape, size, size, 0)
 
 
 def global_average_pool(x: Array) -> Array:
@@ -215,11 +215,11 @@ def _matrix(W: Array) -> Array:
 
 
 def _side_by_side(x: Array, size: int) -> Array:
-    """Windows that touch and do not overlap        x (N, C, rows, columns) -> (N, C, size^2, I, J)"""
-    return windows(x, size, size, 0).reshape(*x.shape[:-2], size**2, *positions(x.shape, size, size, 0))
+    """Patches that touch and do not overlap        x (N, C, rows, columns) -> (N, C, size^2, I, J)"""
+    return patches(x, size, size, 0).reshape(*x.shape[:-2], size**2, *positions(x.shape, size, size, 0))
 
 
-# --------------------------------------------------------------------------------------- normalisation
+# --------------------------------------------------------------------------------------- normalization
 
 
 def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:

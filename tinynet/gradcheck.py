@@ -18,10 +18,12 @@ from .arrays import Array, rng
 from .arrays.backend import Backend, backend
 from .inspect.gradient_report import Comparison, GradientReport, guess
 from .layers import Layer
-from .layers.base import walk
+from .layers.bound import walk
 from .losses import Loss
 from .network import Network
-from .training.input_validation import loss_for, rows_in, targets_in
+from .training.evaluation import prepare
+from .training.input_validation import loss_for
+from .training.loop import batches
 
 DIRECTIONS = 3
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
@@ -40,18 +42,17 @@ def gradient_check(
     keeps one mask through the check. With `full` every single number is tested, else three random directions an
     array. Raises what `fit` raises for bad input, and ValueError if a backward writes into its dy.
     """
-    twin, loss = network.copy(dtype="float64"), loss_for(network, loss)
-    twin.trainable = True
-    twin.theta += twin.backend.to_device(NUDGE * rng.generator(seed, "nudge").normal(size=twin.theta.size))
-    rows = rows_in(twin, x)
-    x = twin.backend.ops.gather(rows, twin.backend.to_device(np.arange(len(rows))), twin.dtype)
-    t = targets_in(twin, loss, t, rows)
+    copy = network.copy(dtype="float64")
+    copy.trainable = True
+    copy.theta += copy.backend.to_device(NUDGE * rng.generator(seed, "nudge").normal(size=copy.theta.size))
+    loss, *data = prepare(copy, loss_for(network, loss), x, t)
+    ((x, t),) = batches(copy, np.arange(len(data[0])), len(data[0]), *data)
 
     def f() -> Array:
-        return loss.forward(_forward(twin, x), t)
+        return loss.forward(_forward(copy, x), t)
 
     f()
-    return _report(twin.backend, f, _gradients(twin, x, loss.backward()), len(x), full, seed)
+    return _report(copy.backend, f, _gradients(copy, x, loss.backward()), len(x), full, seed)
 
 
 def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int = 0) -> GradientReport:
@@ -228,16 +229,16 @@ def _forward(network: Network, x: Array) -> Array:
 
 def _gradients(network: Network, x: Array, dy: Array) -> list[tuple[str, Array, Array]]:
     """Name, array and gradient of all parameters and of x, after a forward pass; NaN where backward wrote nothing."""
-    network.check_windows()
-    windows = [
-        (f"{place}.{name}", layer.windows[name], layer.windows[f"d{name}"])
+    network.check_views()
+    views = [
+        (f"{place}.{name}", layer.views[name], layer.views[f"d{name}"])
         for _, place, layer in walk(network.layers)
         for name in layer.shapes()
     ]
     network.grad[...] = math.nan
     for layer in reversed(network.layers):
         dy = _unharmed(f"{layer}.backward", dy, layer.backward, network.backend.to_host)
-    return [*windows, ("x", x, dy)]
+    return [*views, ("x", x, dy)]
 
 
 def _unharmed(

@@ -1,4 +1,4 @@
-"""How theta moves. An optimizer knows a network's two vectors, theta and grad, and nothing of its layers."""
+"""Optimizers: rules that update the parameters. They see a network's vectors theta and grad, and not its layers."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ from typing import Any
 
 import numpy as np
 
+from . import functions
 from .arrays import Array
 from .network import Network
 
 Schedule = Callable[[int], float]
-"""The learning rate at step t = 0, 1, ...: anything that can be called so."""
+"""A learning rate for each step: lr = schedule(step), step = 0, 1, ..."""
 
 
 class Optimizer:
-    """theta and grad of one network, the learning rate `lr`, and `t`, the steps taken.
+    """Updates theta of one network by grad, with the learning rate `lr`; `step_count` counts the steps.
 
-    `lr` is a number or a schedule. `weight_decay` w takes theta <- theta - lr w theta before each step, biases too,
-    beside the gradient and not in it: Loshchilov and Hutter 2019, with lr in the place of their schedule multiplier.
-    `clip_norm` is the largest norm that the gradient of all layers together may have: a longer one is shortened.
-    Parameters of frozen layers stay where they are. Raises ValueError for settings outside their ranges.
+    `lr` is a number or a schedule. `weight_decay` w subtracts lr w theta from theta before each step, biases included
+    and separate from the gradient: Loshchilov and Hutter 2019, with lr in the place of their schedule multiplier.
+    `clip_norm` is the largest norm that the gradient of all layers together may have; a longer gradient is scaled down.
+    The parameters of frozen layers do not change. Raises ValueError for settings outside their ranges.
     """
 
+    ops = functions
     slots: tuple[str, ...] = ()
-    """Names of the vectors, as long as theta, that an optimizer carries from step to step."""
+    """Names of the vectors, of theta's length, that an optimizer keeps from step to step."""
 
     def __init__(
         self, network: Network, lr: float | Schedule, weight_decay: float = 0.0, clip_norm: float | None = None
     ) -> None:
         self.network = network
-        self.lr, self.weight_decay, self.clip_norm, self.t = lr, weight_decay, clip_norm, 0
+        self.lr, self.weight_decay, self.clip_norm, self.step_count = lr, weight_decay, clip_norm, 0
         rate = callable(lr) or (isinstance(lr, Real) and 0 < lr < math.inf)
         self._require(rate, "lr above 0 and finite, or a schedule", lr)
         self._require(0 <= weight_decay < math.inf, "weight_decay of at least 0 and finite", weight_decay)
@@ -50,43 +52,43 @@ class Optimizer:
         return self.rates(1)[0]
 
     def rates(self, steps: int) -> list[float]:
-        """The learning rates of the next steps. ValueError if a schedule gives one below 0 or not finite."""
+        """Return the rates of the next steps. Raises ValueError if a schedule returns one below 0 or not finite."""
         if not callable(self.lr):
             return [float(self.lr)] * steps
-        rates = [float(self.lr(self.t + k)) for k in range(steps)]
-        for step, rate in enumerate(rates, start=self.t):
+        rates = [float(self.lr(self.step_count + k)) for k in range(steps)]
+        for step, rate in enumerate(rates, start=self.step_count):
             self._require(0 <= rate < math.inf, f"a rate of at least 0 and finite at step {step}", rate)
         return rates
 
     def step(self) -> None:
-        """Moves theta once, by grad."""
-        lr, frozen = self.rate, self.network.frozen()
-        before = [theta.copy() for theta, _ in frozen]
-        for _, grad in frozen:
+        """Update theta once, by grad."""
+        lr, frozen = self.rate, [(theta, grad, theta.copy()) for theta, grad in self.network.frozen()]
+        for _, grad, _ in frozen:
             grad[...] = 0
-        self.t += 1
+        self.step_count += 1
         if self.clip_norm:
             self.ops.clip_norm(self.grad, self.clip_norm)
         if self.weight_decay:
             self.ops.decay(self.theta, lr * self.weight_decay)
         self.update(lr)
-        for (theta, _), kept in zip(frozen, before, strict=True):
-            theta[...] = kept
+        for theta, _, before in frozen:
+            theta[...] = before
 
     def update(self, lr: float) -> None:
-        """The rule itself: changes theta in place."""
+        """Change theta in place by the rule of this optimizer."""
         raise NotImplementedError(f"{type(self).__name__} defines no update(self, lr)")
 
     def config(self) -> dict[str, Any]:
-        """The constructor's arguments after the network, by name."""
+        """Return the constructor's arguments by name, except the network."""
         settings = {"lr": self.lr, "weight_decay": self.weight_decay}
         return settings if self.clip_norm is None else settings | {"clip_norm": self.clip_norm}
 
     def _attach(self) -> None:
-        self.theta, self.grad, self.ops = self.network.theta, self.network.grad, self.network.backend.ops
+        self.theta, self.grad = self.network.theta, self.network.grad
+        vars(self)["ops"] = self.network.backend.ops
 
     def check_vectors(self) -> None:
-        """ValueError if theta or grad is no longer the network's."""
+        """Raise ValueError if theta or grad is no longer the network's vector."""
         for name in ("theta", "grad"):
             if getattr(self, name) is not getattr(self.network, name):
                 raise ValueError(
@@ -95,7 +97,7 @@ class Optimizer:
                 )
 
     def __getstate__(self) -> dict[str, Any]:
-        """For pickles and copies: the slots on the host; the network's vectors come with the network."""
+        """Return the state for pickles and copies: the slots on the host. The network carries its own vectors."""
         state = {name: value for name, value in vars(self).items() if name not in ("theta", "grad", "ops")}
         return state | {name: self.network.backend.to_host(getattr(self, name)).copy() for name in self.slots}
 
@@ -107,7 +109,7 @@ class Optimizer:
 
     def __repr__(self) -> str:
         settings = ", ".join(f"{name}={value}" for name, value in self.config().items())
-        return f"<{type(self).__name__} {settings}: {self.t:,} steps taken>"
+        return f"<{type(self).__name__} {settings}: {self.step_count:,} steps taken>"
 
     def _require(self, holds: bool, expected: str, got: Any) -> None:
         if not holds:
@@ -147,9 +149,9 @@ class SGD(Optimizer):
 class Adam(Optimizer):
     """theta <- theta - lr m^ / (sqrt(v^) + eps), moments m, v corrected for their start at 0: Kingma and Ba 2015
 
-    This is the paper's Algorithm 1, as in PyTorch: eps is added to the corrected root. Keras (the paper's
-    section 2, "epsilon hat") adds its epsilon to sqrt(v) before the correction, so that Keras's epsilon at step t
-    is an eps of epsilon / sqrt(1 - beta2^t) here: 32 times as much at first, the same in the end.
+    This is the paper's Algorithm 1, as in PyTorch: eps is added to the corrected root. Keras follows the paper's
+    section 2 ("epsilon hat") and adds its epsilon to sqrt(v) before the correction. At step k, Keras's epsilon equals
+    an eps of epsilon / sqrt(1 - beta2^k) here: 32 times as much at the first step, and the same in the limit.
     """
 
     slots = ("m", "v")
@@ -172,7 +174,7 @@ class Adam(Optimizer):
         self.beta1, self.beta2, self.eps = float(beta1), float(beta2), float(eps)
 
     def update(self, lr: float) -> None:
-        self.ops.adam(self.theta, self.grad, self.m, self.v, self.t, lr, self.beta1, self.beta2, self.eps)
+        self.ops.adam(self.theta, self.grad, self.m, self.v, self.step_count, lr, self.beta1, self.beta2, self.eps)
 
     def config(self) -> dict[str, Any]:
         return super().config() | {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
@@ -211,51 +213,51 @@ class RMSProp(Optimizer):
 
 
 class _Schedule(partial[float]):
-    """A formula of t below, with its other arguments: it can be pickled, and shows how it was made."""
+    """One of the formulas below with its arguments. It can be pickled, and its repr is the call that made it."""
 
     def __repr__(self) -> str:
         return f"{self.func.__name__[1:]}({', '.join(map(repr, self.args))})"
 
 
 def constant(lr: float) -> Schedule:
-    """lr(t) = lr: what a bare number means, for use inside `warm_up`."""
+    """lr(step) = lr: the same as a bare number, for use inside `warm_up`."""
     return _Schedule(_constant, lr)
 
 
-def _constant(lr: float, t: int) -> float:
+def _constant(lr: float, step: int) -> float:
     return lr
 
 
 def step_decay(lr: float, every: int, factor: float = 0.1) -> Schedule:
-    """lr(t) = lr factor^(t // every): down by a factor after each `every` steps. ValueError for every < 1."""
+    """lr(step) = lr factor^(step // every): times `factor` after each `every` steps. Raises ValueError if every < 1."""
     _check_steps("step_decay", every)
     return _Schedule(_step_decay, lr, every, factor)
 
 
-def _step_decay(lr: float, every: int, factor: float, t: int) -> float:
-    return lr * factor ** (t // every)
+def _step_decay(lr: float, every: int, factor: float, step: int) -> float:
+    return lr * factor ** (step // every)
 
 
 def cosine(lr: float, steps: int, floor: float = 0.0) -> Schedule:
-    """lr(t) = floor + (lr - floor) (1 + cos(pi t / steps)) / 2, then floor; Loshchilov and Hutter 2017, equation 5"""
+    """lr(step) = floor + (lr - floor) (1 + cos(pi step / steps)) / 2, then floor; Loshchilov and Hutter 2017, eq. 5"""
     _check_steps("cosine", steps)
     return _Schedule(_cosine, lr, steps, floor)
 
 
-def _cosine(lr: float, steps: int, floor: float, t: int) -> float:
-    return floor + (lr - floor) * (1 + math.cos(math.pi * min(t / steps, 1))) / 2
+def _cosine(lr: float, steps: int, floor: float, step: int) -> float:
+    return floor + (lr - floor) * (1 + math.cos(math.pi * min(step / steps, 1))) / 2
 
 
 def warm_up(schedule: Schedule, steps: int) -> Schedule:
-    """lr(t) = schedule(t) min(1, (t + 1) / steps): times a straight rise at first; Goyal et al. 2017, 2.2"""
+    """lr(step) = schedule(step) min(1, (step + 1) / steps): a linear rise over `steps` steps; Goyal et al. 2017, 2.2"""
     _check_steps("warm_up", steps)
     if not callable(schedule):
         raise TypeError(f"warm_up takes a schedule, got {schedule!r}; constant({schedule!r}) makes one")
     return _Schedule(_warm_up, schedule, steps)
 
 
-def _warm_up(schedule: Schedule, steps: int, t: int) -> float:
-    return schedule(t) * min(1, (t + 1) / steps)
+def _warm_up(schedule: Schedule, steps: int, step: int) -> float:
+    return schedule(step) * min(1, (step + 1) / steps)
 
 
 def _check_steps(who: str, steps: int) -> None:

@@ -1,4 +1,4 @@
-"""Chapter 9. Batch normalisation brings every feature to mean 0 and variance 1, over the rows of the batch:
+"""Chapter 9. Batch normalization brings every feature to mean 0 and variance 1, over the rows of the batch:
 
     y[n, d] = (x[n, d] - mean[d]) / sqrt(var[d] + eps)
 

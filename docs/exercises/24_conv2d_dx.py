@@ -1,8 +1,8 @@
-"""Chapter 13. A convolution looks at a picture through windows that stand `stride` apart, with the same W in each:
+"""Chapter 13. A convolution looks at a picture through patches that stand `stride` apart, with the same W in each:
 
-    y[m, i, j] = sum of W[m] times the window whose corner is at row i stride, column j stride
+    y[m, i, j] = sum of W[m] times the patch whose corner is at row i stride, column j stride
 
-A pixel stands in several windows. How does the loss change with it?
+A pixel stands in several patches. How does the loss change with it?
 """
 
 import numpy as np

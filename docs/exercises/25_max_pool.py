@@ -1,4 +1,4 @@
-"""Chapter 13. A pool gives the largest number of each window, and windows stand side by side. This backward passes its
+"""Chapter 13. A pool gives the largest number of each patch, and patches stand side by side. This backward passes its
 gradient check on random numbers. Behind a ReLU, on pictures with much black in them, its gradients are too large. Why?
 """
 
@@ -17,7 +17,7 @@ def max_pool_backward(dy, x, size):
     """dy (rows / size, columns / size), x (rows, columns) -> dx (rows, columns)"""
     dx = np.zeros(x.shape)
     for i, j in np.ndindex(dy.shape):
-        window = x[i * size : (i + 1) * size, j * size : (j + 1) * size]
-        is_largest = window == window.max()
+        patch = x[i * size : (i + 1) * size, j * size : (j + 1) * size]
+        is_largest = patch == patch.max()
         dx[i * size : (i + 1) * size, j * size : (j + 1) * size] = dy[i, j] * is_largest
     return dx

@@ -1,4 +1,4 @@
-"""Chapter 14. This batch normalisation trains well. In use, one digit alone gives zeros, whatever it is; and every use
+"""Chapter 14. This batch normalization trains well. In use, one digit alone gives zeros, whatever it is; and every use
 changes what the next one will be told. What does it do in use that belongs to training?
 """
 

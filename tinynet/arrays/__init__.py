@@ -26,6 +26,6 @@ def erf(x: Array) -> Array:
 
 
 def positions(shape: tuple[int, ...], size: int, stride: int, padding: int) -> tuple[int, int]:
-    """Where a window of size x size can stand on a picture (..., rows, columns): so often down, so often across."""
+    """Where a patch of size x size can stand on a picture (..., rows, columns): so often down, so often across."""
     rows, columns = shape[-2:]
     return (rows + 2 * padding - size) // stride + 1, (columns + 2 * padding - size) // stride + 1

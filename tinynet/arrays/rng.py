@@ -19,14 +19,14 @@ def generator(seed: int, purpose: str, counter: int = 0) -> np.random.Generator:
     return np.random.default_rng([seed, *purpose.encode(), counter])
 
 
-def stream(seed: int, purpose: str) -> int:
-    """64 bits that name one stream of device bits."""
+def random_key(seed: int, purpose: str) -> int:
+    """Return the 64-bit random key of one purpose; fold_in makes a new key of it for each use."""
     return int(np.random.SeedSequence([seed, *purpose.encode()]).generate_state(1, np.uint64)[0])
 
 
-def stream_key(stream: int, counter: int) -> tuple[int, int]:
-    """Two 32-bit words for one use of a stream (the splitmix64 step: Steele, Lea and Flood 2014)."""
-    word = (stream + (counter + 1) * GOLDEN) % 2**64
+def fold_in(key: int, counter: int) -> tuple[int, int]:
+    """Return two 32-bit words for use number `counter` of a key: the splitmix64 step, Steele, Lea and Flood 2014."""
+    word = (key + (counter + 1) * GOLDEN) % 2**64
     word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
     word ^= word >> 31

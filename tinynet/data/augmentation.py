@@ -29,7 +29,7 @@ def augment(
 ) -> Array:
     """y(p) = x(A p + d(p)), with an A and a d for every picture        x (N, H, W) or (N, C, H, W) -> y
 
-    p is the place of a pixel, counted from the centre; x between its pixels is interpolated, and 0 outside.
+    p is the place of a pixel, counted from the center; x between its pixels is interpolated, and 0 outside.
 
     shift       A moves the picture by up to so many pixels, down and across
     rotation    ... turns it by up to so many degrees
@@ -46,11 +46,11 @@ def augment(
     C, H, W = (1, *x.shape[1:])[-3:]
     most = np.array([math.radians(rotation), scale, scale, shear, shift, shift])
     gaussians = [module_of(x).asarray(_gaussian(size, smoothness)) for size in (H, W)]
-    streams = [rng.stream(seed, purpose) for purpose in ("affine", "elastic")]
+    keys = [rng.random_key(seed, purpose) for purpose in ("affine", "elastic")]
     y = module_of(x).empty_like(x)
     for start in range(0, len(x), TOGETHER):
         pictures = x[start : start + TOGETHER].reshape(-1, C, H, W)
-        affine, bent = (rng.stream_key(stream, epoch * 2**32 + start) for stream in streams)
+        affine, bent = (rng.fold_in(key, epoch * 2**32 + start) for key in keys)
         places = _moved(pictures, most, affine)
         if elastic:
             places += elastic * _noise(pictures, gaussians, bent)

@@ -39,7 +39,7 @@ def mnist() -> Mnist:
 def mnist_split(seed: int = 0) -> Split:
     """MNIST's 70,000 = 32,000 + 10,000 + 28,000 digits, shuffled and cut as Kaggle cuts them.
 
-    The last 28,000 play Kaggle's unlabelled set: y_test may judge a finished model, never choose one.
+    The last 28,000 play Kaggle's unlabeled set: y_test may judge a finished model, never choose one.
     """
     x, y = _all_digits()
     train, val, test = np.split(rng.generator(seed, "split").permutation(70_000), [32_000, 42_000])

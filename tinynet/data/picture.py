@@ -16,12 +16,12 @@ def digit_image(path: str | Path, as_is: bool = False) -> np.ndarray:
     """A picture of one digit, prepared as MNIST's digits were: uint8 (28, 28), light ink on dark.
 
     1. Turn it as its EXIF says. If a side is over 280, average it down by the smallest whole factor that helps.
-    2. grey = 0.299 R + 0.587 G + 0.114 B, rounded. What is transparent turns white, or black behind light ink.
-    3. paper = median grey of the border; ink = paper - grey, or grey - paper if the lightest grey is farther off.
+    2. gray = 0.299 R + 0.587 G + 0.114 B, rounded. What is transparent turns white, or black behind light ink.
+    3. paper = median gray of the border; ink = paper - gray, or gray - paper if the lightest gray is farther off.
     4. noise = 8 times the border's median distance from the paper, but between 1/10 and 1/2 of the strongest ink.
        Weaker ink becomes 0. Crop to the rest.
     5. Average areas so that the longer side becomes 20 pixels. Stretch the strongest ink to 255.
-    6. Lay it on 28 x 28 zeros, its centre of mass (to 6 decimals) on pixel (14, 14), or as near as whole pixels
+    6. Lay it on 28 x 28 zeros, its center of mass (to 6 decimals) on pixel (14, 14), or as near as whole pixels
        come without cutting it. Round. Halves always round up.
 
     as_is=True stops after step 2, for a picture that is 28 x 28 and light on dark already.
@@ -30,8 +30,8 @@ def digit_image(path: str | Path, as_is: bool = False) -> np.ndarray:
     picture = _open_picture(path)
     if as_is and picture.size != (28, 28):
         raise DataError(f"digit_image: {path}: as_is expects (28, 28) pixels, found {picture.size}; leave as_is out")
-    grey = _grey(picture)
-    return (grey if as_is else _prepare(grey, path)).astype(np.uint8)
+    gray = _gray(picture)
+    return (gray if as_is else _prepare(gray, path)).astype(np.uint8)
 
 
 def _open_picture(path: str | Path) -> Any:
@@ -44,23 +44,23 @@ def _open_picture(path: str | Path) -> Any:
         raise DataError(f"digit_image: cannot read {path} as a picture ({error}); give a PNG or a JPEG") from error
 
 
-def _grey(picture: Any) -> np.ndarray:
+def _gray(picture: Any) -> np.ndarray:
     values = np.asarray(picture.reduce(math.ceil(max(picture.size) / 280)), dtype=np.float64)
     if picture.mode == "F":
         return _round(values / 257)
-    grey, opacity = _round(values[..., :3] @ [299, 587, 114] / 1000), values[..., 3] / 255
-    behind = 0 if (opacity * (grey - 127.5)).sum() > 0 else 255
-    return _round(opacity * grey + (1 - opacity) * behind)
+    gray, opacity = _round(values[..., :3] @ [299, 587, 114] / 1000), values[..., 3] / 255
+    behind = 0 if (opacity * (gray - 127.5)).sum() > 0 else 255
+    return _round(opacity * gray + (1 - opacity) * behind)
 
 
-def _prepare(grey: np.ndarray, path: str | Path) -> np.ndarray:
-    border = np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+def _prepare(gray: np.ndarray, path: str | Path) -> np.ndarray:
+    border = np.concatenate([gray[0], gray[-1], gray[1:-1, 0], gray[1:-1, -1]])
     paper = np.median(border)
-    ink = grey - paper if grey.max() - paper > paper - grey.min() else paper - grey
+    ink = gray - paper if gray.max() - paper > paper - gray.min() else paper - gray
     if ink.max() < 25:
         raise DataError(f"digit_image: {path} is blank: expected contrast 25, found {ink.max():.0f}; draw it bolder")
     noise = np.clip(8 * np.median(np.abs(border - paper)), ink.max() / 10, ink.max() / 2)
-    return _round(_centre(_fit(np.where(ink < noise, 0, ink))))
+    return _round(_center(_fit(np.where(ink < noise, 0, ink))))
 
 
 def _fit(ink: np.ndarray) -> np.ndarray:
@@ -76,10 +76,10 @@ def _overlaps(before: int, after: int) -> np.ndarray:
     return np.maximum(np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels), 0)
 
 
-def _centre(ink: np.ndarray) -> np.ndarray:
+def _center(ink: np.ndarray) -> np.ndarray:
     size = np.array(ink.shape)
-    centre = [np.average(index, weights=ink).round(6) for index in np.indices(ink.shape)]
-    before = _round(14 - np.array(centre)).clip(0, 28 - size).astype(int)
+    center = [np.average(index, weights=ink).round(6) for index in np.indices(ink.shape)]
+    before = _round(14 - np.array(center)).clip(0, 28 - size).astype(int)
     return np.pad(ink, np.stack([before, 28 - size - before], axis=1))
 
 

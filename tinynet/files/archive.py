@@ -6,14 +6,20 @@ import contextlib
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import singledispatch
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 
+from ..arrays.backend import Backend
+
 if TYPE_CHECKING:
     from zipfile import ZipFile
+
+
+T = TypeVar("T")
 
 
 class ModelFileError(ValueError):
@@ -23,6 +29,15 @@ class ModelFileError(ValueError):
 def require(holds: Any, cause: str) -> None:
     if not holds:
         raise ModelFileError(cause)
+
+
+@singledispatch
+def access(backend: Backend, act: Callable[[], T]) -> T:
+    """Return act(), which reads or writes the files of a network on this backend.
+
+    `parallel/` registers another version for its backend.
+    """
+    return act()
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from .. import losses as loss_module
 from .. import optim
 from ..arrays.backend import Backend
 from ..layers import Layer
-from ..layers.base import size_of, walk
+from ..layers.bound import size_of, walk
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
@@ -47,7 +47,7 @@ def header_of(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
     }
     if optimizer:
         config = optimizer.config() | ({"lr": None} if callable(optimizer.lr) else {})
-        saved = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.t}
+        saved = {"optimizer": type(optimizer).__name__, "config": config, "t": optimizer.step_count}
         header["optimizer"] = saved | {"slots": list(optimizer.slots)}
     return header
 

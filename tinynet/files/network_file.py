@@ -21,7 +21,7 @@ from ..layers import Layer
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
-from .archive import about, opened, read_header, read_vector, require, write
+from .archive import about, access, opened, read_header, read_vector, require, write
 from .header import (
     Known,
     check_that_it_reads_back,
@@ -44,10 +44,10 @@ def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | 
     """
     with about(Path(path)):
         require(optimizer is None or optimizer.network is network, "the optimizer is another network's")
-        network.check_windows()
+        network.check_views()
         header, vectors = header_of(network, optimizer), _vectors(network, optimizer)
         check_that_it_reads_back(network, optimizer, header)
-        network.backend.once(lambda: write(Path(path), header, vectors))
+        access(network.backend, lambda: write(Path(path), header, vectors))
 
 
 def load(
@@ -89,7 +89,7 @@ def resume(
         for name in optimizer.slots:
             require(name in vectors, f"{name} is missing")
             getattr(optimizer, name)[...] = network.backend.to_device(vectors[name])
-    optimizer.t = saved["t"]
+    optimizer.step_count = saved["t"]
     return network, optimizer
 
 

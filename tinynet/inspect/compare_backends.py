@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..arrays.backend import Backend, backend
-from ..layers.base import walk
+from ..layers.bound import walk
+from ..layers.recording import recorded
 from ..losses import Loss
 from ..network import Network
 from ..optim import Adam
-from ..training.input_validation import loss_for, rows_in, targets_in
-from ..training.loop import fit
-from .recording import recorded
+from ..training.evaluation import prepare
+from ..training.fit import fit
+from ..training.input_validation import loss_for
+from ..training.loop import batches
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class TwinReport:
+class BackendComparison:
     """Every tensor of a step, in the order in which it is computed. `largest` = max of all `of_largest`."""
 
     backends: tuple[str, str]
@@ -69,26 +71,25 @@ def compare_backends(
     other: str | Backend = "numba",
     *,
     loss: Loss | None = None,
-) -> TwinReport:
+) -> BackendComparison:
     """Takes one training step with Adam on copies of the network, on each backend, and compares all that it computes.
 
     x, t and loss as in `fit`; the network itself is left alone. Outputs, loss, gradients and the parameters after the
     step are compared in the network's dtype; the last row is the same step taken by `fit`, which a backend may have
     compiled as a whole. Raises what `fit` and `backend` raise.
     """
-    places = backend(one), backend(other)
-    steps = [_step(network.copy(backend=place), x, t, loss) for place in places]
+    pair = backend(one), backend(other)
+    steps = [_step(network.copy(backend=each), x, t, loss) for each in pair]
     differences = [_difference(name, a, b) for (name, a), (_, b) in zip(*steps, strict=True)]
-    return TwinReport((places[0].name, places[1].name), differences)
+    return BackendComparison((pair[0].name, pair[1].name), differences)
 
 
 def _step(network: Network, x: Any, t: Any, loss: Loss | None) -> list[tuple[str, np.ndarray]]:
     """Names and values of a step's tensors, on the host."""
-    place, whole = network.backend, network.copy()
+    whole = network.copy()
     fit(whole, Adam(whole), x, t, epochs=1, batch_size=len(x), loss=loss, progress=False)
-    loss, rows = loss_for(network, loss), rows_in(network, x)
-    targets = targets_in(network, loss, t, rows)
-    x = place.ops.gather(rows, place.to_device(np.arange(len(rows))), network.dtype)
+    loss, *data = prepare(network, loss_for(network, loss), x, t)
+    ((x, targets),) = batches(network, np.arange(len(data[0])), len(data[0]), *data)
     with recorded(network.layers, "forward") as outputs:
         y = network.forward(x, train=True)
     found = [(f"{name} y", value) for name, value in outputs.items()] + [("loss", loss.forward(y, targets))]
@@ -98,13 +99,13 @@ def _step(network: Network, x: Any, t: Any, loss: Loss | None) -> list[tuple[str
         network.backward(dy, need_dx=True)
     layers = {name: layer for _, name, layer in walk(network.layers)}
     for name, dx in gradients.items():
-        found += [(f"{name} d{own}", layers[name].windows[f"d{own}"]) for own in layers[name].shapes()]
+        found += [(f"{name} d{own}", layers[name].views[f"d{own}"]) for own in layers[name].shapes()]
         found.append((f"{name} dx", dx))
     Adam(network).step()
     found += [("theta after the step", network.theta), ("theta after a step of fit", whole.theta)]
     if network.buffers.size:
         found += [("buffers after the step", network.buffers), ("buffers after a step of fit", whole.buffers)]
-    return [(name, place.to_host(value).copy()) for name, value in found]
+    return [(name, network.backend.to_host(value).copy()) for name, value in found]
 
 
 def _difference(name: str, a: np.ndarray, b: np.ndarray) -> Difference:

@@ -12,12 +12,13 @@ import numpy as np
 
 from ..arrays import Array
 from ..layers import Layer, ReLU, Sigmoid, Tanh
-from ..layers.base import size_of
+from ..layers.bound import size_of
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
-from ..training.evaluation import batches, prepare
+from ..training.evaluation import prepare
 from ..training.input_validation import loss_for
+from ..training.loop import batches
 from .diagnosis_report import Diagnosis, LayerStep
 from .step import Made, Step, take_step
 
@@ -58,12 +59,12 @@ def diagnose(
     step ends with the gradients. Network, optimizer and loss are left alone. Raises what `fit` raises for bad input.
     """
     _check_optimizer(network, optimizer)
-    twin = network.copy()
-    mover = deepcopy(optimizer, {id(network): twin})
+    copy = network.copy()
+    mover = deepcopy(optimizer, {id(network): copy})
     with np.errstate(all="ignore"):
-        (loss, x, t), remarks = _prepared(twin, deepcopy(loss), x, t)
-        ((x, t),) = batches(twin, np.arange(len(x)), len(x), x, t)
-        step = take_step(twin, loss, x, t, mover)
+        (loss, x, t), remarks = _prepared(copy, deepcopy(loss), x, t)
+        ((x, t),) = batches(copy, np.arange(len(x)), len(x), x, t)
+        step = take_step(copy, loss, x, t, mover)
         rows = [_row(step, name, layer) for name, layer in step.layers.items() if name in step.y]
         origin = _origin(step.made)
         sentences = [*_lost(origin), *remarks, *_bent(rows), *_gradients(rows), *_updates(rows), *_alike(step.z)]
@@ -153,7 +154,7 @@ def _bent(rows: list[LayerStep]) -> list[str]:
     """Of layers whose curves pass no gradient."""
     dead = [
         f"{row.layer}: {100 * row.dead:.0f} % of its {_units(row)} for all {row.shape[0]} rows; "
-        'lower lr, or He initialisation, init="he_normal"'
+        'lower lr, or He initialization, init="he_normal"'
         for row in rows
         if row.dead is not None and row.dead > MOST_DEAD
     ]
@@ -180,7 +181,7 @@ def _gradients(rows: list[LayerStep]) -> list[str]:
     if here == 0:
         return [f"no gradient reaches {first}: every dy there is 0; look for dead units or weights of 0 after it"]
     if here < there / LARGEST_RATIO:
-        return [f"gradients vanish: {sizes}; ReLU in place of Sigmoid or Tanh, He initialisation, or Residual"]
+        return [f"gradients vanish: {sizes}; ReLU in place of Sigmoid or Tanh, He initialization, or Residual"]
     if here > there * LARGEST_RATIO:
         return [f"gradients explode: {sizes}; smaller first weights, or clip_norm"]
     return []

@@ -12,7 +12,7 @@ import numpy as np
 from ..arrays.backend import backend, backends
 from ..network import mlp
 from ..optim import Adam
-from ..training.loop import fit
+from ..training.fit import fit
 
 PACKAGES = ("numpy", "tqdm", "numba", "cupy-cuda12x", "cupy-cuda13x", "threadpoolctl", "pandas", "matplotlib", "pillow")
 SECONDS = 3.0

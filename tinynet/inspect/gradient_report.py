@@ -86,14 +86,14 @@ def guess(comparisons: Sequence[Comparison], transposed: Sequence[float], N: int
     `transposed` holds gradient . v for the transposed gradient, `N` is the number of rows in the batch.
     """
     if any(entry.verdict == "zero" for entry in comparisons):
-        return "zero on both sides, nothing tested: f is flat here, as behind dead ReLUs, or before a normalisation"
+        return "zero on both sides, nothing tested: f is flat here, as behind dead ReLUs, or before a normalization"
     wrong = [k for k, entry in enumerate(comparisons) if entry.verdict == "wrong"]
     analytic = np.array([comparisons[k].analytic for k in wrong])
     numeric = np.array([comparisons[k].numeric for k in wrong])
     if not wrong:
         return ""
     if np.isnan(analytic).any():
-        return "left unwritten; write into the window, self.dW[...] = or out=self.dW, and never rebind it"
+        return "left unwritten; write into the view, self.dW[...] = or out=self.dW, and never rebind it"
     if not analytic.any():
         return "backward gives zero"
     for ratio, text in _familiar_ratios(N).items():

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..arrays import Array
 from ..layers import Layer
-from ..layers.base import walk
-from ..losses import Loss
+from ..layers.bound import walk
+from ..layers.recording import received, recorded
+from ..losses import Loss, WeightedTargets
 from ..network import Network
 from ..optim import Optimizer
-from .recording import received, recorded
 
 Tensors = dict[str, np.ndarray]
 
@@ -40,7 +40,7 @@ class Step:
     made: list[Made]
 
 
-def take_step(network: Network, loss: Loss, x: Array, t: Array, optimizer: Optimizer | None = None) -> Step:
+def take_step(network: Network, loss: Loss, x: Array, t: Any, optimizer: Optimizer | None = None) -> Step:
     """A step as in `train_steps`, with all that passes through; without an optimizer it ends with the gradients.
 
     `updates` and `dy` leave out the layers that nothing moves, and to which no gradient comes.
@@ -49,7 +49,8 @@ def take_step(network: Network, loss: Loss, x: Array, t: Array, optimizer: Optim
     z, y, given, made = _forward(network, layers, x)
     value = loss.forward(z, t)
     dz = loss.backward()
-    judged = {"y": to_host(z), "t": to_host(t)}
+    targets = t._asdict() if isinstance(t, WeightedTargets) else {"t": t}
+    judged = {"y": to_host(z)} | _fetched(network, targets)
     made += [Made("loss", judged, to_host(value)), Made("gradient of the loss", judged, to_host(dz))]
     dy, gradients = _backward(network, layers, dz, given)
     updates, moved = _move(optimizer, layers) if optimizer else ({}, [])
@@ -123,7 +124,7 @@ def _gradients(layers: dict[str, Layer]) -> dict[str, Tensors]:
 
 
 def _held(layer: Layer, names: list[str]) -> Tensors:
-    return {name: layer.backend.to_host(layer.windows[name]).copy() for name in names}
+    return {name: layer.backend.to_host(layer.views[name]).copy() for name in names}
 
 
 def _fetched(network: Network, found: dict[str, Any]) -> Tensors:

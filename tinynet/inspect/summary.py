@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..layers import Layer
-from ..layers.base import Shape, size_of, walk
+from ..layers.bound import Shape, size_of, walk
+from ..layers.recording import recorded
 from ..layers.residual import features_in
-from .recording import recorded
 
 if TYPE_CHECKING:
     from ..network import Network
@@ -19,8 +19,8 @@ COLUMNS = ("layer", "output shape", "parameters", "bytes", "multiply-adds", "buf
 def summary(network: Network, row: Shape = None) -> str:
     """A row a layer, those inside a block below it, indented; totals; where and how far it is trained."""
     row = row or ((D,) if (D := features_in(network.layers)) else None)
-    with recorded(network.layers, "outputs") as shapes:
-        network.outputs(row)
+    with recorded(network.layers, "output_shape") as shapes:
+        network.output_shape(row)
     rows = [_row(network, place, layer, shapes.get(name)) for place, name, layer in walk(network.layers)]
     adds = sum(layer.multiply_adds(shapes.get(name)) for _, name, layer in walk(network.layers))
     total = _cells(network, "total", "", network.theta.size, adds, network.buffers.size)

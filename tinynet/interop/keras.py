@@ -29,7 +29,7 @@ from ..layers import (
     Sigmoid,
     Softmax,
 )
-from ..layers.base import walk
+from ..layers.bound import walk
 from ..layers.residual import features_in
 from ..losses import BinaryCrossEntropy, Loss, MeanSquaredError, SoftmaxCrossEntropy
 from ..network import Network
@@ -61,9 +61,9 @@ NOT_HERE = ("amsgrad", "centered", "clipnorm", "clipvalue", "decay", "gradient_a
 NAMES = {kind: name for name, kind in ACTIVATIONS.items()}
 VERSIONS: dict[type[Layer], tuple[str, Callable[[Any], Options]]] = {
     Dense: ("Dense", lambda layer: {"units": layer.M}),
-    Conv2D: ("Conv2D", lambda layer: {"filters": layer.M, "kernel_size": layer.kernel, "strides": layer.stride}),
-    MaxPool2D: ("MaxPooling2D", lambda layer: {"pool_size": layer.window}),
-    AveragePool2D: ("AveragePooling2D", lambda layer: {"pool_size": layer.window}),
+    Conv2D: ("Conv2D", lambda layer: {"filters": layer.M, "kernel_size": layer.kernel_size, "strides": layer.stride}),
+    MaxPool2D: ("MaxPooling2D", lambda layer: {"pool_size": layer.pool_size}),
+    AveragePool2D: ("AveragePooling2D", lambda layer: {"pool_size": layer.pool_size}),
     GlobalAveragePool: ("GlobalAveragePooling2D", lambda layer: {}),
     BatchNorm: ("BatchNormalization", lambda layer: {"momentum": round(1 - layer.momentum, 12), "epsilon": layer.eps}),
     LayerNorm: ("LayerNormalization", lambda layer: {"epsilon": layer.eps}),
@@ -127,7 +127,7 @@ def _network(parts: list[Part], loss: Loss, place: Backend) -> Network:
     network.loss = loss
     for part in parts:
         for name, value in part.arrays.items():
-            part.layer.windows[name][...] = place.to_device(part.ours(name, value).astype(network.dtype))
+            part.layer.views[name][...] = place.to_device(part.ours(name, value).astype(network.dtype))
     return network
 
 
@@ -166,7 +166,7 @@ def _optimizer(network: Network, parts: list[Part], found: Contents, lr: float |
     require(not isinstance(rate, dict), "its learning rate was a schedule; give resume_keras the schedule: lr=")
     settings = {ours: options[theirs] for theirs, ours in (names | ALWAYS).items() if options.get(theirs) is not None}
     optimizer = kind(network, rate, **settings)
-    optimizer.t = max(
+    optimizer.step_count = max(
         (int(value) for value in found.optimizer if value.shape == () and value.dtype.kind in "iu"), default=0
     )
     _fill_slots(optimizer, parts, [value for value in found.optimizer if value.shape])
@@ -176,7 +176,7 @@ def _optimizer(network: Network, parts: list[Part], found: Contents, lr: float |
 def _with_rate(optimizer: Optimizer, lr: Any) -> Optimizer:
     """The same with another learning rate; whatever is wrong with that is no fault of the file."""
     again = type(optimizer)(optimizer.network, **optimizer.config() | {"lr": lr})
-    again.t = optimizer.t
+    again.step_count = optimizer.step_count
     for name in optimizer.slots:
         getattr(again, name)[...] = getattr(optimizer, name)
     return again
@@ -217,12 +217,12 @@ def to_keras(network: Network, *, logits: bool = False, shape: tuple[int, ...] |
     ImportError without Keras.
     """
     keras = library("keras", "keras")
-    network.check_windows()
+    network.check_views()
     D = features_in(network.layers)
     if not (shape or D):
         raise ValueError("to_keras: no layer says how long a row is; give shape=, as (1, 28, 28)")
     row = shape or (D or 0,)
-    network.outputs(row)
+    network.output_shape(row)
     form = Form(row[0] if _takes_pictures(network, row) else None)
     x = keras.Input((*row[1:], row[0]) if form.pictures else row, dtype=network.dtype.name)
     y, form = _through(keras, network, network.layers, x, form)
@@ -265,7 +265,7 @@ def _version(keras: Any, network: Network, layer: Layer, x: Any, form: Form) -> 
     settings = options(layer) | {"dtype": network.dtype.name, "trainable": layer.trainable}
     if name.endswith("2D") or name == "Flatten":
         settings["data_format"] = "channels_last"
-    if isinstance(layer, Conv2D) and layer.stride == 1 and layer.kernel == 2 * layer.padding + 1:
+    if isinstance(layer, Conv2D) and layer.stride == 1 and layer.kernel_size == 2 * layer.padding + 1:
         settings["padding"] = "same"
     elif isinstance(layer, Conv2D) and layer.padding:
         x = keras.layers.ZeroPadding2D(layer.padding, data_format="channels_last", dtype=network.dtype.name)(x)
@@ -273,5 +273,5 @@ def _version(keras: Any, network: Network, layer: Layer, x: Any, form: Form) -> 
     y = version(x)
     part = Part(layer, {}, form.flattened)
     host = network.backend.to_host
-    version.set_weights([part.theirs(name, host(layer.windows[name])) for name in (*layer.shapes(), *layer.buffers())])
+    version.set_weights([part.theirs(name, host(layer.views[name])) for name in (*layer.shapes(), *layer.buffers())])
     return y

@@ -247,7 +247,7 @@ def _pool_size(options: Options) -> int:
     size, strides = _both(options, "pool_size"), options.get("strides")
     if options["padding"] != "valid" or (strides and _both(options, "strides") != size):
         given = f"pool_size={size}, strides={strides} and padding={options['padding']}"
-        raise ValueError(f"pooling with {given} is not read: its windows must stand side by side, without padding")
+        raise ValueError(f"pooling with {given} is not read: its patches must not overlap, without padding")
     return size
 
 

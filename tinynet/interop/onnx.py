@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files.archive import ModelFileError, about, require, sound_json, write_bytes
+from ..files.archive import ModelFileError, about, access, require, sound_json, write_bytes
 from ..files.header import header_of
 from ..layers import (
     GELU,
@@ -31,7 +31,7 @@ from ..layers import (
     Softmax,
     Tanh,
 )
-from ..layers.base import walk
+from ..layers.bound import walk
 from ..layers.residual import features_in
 from ..network import Network
 from .library import library
@@ -41,8 +41,11 @@ OPSET = 22
 OPERATORS: dict[type[Layer], tuple[str, Callable[[Any], dict[str, Any]]]] = {
     Dense: ("Gemm", lambda layer: {}),
     Conv2D: ("Conv", lambda layer: {"strides": [layer.stride] * 2, "pads": [layer.padding] * 4}),
-    MaxPool2D: ("MaxPool", lambda layer: {"kernel_shape": [layer.window] * 2, "strides": [layer.window] * 2}),
-    AveragePool2D: ("AveragePool", lambda layer: {"kernel_shape": [layer.window] * 2, "strides": [layer.window] * 2}),
+    MaxPool2D: ("MaxPool", lambda layer: {"kernel_shape": [layer.pool_size] * 2, "strides": [layer.pool_size] * 2}),
+    AveragePool2D: (
+        "AveragePool",
+        lambda layer: {"kernel_shape": [layer.pool_size] * 2, "strides": [layer.pool_size] * 2},
+    ),
     BatchNorm: ("BatchNormalization", lambda layer: {"epsilon": layer.eps}),
     LayerNorm: ("LayerNormalization", lambda layer: {"epsilon": layer.eps}),
     ReLU: ("Relu", lambda layer: {}),
@@ -87,19 +90,19 @@ def to_onnx(
     """
     onnx = library("onnx", "onnx")
     with about(Path(path)):
-        network.check_windows()
+        network.check_views()
         D = features_in(network.layers)
         require(shape or D, "no layer says how long a row is; give shape=, as (1, 28, 28)")
         model = _model(onnx, network, shape or (D or 0,), last_activation(network, logits))
         content = model.SerializeToString()
-        network.backend.once(lambda: write_bytes(Path(path), content))
+        access(network.backend, lambda: write_bytes(Path(path), content))
 
 
 def _model(onnx: Any, network: Network, shape: tuple[int, ...], activation: str) -> Any:
     make, host = onnx.helper, network.backend.to_host
     metadata = sound_json(header_of(network, None), {"theta": host(network.theta)})
     parameters = [
-        onnx.numpy_helper.from_array(_float32(name, host(layer.windows[name])), f"{place}.{name}")
+        onnx.numpy_helper.from_array(_float32(name, host(layer.views[name])), f"{place}.{name}")
         for _, place, layer in walk(network.layers)
         for name in (*layer.shapes(), *layer.buffers())
     ]
@@ -108,7 +111,7 @@ def _model(onnx: Any, network: Network, shape: tuple[int, ...], activation: str)
         nodes.append(Node(activation.capitalize(), [nodes[-1].name], activation))
     x, y = (
         make.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", *row])
-        for name, row in (("x", shape), ("y", network.outputs(shape) or ()))
+        for name, row in (("x", shape), ("y", network.output_shape(shape) or ()))
     )
     steps = [
         make.make_node(
@@ -159,7 +162,7 @@ def _nodes(layer: Layer, around: str, k: int, x: str) -> Iterator[Node]:
         yield Node("Flatten", [f"{name}.mean"], name)
     elif type(layer) in OPERATORS:
         operator, attributes = OPERATORS[type(layer)]
-        inputs = [f"{name}.{window}" for window in (*layer.shapes(), *layer.buffers())]
+        inputs = [f"{name}.{view}" for view in (*layer.shapes(), *layer.buffers())]
         yield Node(operator, [x, *inputs], name, attributes(layer))
     else:
         known = ", ".join(kind.__name__ for kind in (*OPERATORS, GlobalAveragePool, Residual))

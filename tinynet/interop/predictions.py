@@ -20,7 +20,7 @@ def last_activation(network: Network, logits: bool) -> str:
     """
     if logits:
         return "linear"
-    if network.loss is None and network.outputs(None) == (1,):
+    if network.loss is None and network.output_shape(None) == (1,):
         raise ValueError(
             "one output means nothing before any training: set network.loss, as to tn.BinaryCrossEntropy() or "
             "tn.MeanSquaredError(), or take it as it is with logits=True"

@@ -13,10 +13,10 @@ import numpy as np
 
 from ..arrays.backend import Backend
 from ..arrays.backend import backend as get_backend
-from ..files.archive import about, from_json, reading, require, sound_json, write_bytes
+from ..files.archive import about, access, from_json, reading, require, sound_json, write_bytes
 from ..files.header import check_that_it_reads_back, checked, header_of, known_classes, network_of, stack_of
 from ..layers import BatchNorm, Conv2D, Dense, Layer, LayerNorm
-from ..layers.base import walk
+from ..layers.bound import walk
 from ..layers.validation import check_layers
 from ..losses import Loss
 from ..network import Network
@@ -43,7 +43,7 @@ class Tensor(NamedTuple):
     name: str
     shape: tuple[int, ...]
     layer: Layer
-    window: str
+    view: str
 
 
 def to_safetensors(network: Network, path: str | os.PathLike[str]) -> None:
@@ -57,18 +57,18 @@ def to_safetensors(network: Network, path: str | os.PathLike[str]) -> None:
     """
     to_bytes = library("safetensors.numpy", "safetensors").save
     with about(Path(path)):
-        network.check_windows()
+        network.check_views()
         header = header_of(network, None)
         check_that_it_reads_back(network, None, header)
         host = network.backend.to_host
         tensors = {
             tensor.name: np.ascontiguousarray(
-                _turned(host(tensor.layer.windows[tensor.window]), tensor.layer).reshape(tensor.shape)
+                _turned(host(tensor.layer.views[tensor.view]), tensor.layer).reshape(tensor.shape)
             )
             for tensor in _tensors(network.layers)
         }
         metadata = {"format": "pt", "tinynet": sound_json(header, tensors).decode()}
-        network.backend.once(lambda: write_bytes(Path(path), to_bytes(tensors, metadata)))
+        access(network.backend, lambda: write_bytes(Path(path), to_bytes(tensors, metadata)))
 
 
 def from_safetensors(
@@ -109,8 +109,8 @@ def from_safetensors(
         for tensor, name in names.items():
             values = file.get_tensor(name)
             require(np.isfinite(values).all(), f"{name} holds numbers that are not finite")
-            window = tensor.layer.windows[tensor.window]
-            window[...] = place.to_device(_turned(values, tensor.layer).reshape(window.shape).astype(network.dtype))
+            view = tensor.layer.views[tensor.view]
+            view[...] = place.to_device(_turned(values, tensor.layer).reshape(view.shape).astype(network.dtype))
     return network
 
 
@@ -118,11 +118,11 @@ def _tensors(stack: Sequence[Layer]) -> list[Tensor]:
     found = []
     for place, _, layer in walk(stack):
         names = _pytorchs_names(layer)
-        for window, shape in (layer.shapes() | layer.buffers()).items():
+        for view, shape in (layer.shapes() | layer.buffers()).items():
             if names:
                 matrix = shape[::-1] if isinstance(layer, Dense) else shape
-                shape = matrix if window == "W" else (math.prod(shape),)
-            found.append(Tensor(f"{place}.{names.get(window, window)}", shape, layer, window))
+                shape = matrix if view == "W" else (math.prod(shape),)
+            found.append(Tensor(f"{place}.{names.get(view, view)}", shape, layer, view))
     return found
 
 
@@ -150,7 +150,7 @@ def _names_of(tensors: list[Tensor], found: dict[str, tuple[int, ...]]) -> dict[
 
 
 def _may_be_missing(tensor: Tensor) -> bool:
-    return isinstance(tensor.layer, Dense | Conv2D) and tensor.window == "b"
+    return isinstance(tensor.layer, Dense | Conv2D) and tensor.view == "b"
 
 
 def _by_shape(tensors: list[Tensor], found: dict[str, tuple[int, ...]]) -> dict[Tensor, str]:

@@ -21,8 +21,8 @@ from ..losses import Loss, MeanSquaredError, SoftmaxCrossEntropy
 from ..network import mlp
 from ..optim import Adam
 from ..training.evaluation import predict
+from ..training.fit import fit
 from ..training.history import History, Record
-from ..training.loop import fit
 
 MOST_ROWS = 200
 """Of a batch, where batch_size is "auto"."""

@@ -1,8 +1,8 @@
-"""For which networks whole training steps are written: those that `mlp` makes, trained as `fit` trains them."""
+"""Which trainings the compiled training steps cover: networks such as `mlp` makes, trained as `fit` trains them."""
 
 from __future__ import annotations
 
-import re
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,25 +17,34 @@ METHODS = {"forward", "backward", "backward_parameters", "step", "update", "rate
 
 
 def is_covered(network: Network, loss: Loss, x: Array) -> bool:
-    """Whether these are the layers, the loss and the arrays for which whole steps are written.
+    """Return whether compiled steps cover these layers, this loss and this x.
 
-    Objects of one's own classes, methods that were replaced and functions of one's own take the plain steps.
+    They do not cover subclasses, replaced methods and replaced functions.
     """
-    place = network.backend.alone or network.backend
-    letters = {Dense: "D", ReLU: "R", Dropout: "P"}
     return (
         type(network) is Network
-        and re.fullmatch("(P?DR)*P?D", "".join(letters.get(type(layer), "?") for layer in network)) is not None
+        and _is_mlp(network)
         and type(loss) is SoftmaxCrossEntropy
         and network.dtype == np.float32
         and x.dtype in (np.uint8, np.float32)
         and not any(METHODS & vars(part).keys() for part in (network, loss, *network))
-        and vars(place.ops) == vars(backend(place.name.partition(":")[0]).ops)
+        and vars(network.backend.ops) == vars(backend(network.backend.name.partition(":")[0]).ops)
+    )
+
+
+def _is_mlp(network: Network) -> bool:
+    """Return whether ReLUs alternate with Dense layers, Dense last, and each Dropout is directly before a Dense."""
+    kinds = [type(layer) for layer in network]
+    others = [kind for kind in kinds if kind is not Dropout]
+    return (
+        kinds[-1] is Dense
+        and others == [Dense, ReLU] * (len(others) // 2) + [Dense]
+        and all(after is Dense for before, after in pairwise(kinds) if before is Dropout)
     )
 
 
 def has_covered_optimizer(network: Network, optimizer: Optimizer) -> bool:
-    """Whether the same holds of the optimizer, and it moves all layers."""
+    """Return whether compiled steps cover the optimizer, and no layer is frozen."""
     return (
         type(optimizer) in (SGD, Adam)
         and all(layer.trainable for layer in network)
@@ -44,7 +53,7 @@ def has_covered_optimizer(network: Network, optimizer: Optimizer) -> bool:
 
 
 def smoothed(loss: Loss, t: Array) -> Array:
-    """The targets that the loss makes of t, for all batches at once."""
+    """Return t with the label smoothing of the loss, for all batches at once."""
     amount = loss.config().get("label_smoothing")
     return loss.ops.smooth_labels(t, amount) if amount else t
 
@@ -54,6 +63,6 @@ def dense_layers(network: Network) -> list[Dense]:
 
 
 def dropouts(network: Network) -> list[Dropout | None]:
-    """The dropout in front of each Dense."""
+    """Return the Dropout before each Dense, or None."""
     pairs = zip([None, *network], network, strict=False)
     return [before if isinstance(before, Dropout) else None for before, layer in pairs if isinstance(layer, Dense)]

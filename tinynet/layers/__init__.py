@@ -1,7 +1,7 @@
-"""Who remembers what: the layers. Their mathematics is in `functions.py`, under the names they call.
+"""Layers: each keeps the arrays that its backward pass needs. Their mathematics is in `functions.py`.
 
-A layer keeps what its backward needs, and only in training. Its parameters and their gradients are windows into
-the network's two vectors: write into them (`self.dW[...] = `, `out=self.dW`), never rebind them.
+A layer keeps arrays only in training. Its parameters and their gradients are views into the network's two vectors:
+write into them (`self.dW[...] = `, `out=self.dW`), never rebind them.
 """
 
 from .activation import GELU, LeakyReLU, ReLU, Sigmoid, Softmax, Tanh

@@ -1,4 +1,4 @@
-"""Layers that bend: the same curve for every number, or for every row (softmax). They learn nothing."""
+"""Activation functions. They have no parameters."""
 
 from __future__ import annotations
 

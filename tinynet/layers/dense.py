@@ -1,4 +1,4 @@
-"""The layer that learns: every output a weighted sum of all inputs."""
+"""The dense (fully connected) layer: every output is a weighted sum of all inputs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from .base import Layer, Shape
-from .initializers import INITIALISERS
+from .base import Layer
+from .bound import Shape, Shapes
+from .initializers import INITIALIZERS
 
 
 class Dense(Layer):
@@ -22,8 +23,8 @@ class Dense(Layer):
     def __init__(self, inputs: int, outputs: int, init: str = "glorot_uniform") -> None:
         if not all(isinstance(width, Integral) and width > 0 for width in (inputs, outputs)):
             raise ValueError(f"Dense takes two whole numbers of at least 1; got {inputs!r} and {outputs!r}")
-        if init not in INITIALISERS:
-            raise ValueError(f"Dense takes init = {', '.join(INITIALISERS)}; got {init!r}")
+        if init not in INITIALIZERS:
+            raise ValueError(f"Dense takes init = {', '.join(INITIALIZERS)}; got {init!r}")
         self.D: int = int(inputs)
         self.M, self.init = int(outputs), init
 
@@ -34,25 +35,24 @@ class Dense(Layer):
         return self.ops.dense(x, self.W, self.b)
 
     def backward(self, dy: Array) -> Array:
-        if self.trainable:
-            self.backward_parameters(dy)
+        self.write_gradients(dy)
         return self.ops.dense_backward(dy, self.W)
 
     def backward_parameters(self, dy: Array) -> None:
         self.ops.dense_backward_parameters(dy, self.recall(), self.dW, self.db)
 
+    def shapes(self) -> Shapes:
+        return {"W": (self.D, self.M), "b": (1, self.M)}
+
+    def initial(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
+        return {"W": INITIALIZERS[self.init](draw, self.D, self.M, (self.D, self.M))}
+
     def config(self) -> dict[str, Any]:
         widths = {"inputs": self.D, "outputs": self.M}
         return widths if self.init == "glorot_uniform" else widths | {"init": self.init}
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"W": (self.D, self.M), "b": (1, self.M)}
-
-    def initial(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
-        return {"W": INITIALISERS[self.init](draw, self.D, self.M, (self.D, self.M))}
-
-    def outputs(self, shape: Shape) -> Shape:
-        super().outputs(shape)
+    def output_shape(self, shape: Shape) -> Shape:
+        super().output_shape(shape)
         return (self.M,)
 
     def multiply_adds(self, y: Shape) -> int:

@@ -1,4 +1,4 @@
-"""A layer that forgets at random, in training."""
+"""The dropout layer: in training it sets random numbers to zero."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from .base import Layer
 class Dropout(Layer):
     """In training, y = x mask, mask 0 with probability `rate`, else 1 / (1 - rate); otherwise y = x.
 
-    The mask is a function of the network's seed, the layer's place and `counter`, the training passes made so far.
+    The mask is a function of the network's seed, the layer's path and `counter`, the training passes so far.
     Raises ValueError for a rate outside [0, 1). Srivastava et al. 2014.
     """
+
+    first_row: int = 0
+    """The index of the first row of x in its batch. Data-parallel training sets it: each rank has part of a batch."""
 
     def __init__(self, rate: float) -> None:
         if not 0 <= rate < 1:
@@ -24,7 +27,8 @@ class Dropout(Layer):
         self.memory = None
         if not train:
             return x
-        y, self.memory = self.ops.dropout(x, self.rate, rng.stream_key(self.stream, self.counter))
+        key, first = rng.fold_in(self.random_key, self.counter), self.first_row * (x.size // len(x))
+        y, self.memory = self.ops.dropout(x, self.rate, key, first)
         self.counter += 1
         return y
 

@@ -1,15 +1,16 @@
-"""A layer between pictures and rows."""
+"""The layer between pictures and rows."""
 
 from __future__ import annotations
 
 import math
 
 from ..arrays import Array
-from .base import Layer, Shape
+from .base import Layer
+from .bound import Shape
 
 
 class Flatten(Layer):
-    """y_n = x_n in a row        x (N, ...) -> y (N, D), D the product of the other axes"""
+    """y_n = all numbers of x_n in one row        x (N, ...) -> y (N, D), D the product of the other axes"""
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self.memory = x.shape if train else None
@@ -18,5 +19,5 @@ class Flatten(Layer):
     def backward(self, dy: Array) -> Array:
         return dy.reshape(self.recall())
 
-    def outputs(self, shape: Shape) -> Shape:
+    def output_shape(self, shape: Shape) -> Shape:
         return None if shape is None else (math.prod(shape),)

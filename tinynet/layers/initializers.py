@@ -1,6 +1,7 @@
-"""First weights: the rules that draw W, by how many numbers each output is a sum of, D, and each input goes into, M.
+"""Initializers: rules that draw the first weights W from D, the number of inputs of one output, and M of one input.
 
-Those of a Dense are its widths: W (D, M). Those of a window are its pixels in all channels that go in, and come out.
+D is the fan-in: how many numbers an output sums. M is the fan-out: how many outputs an input goes into. For Dense they
+are the two widths, for Conv2D the pixels of a kernel times the channels.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ def he_normal(draw: np.random.Generator, D: int, M: int, shape: tuple[int, ...])
 
 
 def zeros(draw: np.random.Generator, D: int, M: int, shape: tuple[int, ...]) -> np.ndarray:
-    """W = 0: every unit computes the same, and goes on doing so; for a lesson or an output layer."""
+    """W = 0: all units compute the same, before and after training. For a lesson, or for an output layer."""
     return np.zeros(shape)
 
 
-INITIALISERS: dict[str, Callable[[np.random.Generator, int, int, tuple[int, ...]], np.ndarray]] = {
+INITIALIZERS: dict[str, Callable[[np.random.Generator, int, int, tuple[int, ...]], np.ndarray]] = {
     rule.__name__: rule for rule in (glorot_uniform, glorot_normal, he_uniform, he_normal, zeros)
 }

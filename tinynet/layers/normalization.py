@@ -1,4 +1,4 @@
-"""Layers that bring numbers to mean 0 and variance 1, and let the network choose another mean and spread."""
+"""Normalization layers: numbers get mean 0 and variance 1, then a mean and a spread that the network learns."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
-from .base import Layer, Shape
+from .base import Layer
+from .bound import Shape, Shapes
 
 
 class BatchNorm(Layer):
     """y = gamma (x - mean) / sqrt(variance + eps) + beta, feature by feature        x (N, D) or (N, C, rows, columns)
 
-    In training mean and variance are those of the batch, for pictures over all their pixels, and `mean` and
-    `variance`, two buffers, follow them: mean <- (1 - momentum) mean + momentum (mean of the batch), and so the
-    variance, there divided by n - 1. Otherwise these two are used, and no row depends on the others. gamma starts at 1,
-    beta at 0; frozen, the buffers follow still. Raises ValueError for numbers that are not positive, and in training
-    for one number alone a feature, as in a last batch of one row. Ioffe and Szegedy 2015, Algorithms 1 and 2.
+    In training, mean and variance are those of the batch (for pictures, over all pixels). Two buffers follow them:
+    mean <- (1 - momentum) mean + momentum (mean of the batch), and `variance` likewise, with n - 1 in the place of n.
+    Otherwise these buffers are used, and no row depends on the others. gamma starts at 1, beta at 0. The buffers of a
+    frozen layer still follow the batches. Raises ValueError for arguments that are not positive, and in training for
+    a batch with only one number per feature. Ioffe and Szegedy 2015, Algorithms 1 and 2.
     """
 
     def __init__(self, features: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
-        _check_normalisation(self, features, eps)
+        _check_normalization(self, features, eps)
         if not 0 < momentum <= 1:
             raise ValueError(f"BatchNorm takes a momentum above 0 and up to 1; got {momentum!r}")
         self.features, self.momentum, self.eps = int(features), float(momentum), float(eps)
 
     def forward(self, x: Array, train: bool = False) -> Array:
-        self.outputs(x.shape[1:])
+        self.output_shape(x.shape[1:])
         self.memory = None
         mean, variance = self._along(x, self.mean), self._along(x, self.variance)
         if train:
@@ -39,11 +40,9 @@ class BatchNorm(Layer):
         return self.ops.batch_norm(x, self._along(x, self.gamma), self._along(x, self.beta), mean, variance, self.eps)
 
     def backward(self, dy: Array) -> Array:
+        self.backward_parameters(dy)  # dx needs dgamma and dbeta, also in a frozen layer
         x, mean, variance = self.recall()
         gamma, dgamma, dbeta = (self._along(x, vector) for vector in (self.gamma, self.dgamma, self.dbeta))
-        if not self.trainable:
-            dgamma, dbeta = dgamma.copy(), dbeta.copy()
-        self.ops.batch_norm_backward_parameters(dy, x, mean, variance, self.eps, self._axes(x), dgamma, dbeta)
         return self.ops.batch_norm_backward(dy, x, gamma, mean, variance, self.eps, dgamma, dbeta)
 
     def backward_parameters(self, dy: Array) -> None:
@@ -55,16 +54,16 @@ class BatchNorm(Layer):
         config = {"features": self.features, "momentum": self.momentum, "eps": self.eps}
         return {"features": self.features} if (self.momentum, self.eps) == (0.1, 1e-5) else config
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> Shapes:
         return {"gamma": (self.features,), "beta": (self.features,)}
 
-    def buffers(self) -> dict[str, tuple[int, ...]]:
+    def buffers(self) -> Shapes:
         return {"mean": (self.features,), "variance": (self.features,)}
 
     def initial(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
         return {"gamma": np.ones(self.features), "variance": np.ones(self.features)}
 
-    def outputs(self, shape: Shape) -> Shape:
+    def output_shape(self, shape: Shape) -> Shape:
         if shape is not None and (len(shape) not in (1, 3) or shape[0] != self.features):
             got = ", ".join(map(str, ("N", *shape)))
             forms = f"x (N, {self.features}) or (N, {self.features}, rows, columns)"
@@ -82,35 +81,34 @@ class BatchNorm(Layer):
 
     @staticmethod
     def _axes(x: Array) -> tuple[int, ...]:
-        """All axes but that of the features."""
+        """Return all axes except that of the features."""
         return (-2,) if x.ndim == 2 else (-4, -2, -1)
 
     @staticmethod
     def _along(x: Array, vector: Array) -> Array:
-        """The vector, a number for each feature, as an array that meets x along its features."""
+        """Reshape a vector of one number per feature so that it broadcasts against x."""
         return vector.reshape(1, -1, *[1] * (x.ndim - 2))
 
 
 class LayerNorm(Layer):
     """y = gamma (x - mean) / sqrt(variance + eps) + beta, row by row        x (N, D), mean and variance of each row
 
-    No row depends on the others, in training neither. gamma starts at 1, beta at 0. Raises ValueError for numbers that
-    are not positive. Ba, Kiros and Hinton 2016.
+    No row depends on the others, not even in training. gamma starts at 1, beta at 0. Raises ValueError for arguments
+    that are not positive. Ba, Kiros and Hinton 2016.
     """
 
     def __init__(self, features: int, eps: float = 1e-5) -> None:
-        _check_normalisation(self, features, eps)
+        _check_normalization(self, features, eps)
         self.D: int = int(features)
         self.eps = float(eps)
 
     def forward(self, x: Array, train: bool = False) -> Array:
-        self.outputs(x.shape[1:])
+        self.output_shape(x.shape[1:])
         self.memory = x if train else None
         return self.ops.layer_norm(x, self.gamma, self.beta, self.eps)
 
     def backward(self, dy: Array) -> Array:
-        if self.trainable:
-            self.backward_parameters(dy)
+        self.write_gradients(dy)
         return self.ops.layer_norm_backward(dy, self.recall(), self.gamma, self.eps)
 
     def backward_parameters(self, dy: Array) -> None:
@@ -119,14 +117,14 @@ class LayerNorm(Layer):
     def config(self) -> dict[str, Any]:
         return {"features": self.D} if self.eps == 1e-5 else {"features": self.D, "eps": self.eps}
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> Shapes:
         return {"gamma": (1, self.D), "beta": (1, self.D)}
 
     def initial(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
         return {"gamma": np.ones((1, self.D))}
 
 
-def _check_normalisation(layer: Layer, features: int, eps: float) -> None:
+def _check_normalization(layer: Layer, features: int, eps: float) -> None:
     if not (isinstance(features, Integral) and features > 0 and math.isfinite(eps) and eps > 0):
         kind = type(layer).__name__
         raise ValueError(

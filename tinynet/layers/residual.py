@@ -1,4 +1,4 @@
-"""Layers with a way around them."""
+"""The residual block: layers with a shortcut around them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..arrays import Array
-from .base import Layer, Shape
-from .validation import way_around
+from .base import Layer
+from .bound import Shape
+from .validation import shortcut_for
 
 
 class Residual(Layer):
-    """y = x + layers(x), or shortcut(x) + layers(x) where they change the shape        He et al. 2016, equations 1, 2
+    """y = x + layers(x), or shortcut(x) + layers(x) if they change the shape        He et al. 2016, equations 1, 2
 
-    Residual(Dense(8, 8), ReLU()), Residual(Dense(8, 16), ReLU(), shortcut=Dense(8, 16)). Raises TypeError for what
-    is no layer, and ValueError where the two summands' shapes differ.
+    Residual(Dense(8, 8), ReLU()), Residual(Dense(8, 16), ReLU(), shortcut=Dense(8, 16)). Raises TypeError for arguments
+    that are not layers, and ValueError if the two summands differ in shape.
     """
 
     def __init__(self, *layers: Layer, shortcut: Layer | None = None) -> None:
@@ -46,14 +47,14 @@ class Residual(Layer):
         options = dict(config)
         return cls(*options.pop("layers"), **options)
 
-    def outputs(self, shape: Shape) -> Shape:
+    def output_shape(self, shape: Shape) -> Shape:
         if shape is None and self.D:
             shape = (self.D,)
         y = shape
         try:
             for layer in self.layers:
-                y = layer.outputs(y)
-            around = self.shortcut.outputs(shape) if self.shortcut else shape
+                y = layer.output_shape(y)
+            around = self.shortcut.output_shape(shape) if self.shortcut else shape
         except ValueError as error:
             raise ValueError(f"inside {self}: {error}") from None
         if y and around:
@@ -62,9 +63,9 @@ class Residual(Layer):
 
     def _check_sum(self, y: tuple[Any, ...], around: tuple[Any, ...]) -> None:
         if y != around:
-            way_out = "another shortcut" if self.shortcut else way_around(y[1:], around[1:])
+            cure = "another shortcut" if self.shortcut else shortcut_for(y[1:], around[1:])
             shapes = " to ".join(f"({', '.join(map(str, shape))})" for shape in (y, around))
-            raise ValueError(f"{self} adds {shapes}; it takes {way_out} that gives the shape of its layers")
+            raise ValueError(f"{self} adds {shapes}; it takes {cure} that gives the shape of its layers")
 
     def __repr__(self) -> str:
         parts = [*map(repr, self.layers), *([f"shortcut={self.shortcut!r}"] if self.shortcut else [])]
@@ -72,12 +73,12 @@ class Residual(Layer):
 
 
 def features_in(layers: Sequence[Layer]) -> int | None:
-    """How many features go in, if they are rows of just one length; None where no layer says, and for pictures."""
+    """Return the length of a row that goes in; None if no layer determines it, and for pictures."""
     D = next((layer.D for layer in layers if layer.D), None)
     row: Shape = (D,) if D else None
     try:
         for layer in layers:
-            row = layer.outputs(row)
+            row = layer.output_shape(row)
     except ValueError:
         return None
     return D

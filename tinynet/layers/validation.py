@@ -1,48 +1,70 @@
-"""What is refused: no layer at all, a layer of another network, one name for two things, a misfit, no picture."""
+"""Checks of the layers of a network, and the errors that say how to mend what does not fit."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from ..arrays import positions
-from .base import PLACE, Layer, Shape, layers_in
+from .base import Layer
+from .bound import RESERVED, Shape, layers_in
 
 
 def check_layers(layers: Sequence[Layer]) -> None:
-    """TypeError or ValueError for what cannot be a network: no layers, one of them twice, widths that differ, ..."""
-    strangers = [layer for layer in layers if not isinstance(layer, Layer)]
-    if strangers or not layers:
-        got = f"{strangers[0]!r}" if strangers else "none"
-        raise TypeError(f"Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got {got}")
-    everywhere: list[Layer] = []
+    """Raise TypeError or ValueError if these layers cannot form a network."""
+    if not layers or not all(isinstance(layer, Layer) for layer in layers):
+        raise _no_layers(layers)
+    seen: set[int] = set()
     for layer in _checked(layers):
-        if any(layer is other for other in everywhere):
+        if id(layer) in seen:
             raise ValueError(f"Network takes each layer once; {layer} is there twice, and has one memory")
-        everywhere.append(layer)
+        seen.add(id(layer))
     shape: Shape = None
     for layer in layers:
-        shape = layer.outputs(shape)
+        shape = layer.output_shape(shape)
+
+
+def _checked(layers: Iterable[Layer]) -> Iterator[Layer]:
+    """Yield all layers, as often as they occur, each only after a check of the names that it uses."""
+    for layer in layers:
+        _check_names(layer)
+        yield layer
+        yield from _checked(layers_in(vars(layer)))
+
+
+def _check_names(layer: Layer) -> None:
+    """Raise an error unless the layer is free, and each of its parameters, buffers and attributes has its own name."""
+    if layer.is_bound:
+        raise _already_bound(layer)
+    for method in ("config", "shapes", "buffers"):
+        if not isinstance(found := getattr(layer, method)(), dict):
+            raise TypeError(f"{type(layer).__name__}.{method}() must return a dictionary; got {found!r}")
+    parameters, buffers, attributes = layer.shapes(), layer.buffers(), vars(layer)
+    names = [*parameters, *(f"d{name}" for name in parameters), *buffers, *attributes]
+    taken = [name for name in (*parameters, *buffers) if hasattr(type(layer), name) or name in RESERVED]
+    hidden = [name for name in attributes if name in RESERVED or _hides_a_method(layer, name)]
+    if taken or hidden or len(set(names)) < len(names):
+        raise _name_clash(layer, taken, hidden, sorted({name for name in names if names.count(name) > 1}))
 
 
 def check_picture(layer: Layer, row: tuple[int, ...], channels: int | None, size: int = 1, padding: int = 0) -> None:
-    """ValueError if a row is not (C, rows, columns), with so many channels, and room for a window of this size."""
-    got = f"({', '.join(map(str, ('N', *row)))})"
+    """Raise ValueError unless a row is (C, rows, columns) with these channels, and has room for size x size pixels."""
     if len(row) != 3 or row[0] != (channels or row[0]):
         raise ValueError(
-            f"{layer} takes x (N, {channels or 'C'}, rows, columns), but gets {got}{_way_out(row, channels)}"
+            f"{layer} takes x (N, {channels or 'C'}, rows, columns), but gets {_batch(row)}{_way_out(row, channels)}"
         )
-    if min(row[1:]) + 2 * padding < size:
+    room = min(row[1:]) + 2 * padding
+    if room < size:
         zeros = f" with {padding} zeros on each side" if padding else ""
         raise ValueError(
-            f"{layer} takes pictures of at least {size} x {size}, but gets {got}{zeros}; "
-            f"windows of up to {min(row[1:]) + 2 * padding} x {min(row[1:]) + 2 * padding} fit"
+            f"{layer} takes pictures of at least {size} x {size}, but gets {_batch(row)}{zeros}; "
+            f"a size of up to {room} x {room} fits"
         )
 
 
-def way_around(y: tuple[int, ...], x: tuple[int, ...]) -> str:
-    """The shortcut that makes rows y of rows x, where one can guess, as a sentence names it."""
+def shortcut_for(y: tuple[int, ...], x: tuple[int, ...]) -> str:
+    """Describe the shortcut that makes rows y of rows x, as precisely as the shapes allow."""
     if len(y) == len(x) == 1:
         return f"a shortcut, as shortcut=Dense({x[0]}, {y[0]}),"
     if not len(y) == len(x) == 3:
@@ -53,8 +75,42 @@ def way_around(y: tuple[int, ...], x: tuple[int, ...]) -> str:
     return f"a shortcut, as shortcut=Conv2D({x[0]}, {y[0]}, 1, stride={stride}),"
 
 
+def _no_layers(layers: Sequence[Any]) -> TypeError:
+    others = [layer for layer in layers if not isinstance(layer, Layer)]
+    got = f"{others[0]!r}" if others else "none"
+    return TypeError(f"Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got {got}")
+
+
+def _already_bound(layer: Layer) -> ValueError:
+    return ValueError(
+        f"{layer} is part of a network already and has its views there; make a new layer, "
+        "or a copy of it with what it has learned: layer.copy(), or tn.Network(net[:3], ...) for several"
+    )
+
+
+def _hides_a_method(layer: Layer, name: str) -> bool:
+    return callable(getattr(Layer, name, None)) and not callable(vars(layer)[name])
+
+
+def _name_clash(layer: Layer, taken: list[str], hidden: list[str], shared: list[str]) -> ValueError:
+    if hidden:
+        return ValueError(
+            f"{type(layer).__name__} has attributes {hidden}, names that a layer needs for something else"
+        )
+    if taken:
+        return ValueError(f"{layer} has parameters {taken}, names that a layer needs for something else")
+    return ValueError(
+        f"{layer} uses {shared} twice: parameters, their gradients, buffers and its other attributes, layers too, "
+        "need a name each"
+    )
+
+
+def _batch(row: tuple[int, ...]) -> str:
+    return f"({', '.join(map(str, ('N', *row)))})"
+
+
 def _way_out(row: tuple[int, ...], channels: int | None) -> str:
-    """How what came becomes a picture, where one can guess."""
+    """Say how what came becomes a picture, if the shape allows a guess."""
     side = math.isqrt(math.prod(row) // (channels or 1))
     if len(row) == 3 and row[-1] == channels:
         return "; channels come first: x.transpose(0, 3, 1, 2)"
@@ -63,37 +119,3 @@ def _way_out(row: tuple[int, ...], channels: int | None) -> str:
     if len(row) == 1 and side**2 * (channels or 1) == row[0]:
         return f"; x.reshape(-1, {channels or 1}, {side}, {side}) makes pictures of rows"
     return ""
-
-
-def _checked(layers: Sequence[Layer]) -> Iterator[Layer]:
-    """All layers, those inside too, each only after a look at the names that it uses."""
-    for layer in layers:
-        _check_layer(layer)
-        yield layer
-        yield from _checked(list(layers_in(vars(layer))))
-
-
-def _check_layer(layer: Layer) -> None:
-    for name in ("config", "shapes", "buffers"):
-        if not isinstance(found := getattr(layer, name)(), dict):
-            raise TypeError(f"{type(layer).__name__}.{name}() must return a dictionary; got {found!r}")
-    if layer.is_bound:
-        raise ValueError(
-            f"{layer} is part of a network already and has its windows there; make a new layer, "
-            "or a copy of it with what it has learned: layer.copy(), or tn.Network(net[:3], ...) for several"
-        )
-    if taken := [name for name, value in vars(layer).items() if name in PLACE or _hides_a_method(name, value)]:
-        raise ValueError(f"{type(layer).__name__} has attributes {taken}, names that a layer needs for something else")
-    parameters, buffers = layer.shapes(), layer.buffers()
-    if taken := [name for name in (*parameters, *buffers) if hasattr(type(layer), name) or name in PLACE]:
-        raise ValueError(f"{layer} has parameters {taken}, names that a layer needs for something else")
-    names = [*parameters, *(f"d{name}" for name in parameters), *buffers, *vars(layer)]
-    if shared := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(
-            f"{layer} uses {shared} twice: parameters, their gradients, buffers and its other attributes, "
-            "layers too, need a name each"
-        )
-
-
-def _hides_a_method(name: str, value: Any) -> bool:
-    return callable(getattr(Layer, name, None)) and not callable(value)

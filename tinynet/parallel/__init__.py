@@ -1,1 +1,1 @@
-"""Beyond one process: one training over many of them (across.py), and many trainings at once (many.py)."""
+"""Beyond one process: one training over many of them (data_parallel.py), and many trainings at once (train_many.py)."""

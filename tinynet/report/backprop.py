@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import functions
-from ..inspect.recording import recorded
 from ..layers import Conv2D, Dense, Layer
-from ..layers.base import walk
+from ..layers.bound import walk
+from ..layers.recording import recorded
 from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD
@@ -28,7 +28,7 @@ LEARNING_RATE = 0.01
 def trace(network: Network, x: np.ndarray, label: int) -> dict[str, Any]:
     """Forward, loss, backward and one step of SGD, in float64, with x (1, ...) as the only row of the batch."""
     twin, moved = (network.copy(dtype="float64", backend="numpy") for _ in range(2))
-    loss = loss_for(twin)
+    loss = loss_for(twin).bind(twin.backend)
     with recorded(twin.layers, "forward") as outputs:
         z = twin.forward(x, train=True)
     t = np.eye(z.shape[1])[[label]] if z.shape[1] > 1 else np.array([[float(label)]])

@@ -54,7 +54,7 @@ def _row_of_digits(networks: list[Network]) -> tuple[int, ...]:
     of_pictures = [network for network in networks if not features_in(network.layers)]
     row = (1, SIDE, SIDE) if of_pictures else (SIDE * SIDE,)
     try:
-        (of_pictures or networks)[0].outputs(row)
+        (of_pictures or networks)[0].output_shape(row)
     except ValueError:
         needed = f"report takes validation=(x, labels) for networks without {SIDE * SIDE} inputs, got none"
         raise ValueError(needed) from None

@@ -27,7 +27,7 @@ from ..layers import (
     Softmax,
     Tanh,
 )
-from ..layers.base import walk
+from ..layers.bound import walk
 from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..training.evaluation import predict
@@ -83,7 +83,7 @@ def layers(network: Network) -> list[dict[str, Any]] | None:
 def _described(part: Any) -> Any:
     if isinstance(part, Layer):
         inside = {name: _described(value) for name, value in part.config().items()}
-        buffers = {name: part.backend.to_host(part.windows[name]).tolist() for name in part.buffers()}
+        buffers = {name: part.backend.to_host(part.views[name]).tolist() for name in part.buffers()}
         eps = {"eps": part.eps} if isinstance(part, BatchNorm | LayerNorm) else {}
         return {"kind": KINDS[type(part)], "name": f"{part}"} | inside | buffers | eps
     return [_described(each) for each in part] if isinstance(part, list | tuple) else part

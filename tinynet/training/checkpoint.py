@@ -1,8 +1,8 @@
-"""A training kept in a file while it runs, so that the same script goes on from there, whatever ended it.
+"""Checkpoints: a training in a file while it runs, so that the same script resumes it, however it was ended.
 
-header            JSON: what training it is; its history; epoch, step and rows of the epoch done, with their loss and
-                  right answers; counters of the layers; when early stopping saw its lowest loss
-theta, buffers    as they are, slot.* those of the optimizer, best_theta and best_buffers those of early stopping
+header            JSON: the identity of the training; its history; epoch, step and rows of the current epoch that are
+                  done, with their loss and correct rows; counters of the layers; the best epoch of early stopping
+theta, buffers    the network's vectors; slot.* those of the optimizer; best_theta, best_buffers those of early stopping
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,133 +20,118 @@ import numpy as np
 
 from ..arrays import Array
 from ..arrays.checksum import checksum
-from ..files.archive import ModelFileError, about, opened, read_header, read_vector, require, write
-from ..layers.base import walk
+from ..files.archive import ModelFileError, about, access, opened, read_header, read_vector, require, write
+from ..layers.bound import walk
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
-from .early_stopping import EarlyStopping
-from .history import History, Record
+from .history import Record
 from .input_validation import warn
+from .listeners import EarlyStopping, Listener, Training
+from .loop import Steps
 
 FORMAT, VERSION = "tinynet checkpoint", 1
+OTHER = "it holds another training; delete it, or give this training another file"
 State = tuple[dict[str, Any], dict[str, np.ndarray]]
-Steps = Callable[..., Iterator[tuple[int, Array, Array]]]
 
 
-class Checkpoint:
-    """The file of one training; without a path it does nothing.
+class Checkpoint(Listener):
+    """Saves a training every `every` steps, and resumes it from the file if there is one.
 
-    Two are kept: `path`, and beside it the one before, from which a training goes on if the newer is damaged.
+    Two files are kept: `path`, and the one before it, from which a training resumes if the newer one is damaged.
     """
 
-    def __init__(
-        self,
-        path: str | os.PathLike[str] | None,
-        every: int,
-        optimizer: Optimizer,
-        history: History,
-        stopping: EarlyStopping,
-    ) -> None:
-        self.path = None if path is None else Path(path)
-        self.every, self.optimizer, self.network = every, optimizer, optimizer.network
-        self.history, self.stopping = history, stopping
-        self.training: dict[str, Any] = {}
-        self.began, self.seconds = optimizer.t, 0.0
-        self.place: dict[str, Any] = {}
+    def __init__(self, path: str | os.PathLike[str], every: int, stopping: EarlyStopping | None) -> None:
+        self.path, self.every, self.stopping = Path(path), every, stopping
+        self.resumed: dict[str, Any] = {}
+        """The position in the epoch that the file holds, until the epoch is resumed."""
 
-    def go_on(self, loss: Loss, x: Array, t: Array, epochs: int, batch_size: int) -> None:
-        """Puts everything where the file says that it stood. ModelFileError for another training's file."""
-        if self.path:
-            schedule = f"{epochs} of {batch_size} rows a batch, patience {self.stopping.patience}"
-            self.training = _described(self.optimizer, loss, x, t) | {"epochs": schedule}
-            if found := self.network.backend.once(partial(self._found, self.path)):
-                self._restore(*found)
+    def begin(self, training: Training) -> None:
+        """Restore what the file holds. Raises ModelFileError if it holds another training."""
+        self.training, self.network, self.optimizer = training, training.network, training.optimizer
+        self.began = self.optimizer.step_count
+        self.identity = _identity(training, self.stopping)
+        if found := access(self.network.backend, partial(self._found, self.path)):
+            self._restore(*found)
 
-    def steps(self, train_steps: Steps) -> Steps:
-        """The same steps, with the training saved after every so many; those that the file holds are not done again."""
-        if self.path is None:
-            return train_steps
+    def steps(self, steps: Steps) -> Steps:
+        """Save the training after every `every` steps; do not repeat the steps that the file holds."""
 
         def saved_steps(
             network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
         ) -> Iterator[tuple[int, Array, Array]]:
-            start, (done, sums) = time.perf_counter(), self._place_in_epoch()
+            start, (done, sums) = time.perf_counter(), self._position()
             if done:
                 yield sums
             while done < len(order):
-                part = order[done:][: (self.every - optimizer.t % self.every) * batch_size]
-                for totals in train_steps(network, optimizer, loss, x, t, part, batch_size):
+                part = order[done:][: (self.every - optimizer.step_count % self.every) * batch_size]
+                for totals in steps(network, optimizer, loss, x, t, part, batch_size):
                     sums = tuple(a + b for a, b in zip(sums, totals, strict=True))
                     yield totals
                 done += len(part)
-                self._save(done, sums, self.seconds + time.perf_counter() - start)
+                self._save(done, sums, self.training.seconds + time.perf_counter() - start)
 
         return saved_steps
 
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
-        """A training that is done is kept as done; one that was interrupted as it was saved last."""
-        if kind is None and self.path:
-            self.began = self.optimizer.t
+    def end(self, error: BaseException | None) -> None:
+        """Save a finished training as finished; leave the file of an interrupted one as it is."""
+        if error is None:
+            self.began = self.optimizer.step_count
             self._save(0, (0, 0, 0), 0.0)
 
-    def _place_in_epoch(self) -> tuple[int, tuple[Any, ...]]:
-        """Rows of the epoch that are done, and their totals: none, but in the epoch that the file breaks off in."""
-        place, self.place = self.place, {}
-        self.began, self.seconds = self.optimizer.t, place.get("seconds", 0.0)
-        if not place:
+    def _position(self) -> tuple[int, tuple[Any, ...]]:
+        """Return the rows of this epoch that are done and their totals: zeros, except in the epoch that is resumed."""
+        position, self.resumed = self.resumed, {}
+        self.began, self.training.seconds = self.optimizer.step_count, position.get("seconds", 0.0)
+        if not position:
             return 0, (0, 0, 0)
-        self.optimizer.t = place["t"]
-        rows, *sums = place["totals"]
-        asarray = self.network.backend.xp.asarray
-        return place["done"], (
-            rows,
-            *(asarray(number, kind) for number, kind in zip(sums, place["kinds"], strict=True)),
-        )
+        self.optimizer.step_count = position["t"]
+        rows, *sums = position["totals"]
+        sums = [self.network.backend.xp.asarray(*pair) for pair in zip(sums, position["kinds"], strict=True)]
+        return position["done"], (rows, *sums)
 
     def _save(self, done: int, totals: tuple[Any, ...], seconds: float) -> None:
-        """Nothing that is not finite is kept: such a training ends, and from the file before it ends the same."""
+        """Write the file, unless something is not finite: such a training stops, and stops again when resumed."""
         network, optimizer, to_host = self.network, self.optimizer, self.network.backend.to_host
+        best = self.stopping and self.stopping.best
         vectors = {"theta": network.theta, "buffers": network.buffers}
         vectors |= {f"slot.{name}": getattr(optimizer, name) for name in optimizer.slots}
-        vectors |= dict(zip(("best_theta", "best_buffers"), self.stopping.best or (), strict=False))
+        vectors |= dict(zip(("best_theta", "best_buffers"), best or (), strict=False))
         rows, *sums = totals[0], *(to_host(number) for number in totals[1:])
+        history = self.training.history
         header = {
             "format": FORMAT,
             "version": VERSION,
-            "training": self.training,
-            "history": [asdict(record) for record in self.history],
-            "stopped": self.history.stopped,
-            "epoch": network.epoch - (done > 0),
+            "training": self.identity,
+            "history": [asdict(record) for record in history],
+            "stopped": history.stopped,
+            "epoch": network.epoch,
             "began": self.began,
             "place": {
                 "done": done,
                 "totals": [rows, *map(float, sums)],
                 "kinds": [number.dtype.name for number in sums],
-                "t": optimizer.t,
+                "t": optimizer.step_count,
                 "seconds": seconds,
             },
             "counters": [layer.counter for _, _, layer in walk(network.layers)],
-            "best": [self.stopping.epoch, self.stopping.loss] if self.stopping.best else None,
+            "best": [self.stopping.epoch, self.stopping.loss] if self.stopping and best else None,
         }
-        losses = [loss for record in self.history for loss in (record.loss, record.val_loss) if loss is not None]
+        losses = [loss for record in history for loss in (record.loss, record.val_loss) if loss is not None]
         if np.isfinite([*map(float, sums), *losses]).all() and np.isfinite(to_host(network.theta)).all():
-            network.backend.once(lambda: self._write(header, {name: to_host(part) for name, part in vectors.items()}))
+            arrays = {name: to_host(part) for name, part in vectors.items()}
+            access(network.backend, lambda: self._write(header, arrays))
 
     def _write(self, header: dict[str, Any], vectors: dict[str, np.ndarray]) -> None:
-        path = Path(self.path or "")
-        with about(path):
-            with contextlib.suppress(FileNotFoundError):  # the first, or another process keeps the same training
-                os.replace(path, _before(path))
-            write(path, header, vectors)
+        with about(self.path):
+            with contextlib.suppress(FileNotFoundError):  # there is none yet, or another process has moved it
+                os.replace(self.path, _before(self.path))
+            write(self.path, header, vectors)
 
     def _found(self, path: Path) -> State | None:
-        """What the newest file holds that can be read; None if there is none."""
+        """Return the content of the newest file that can be read; None if there is no file."""
         with about(path):
-            require(path.parent.is_dir(), "cannot be written: its folder is not there")
+            require(path.parent.is_dir(), "cannot be written: its folder does not exist")
         found = [file for file in (path, _before(path)) if file.exists()]
         for file in found:
             try:
@@ -154,9 +139,9 @@ class Checkpoint:
             except ModelFileError as error:
                 if file == found[-1]:
                     raise
-                warn(f"{error}; {found[-1]}, the one before, is read in its place", RuntimeWarning)
+                warn(f"{error}; reading {found[-1]}, the checkpoint before it", RuntimeWarning)
             else:
-                self._check_that_it_is_this_training(file, state[0])
+                self._check_identity(file, state[0])
                 return state
         return None
 
@@ -167,52 +152,51 @@ class Checkpoint:
         with about(path), opened(path) as archive:
             header = read_header(archive)
             require(header["format"] == FORMAT and header["version"] == VERSION, f"not a {FORMAT} of version {VERSION}")
-            if header["training"] != self.training:
+            if header["training"] != self.identity:
                 return header, {}
             if header["best"]:
                 sizes |= {"best_theta": sizes["theta"], "best_buffers": sizes["buffers"]}
             return header, {name: read_vector(archive, name, network.dtype, size) for name, size in sizes.items()}
 
-    def _check_that_it_is_this_training(self, path: Path, header: dict[str, Any]) -> None:
+    def _check_identity(self, path: Path, header: dict[str, Any]) -> None:
         with about(path):
-            for name, value in self.training.items():
+            for name, value in self.identity.items():
                 found = header["training"].get(name)
                 require(found == value, f"{OTHER}: {name} was {found}, and is {value}")
 
     def _restore(self, header: dict[str, Any], vectors: dict[str, np.ndarray]) -> None:
         network, optimizer, to_device = self.network, self.optimizer, self.network.backend.to_device
-        self.history += [Record(**record) for record in header["history"]]
-        self.history.stopped = header["stopped"]
+        self.training.history += [Record(**record) for record in header["history"]]
+        self.training.history.stopped = header["stopped"]
         for name in ("theta", "buffers"):
             getattr(network, name)[...] = to_device(vectors[name])
         for name in optimizer.slots:
             getattr(optimizer, name)[...] = to_device(vectors[f"slot.{name}"])
         for (_, _, layer), counter in zip(walk(network.layers), header["counters"], strict=True):
             layer.counter = counter
-        if header["best"]:
+        if self.stopping and header["best"]:
             self.stopping.epoch, self.stopping.loss = header["best"]
             self.stopping.best = to_device(vectors["best_theta"]), to_device(vectors["best_buffers"])
-        network.epoch, optimizer.t, self.place = header["epoch"], header["began"], header["place"]
-
-
-OTHER = "it holds another training; delete it, or keep this one in a file of its own"
+        network.epoch, optimizer.step_count, self.resumed = header["epoch"], header["began"], header["place"]
 
 
 def _before(path: Path) -> Path:
     return path.with_name(f"{path.name}.before")
 
 
-def _described(optimizer: Optimizer, loss: Loss, x: Array, t: Array) -> dict[str, Any]:
-    """What makes a training another one."""
-    network = optimizer.network
+def _identity(training: Training, stopping: EarlyStopping | None) -> dict[str, Any]:
+    """Return what distinguishes this training from another."""
+    network, optimizer, to_host = training.network, training.optimizer, training.network.backend.to_host
     settings = {name: "a schedule" if callable(value) else value for name, value in optimizer.config().items()}
+    patience = stopping and stopping.patience
     return {
         "layers": ", ".join(map(repr, network.layers)),
         "seed": network.seed,
         "dtype": network.dtype.name,
         "optimizer": f"{type(optimizer).__name__} {settings}",
-        "loss": f"{type(loss).__name__} {loss.config()}",
-        "x": checksum(x, network.backend.to_host),
-        "t": checksum(t, network.backend.to_host),
-        "from": f"epoch {network.epoch}, step {optimizer.t}",
+        "loss": f"{type(training.loss).__name__} {training.loss.config()}",
+        "x": checksum(training.x, to_host),
+        "t": checksum(training.t, to_host),
+        "from": f"epoch {network.epoch}, step {optimizer.step_count}",
+        "epochs": f"{training.epochs} of {training.batch_size} rows a batch, patience {patience}",
     }

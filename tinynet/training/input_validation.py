@@ -1,4 +1,7 @@
-"""The one border: what a user hands in is checked on the host, and then moved once to where the network lives."""
+"""Checks of what a user passes to `fit`, `evaluate` and `predict`. Each is a pure function.
+
+Arrays are checked on the host and then moved once to the network's backend.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +15,23 @@ import numpy as np
 
 from ..arrays import Array
 from ..layers import Dense, Sigmoid, Softmax
-from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy, Weighted
+from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import Optimizer
 
 
 def rows_in(network: Network, x: Any) -> Array:
-    """x (N, ...) of the network's dtype, or uint8 pixels as they are, on the network's backend.
+    """Return x (N, ...) in the network's dtype, or uint8 pixels unchanged, on the network's backend.
 
     Raises TypeError for numbers that are neither floats nor uint8, ValueError for a shape that the network cannot
-    take, no row, or a number that is not finite. Warns of floats that look like pixels nobody has divided by 255.
+    take, for no rows, and for numbers that are not finite. Warns if floats look like pixels from 0 to 255.
     """
     x = _on_host(network, x)
     if x.ndim < 2 or len(x) == 0:
         cure = "x[None] makes one row of it" if x.ndim == 1 else "each row is (D,), or a picture (C, H, W)"
         raise ValueError(f"x must be (N, ...) with at least one row, got {x.shape}; {cure}")
     try:
-        network.outputs(x.shape[1:])
+        network.output_shape(x.shape[1:])
     except ValueError as error:
         raise ValueError(f"the network cannot take x {x.shape}: {error}") from None
     if x.dtype == np.uint8:
@@ -43,16 +46,14 @@ def rows_in(network: Network, x: Any) -> Array:
     return _moved(network, "x", x)
 
 
-def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
-    """Targets (N, K) of the network's dtype on its backend, one row for each row of `like`, whatever form t has.
+def targets_in(network: Network, loss: Loss, t: Any, N: int, K: int) -> Array:
+    """Return targets (N, K) in the network's dtype on its backend, for N rows of x and K outputs.
 
-    For a loss that classifies: labels (N,), whole numbers 0 .. K - 1, become one-hot rows, and rows (N, K) must be
-    at least 0 and sum to one; with one output labels are 0 or 1, and rows (N, 1) lie between. For another, t must
+    For a loss with classes, labels (N,), whole numbers 0 .. K - 1, become one-hot rows, and rows (N, K) must be at
+    least 0 and sum to one. With one output, labels are 0 or 1, and rows (N, 1) lie between. For other losses, t must
     have the shape of the network's output.
     """
     t = _on_host(network, t)
-    first = network.backend.ops.gather(like, network.backend.to_device(np.arange(1)), network.dtype)
-    N, K = len(like), network.forward(first).shape[-1]
     _check_outputs(loss, K)
     if loss.classifies and t.ndim == 1:
         return network.backend.to_device(_one_hot(t, N, K, network.dtype))
@@ -69,10 +70,10 @@ def targets_in(network: Network, loss: Loss, t: Any, like: Array) -> Array:
     return _moved(network, "t", t)
 
 
-def weights_in(network: Network, loss: Loss, t: Array, class_weight: Any, sample_weight: Any) -> tuple[Loss, Array]:
-    """The loss, weighted if there are weights, and the targets with their weights as one column more."""
+def weights_in(network: Network, loss: Loss, t: Array, class_weight: Any, sample_weight: Any) -> Array | None:
+    """Return the weight of each row, (N, 1) on the network's backend; None if no weights are given."""
     if class_weight is None and sample_weight is None:
-        return loss, t
+        return None
     t = network.backend.to_host(t)
     weights = np.ones(len(t)) if sample_weight is None else _on_host(network, sample_weight).astype(float)
     if weights.shape != (len(t),):
@@ -81,13 +82,13 @@ def weights_in(network: Network, loss: Loss, t: Array, class_weight: Any, sample
         weights = weights * _class_weights(loss, t, class_weight)
     if not 0 <= weights.min() <= weights.max() <= np.finfo(network.dtype).max or not weights.any():
         raise ValueError(f"weights must be finite, at least 0 and not all 0, got {weights.min()} to {weights.max()}")
-    return Weighted(loss), network.backend.to_device(np.column_stack([t, weights]).astype(network.dtype))
+    return network.backend.to_device(weights[:, None].astype(network.dtype))
 
 
 def loss_for(network: Network, loss: Loss | None = None) -> Loss:
-    """The loss, or the one that the network knows, or the usual one, with the backend's functions.
+    """Return the loss, or the one that the network was trained with, or the usual one for its last layer.
 
-    TypeError for what is no loss, ValueError for a loss that does not fit the network's last layer.
+    Raises TypeError if `loss` is not a Loss, and ValueError if it does not fit the network's last layer.
     """
     if not isinstance(loss, Loss | None):
         raise TypeError(f"loss must be a Loss, as SoftmaxCrossEntropy() is; got {loss!r}")
@@ -99,7 +100,6 @@ def loss_for(network: Network, loss: Loss | None = None) -> Loss:
         raise ValueError("BinaryCrossEntropy takes logits, but the network ends in Sigmoid: leave it out")
     if isinstance(loss, CrossEntropy) and isinstance(last, Dense):
         raise ValueError("CrossEntropy takes probabilities, but the network ends in Dense: use SoftmaxCrossEntropy")
-    loss.ops = network.backend.ops
     return loss
 
 
@@ -113,7 +113,7 @@ def check_fit(
     augment: Callable[..., Array] | None,
     every: int,
 ) -> None:
-    """Refuses what `fit` cannot work with, before any work is done."""
+    """Raise ValueError or TypeError for arguments that `fit` cannot use."""
     if not all(isinstance(count, Integral) and count > 0 for count in (epochs, batch_size)):
         raise ValueError(f"fit takes epochs and batch_size of at least 1; got {epochs} and {batch_size}")
     if not (isinstance(every, Integral) and every > 0):
@@ -124,7 +124,7 @@ def check_fit(
         raise TypeError(f"fit takes augment(x, seed, epoch), as tn.data.augment is, to be called; got {augment!r:.60}")
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"fit takes an optimizer, as Adam(network) is; got {optimizer!r}")
-    network.check_windows()
+    network.check_views()
     if network.theta.size and sum(theta.size for theta, _ in network.frozen()) == network.theta.size:
         raise ValueError("fit has nothing to train: every layer is frozen; layer.trainable = True frees one")
     if optimizer.network is not network:
@@ -133,17 +133,8 @@ def check_fit(
         raise ValueError(f"fit takes patience of at least 1, with validation=(x, t) to judge by; got {patience}")
 
 
-def augmented(augment: Callable[[Array, int, int], Array], x: Array, seed: int, epoch: int) -> Array:
-    """The x of one epoch; ValueError for another kind of array than x is."""
-    y = augment(x, seed, epoch)
-    if not isinstance(y, type(x)) or (y.shape, y.dtype) != (x.shape, x.dtype):
-        found = f"{type(y).__name__} {getattr(y, 'dtype', '')} {getattr(y, 'shape', '')}"
-        raise ValueError(f"augment must give what it takes, {type(x).__name__} {x.dtype} {x.shape}; got {found}")
-    return y
-
-
 def callbacks_in(callbacks: Any) -> list[Callable[..., Any]]:
-    """The callbacks as a list; TypeError for what is none of them."""
+    """Return the callbacks as a list. Raises TypeError unless each can be called."""
     found = list(callbacks) if isinstance(callbacks, Iterable) else []
     if not isinstance(callbacks, Iterable) or not all(map(callable, found)):
         raise TypeError(f"fit takes callbacks in a list, each to be called with a Record; got {callbacks!r}")
@@ -151,7 +142,7 @@ def callbacks_in(callbacks: Any) -> list[Callable[..., Any]]:
 
 
 def warn(message: str, category: type[Warning]) -> None:
-    """A warning in the name of the user's line: the first outside of this package."""
+    """Issue a warning that points at the user's line: the first one outside of this package."""
     package, level, frame = __name__.partition(".")[0], 1, inspect.currentframe()
     while frame and frame.f_globals["__name__"].partition(".")[0] == package:
         frame, level = frame.f_back, level + 1
@@ -168,9 +159,9 @@ def _moved(network: Network, name: str, array: np.ndarray) -> Array:
     with np.errstate(over="ignore"):
         array = array.astype(network.dtype, copy=False)
     if not (finite := np.isfinite(array)).all():
-        row, *place = np.argwhere(~finite)[0].tolist()
-        where = f"column {place[0]}" if len(place) == 1 else f"at {tuple(place)}"
-        raise ValueError(f"{name} must be finite, got {array[row, *place]} in row {row}, {where}")
+        row, *index = np.argwhere(~finite)[0].tolist()
+        where = f"column {index[0]}" if len(index) == 1 else f"at {tuple(index)}"
+        raise ValueError(f"{name} must be finite, got {array[row, *index]} in row {row}, {where}")
     return network.backend.to_device(array)
 
 
@@ -209,7 +200,7 @@ def _check_outputs(loss: Loss, K: int) -> None:
 
 
 def _class_weights(loss: Loss, t: np.ndarray, given: Any) -> np.ndarray:
-    """The weight of each row's class; of a row that is divided between classes, the mean."""
+    """Return the weight of each row's class; for a row that is divided between classes, the weighted mean."""
     if not loss.classifies:
         raise ValueError(f"class_weight takes a loss that knows classes, got {loss}: use sample_weight")
     rows = t if t.shape[1] > 1 else np.hstack([1 - t, t])

@@ -2,10 +2,10 @@ import numpy as np
 from checking import Mistake, compare, slope
 
 HINTS = (
-    "In a window of zeros every number is as large as the largest. How many of them get dy?",
-    "y moves by 1 when the whole window does. So a window must give back what it got: dy, once, to one of them.",
-    "window.argmax() is the first of the largest, counted row by row; np.unravel_index makes a row and a column of it.",
-    "p, q = np.unravel_index(window.argmax(), window.shape), and then dx[i * size + p, j * size + q] = dy[i, j]",
+    "In a patch of zeros every number is as large as the largest. How many of them get dy?",
+    "y moves by 1 when the whole patch does. So a patch must give back what it got: dy, once, to one of them.",
+    "patch.argmax() is the first of the largest, counted row by row; np.unravel_index makes a row and a column of it.",
+    "p, q = np.unravel_index(patch.argmax(), patch.shape), and then dx[i * size + p, j * size + q] = dy[i, j]",
 )
 
 
@@ -15,15 +15,15 @@ def check(answer):
         x, dy = draw.normal(size=(6, 12)), draw.normal(size=(6 // size, 12 // size))
         right = slope(lambda x, dy=dy, size=size: (dy * whole(x, size).max(axis=(1, 3))).sum(), x)
         mistakes = {
-            "it goes to the smallest number of each window": sent(dy, -x, size),
-            "it goes to all numbers of the window; only the largest moves y": spread(dy, size),
+            "it goes to the smallest number of each patch": sent(dy, -x, size),
+            "it goes to all numbers of the patch; only the largest moves y": spread(dy, size),
             "each gets an equal share; that is the backward of a mean": spread(dy, size) / size**2,
             "this is the largest number itself; what goes there is dy": sent(whole(x, size).max(axis=(1, 3)), x, size),
             "this is where the largest number is; it must be multiplied with the dy that arrives": sent(
                 np.ones_like(dy), x, size
             ),
-            "it goes to the first number of each window": sent(dy, -np.arange(72.0).reshape(6, 12), size),
-            "places are counted within the window; its corner, i size and j size, is missing": cornered(dy, x, size),
+            "it goes to the first number of each patch": sent(dy, -np.arange(72.0).reshape(6, 12), size),
+            "places are counted within the patch; its corner, i size and j size, is missing": cornered(dy, x, size),
         }
         compare("dx", answer.max_pool_backward(dy, x, size), right, mistakes)
 
@@ -32,7 +32,7 @@ def check(answer):
     dx = np.asarray(answer.max_pool_backward(dy, x, 2), dtype=float)
     if dx[0, 3] or dx[1, 3]:
         raise Mistake(f"where 2 stands twice beside 1 and 0, a smaller number gets {dx[:, 3][dx[:, 3] != 0][0]:g}")
-    for got, back, what in [(3, dx[:, :2].sum(), "window of zeros"), (5, dx[:, 2:].sum(), "window with two largest")]:
+    for got, back, what in [(3, dx[:, :2].sum(), "patch of zeros"), (5, dx[:, 2:].sum(), "patch with two largest")]:
         if not np.isclose(back, got):
             times = f", {back / got:g} times as much" if back else ""
             raise Mistake(
@@ -51,14 +51,14 @@ def spread(dy, size):
 
 
 def sent(dy, x, size):
-    """dy where the largest x of its window is."""
+    """dy where the largest x of its patch is."""
     return spread(dy, size) * (x == spread(whole(x, size).max(axis=(1, 3)), size))
 
 
 def cornered(dy, x, size):
-    """dy at the right place of the first window, whichever window it is."""
+    """dy at the right place of the first patch, whichever patch it is."""
     dx = np.zeros(x.shape)
     for i, j in np.ndindex(dy.shape):
-        window = whole(x, size)[i, :, j]
-        dx[np.unravel_index(window.argmax(), window.shape)] = dy[i, j]
+        patch = whole(x, size)[i, :, j]
+        dx[np.unravel_index(patch.argmax(), patch.shape)] = dy[i, j]
     return dx

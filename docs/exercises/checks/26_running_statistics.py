@@ -64,7 +64,7 @@ def in_training(x, mean, variance, y, kept):
 def in_use(x, mean, variance, own_mean, own_variance):
     """What goes wrong with rows that have this mean and variance by themselves."""
     alone = "it is zero, whatever comes in: a row's own mean is taken away, and that is the row"
-    batch = "rows that come together are normalised by each other; the answer to one must not depend on its neighbours"
+    batch = "rows that come together are normalized by each other; the answer to one must not depend on its neighbors"
     return {
         alone if len(x) == 1 else batch: normal(x, own_mean, own_variance),
         "it is left as it is; in use, too, the kept mean is taken away, and the spread divided by": x,

@@ -11,7 +11,7 @@ def max_pool(x, size):
 def max_pool_backward(dy, x, size):
     dx = np.zeros(x.shape)
     for i, j in np.ndindex(dy.shape):
-        window = x[i * size : (i + 1) * size, j * size : (j + 1) * size]
-        p, q = np.unravel_index(window.argmax(), window.shape)
+        patch = x[i * size : (i + 1) * size, j * size : (j + 1) * size]
+        p, q = np.unravel_index(patch.argmax(), patch.shape)
         dx[i * size + p, j * size + q] = dy[i, j]
     return dx

@@ -16,7 +16,7 @@ from .device import launch, launch_blocks
 from .functions import _are_contiguous, _contiguous
 
 PIXELS = (-4, -2, -1)
-"""The axes of pictures over which a channel is normalised."""
+"""The axes of pictures over which a channel is normalized."""
 
 PLACES = 2**30
 """Arrays have fewer numbers, so that an int counts them."""
@@ -139,9 +139,9 @@ def _empty_channels(x: Array) -> Array:
     return cupy.empty((1, x.shape[1], 1, 1), x.dtype)
 
 
-def _sizes(x_shape: tuple[int, ...], y_shape: tuple[int, ...], *window: int) -> list[np.int32]:
-    """C and M, rows and columns of x and of y, and what is said of the window."""
-    return [np.int32(number) for number in (x_shape[1], y_shape[1], *x_shape[2:], *y_shape[2:], *window)]
+def _sizes(x_shape: tuple[int, ...], y_shape: tuple[int, ...], *patch: int) -> list[np.int32]:
+    """C and M, rows and columns of x and of y, and what is said of the patch."""
+    return [np.int32(number) for number in (x_shape[1], y_shape[1], *x_shape[2:], *y_shape[2:], *patch)]
 
 
 def _threads(shape: tuple[int, ...]) -> int:

@@ -3,7 +3,7 @@
 Some twenty small kernels make a step; launched one by one from Python they cost ten times what they compute. A graph
 launches them together. Nothing in it comes from the host: kernels.cu says how the clock replaces arguments. Where
 capture fails, the same kernels are launched one by one. Losses and right answers stay on the device, each row's in a
-place of its own; one synchronisation an epoch, when `training` fetches their sums.
+place of its own; one synchronization an epoch, when `training` fetches their sums.
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ class _Step:
         self.theta, self.grad = network.theta, network.grad
         self.stream = cupy.cuda.Stream(non_blocking=True)
         self.products = Products(self.stream)
-        self.streams = cupy.asarray(np.array([layer.stream if layer else 0 for layer in self.dropouts], np.uint64))
+        self.random_keys = cupy.asarray(
+            np.array([layer.random_key if layer else 0 for layer in self.dropouts], np.uint64)
+        )
         self.keys = cupy.empty(2 * len(self.dropouts), np.uint32)
         self.clock = cupy.empty(2 + len(self.dropouts), np.int64)
         self.order, self.rates = cupy.empty(len(x), np.int64), cupy.empty(-(-len(x) // batch_size), np.float64)
@@ -96,7 +98,7 @@ class _Step:
         """Steps for these rows in their order, some hundreds at a time."""
         full, rest = divmod(len(order), self.batch_size)
         counters = [layer.counter if layer else 0 for layer in self.dropouts]
-        self.clock[...] = cupy.asarray(np.array([-1, optimizer.t, *counters], np.int64))
+        self.clock[...] = cupy.asarray(np.array([-1, optimizer.step_count, *counters], np.int64))
         count = full + (rest > 0)
         self.rates[:count] = cupy.asarray(np.array(optimizer.rates(count)))
         self.order[: len(order)] = cupy.asarray(order)
@@ -120,7 +122,7 @@ class _Step:
                     launched += 1
         finally:
             outside.wait_event(self.stream.record())
-            optimizer.t += launched
+            optimizer.step_count += launched
             for layer in self.dropouts:
                 if layer:
                     layer.counter += launched
@@ -161,7 +163,7 @@ class _Step:
     def _begin(self) -> None:
         beta1, beta2, eps = (self.settings.get(name, -1.0) for name in ("beta1", "beta2", "eps"))
         doubles = [np.float64(value) for value in (beta1, beta2, eps, self.settings["weight_decay"])]
-        arrays = self.clock, self.streams, self.keys, self.rates, self.factors
+        arrays = self.clock, self.random_keys, self.keys, self.rates, self.factors
         launch("begin_step", np.float32, 1, *arrays, np.int32(len(self.dropouts)), *doubles)
 
     def _forward(self, N: int) -> None:

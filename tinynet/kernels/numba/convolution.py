@@ -1,9 +1,9 @@
-"""Convolutions without unrolled windows: each tap of a window is a shift of the picture, as one long row of numbers.
+"""Convolutions without unrolled patches: each tap of a patch is a shift of the picture, as one long row of numbers.
 
     y[m, f] = sum over taps t of W[m, t] x[f + shift_t]        f = i width + j, on a picture with its zeros around it
 
 So vectors run on across the ends of rows; what they compute there is left out. With a stride s a picture becomes s^2
-pictures, of every s-th row and column, between which the taps choose. Pictures are shared out among threads. Windows of
+pictures, of every s-th row and column, between which the taps choose. Pictures are shared out among threads. Patches of
 3 x 3 have a faster way, in winograd.py.
 """
 

@@ -1,6 +1,6 @@
 """The functions of `functions.py` as serial Numba loops over the same NumPy arrays; matrix products stay with BLAS.
 
-Loops run row by row (`row = z[n]`), so that LLVM sees plain pointers and vectorises them. Numbers are cast to the
+Loops run row by row (`row = z[n]`), so that LLVM sees plain pointers and vectorizes them. Numbers are cast to the
 arrays' dtype first, or all would be computed in float64. NaN passes through: fast-math may not assume it away.
 Arrays with axes in front of the last two go to the plain versions, as do all functions that are not here.
 """

@@ -1,6 +1,6 @@
 """What Python cannot say: vectors in registers, masks of comparisons, counters that threads share. Written as LLVM.
 
-LLVM would vectorise a loop over rows that lists choose only behind a check, in every round, that no two overlap.
+LLVM would vectorize a loop over rows that lists choose only behind a check, in every round, that no two overlap.
 """
 
 from __future__ import annotations

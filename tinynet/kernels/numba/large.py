@@ -24,11 +24,11 @@ from .plan import (
     Timetable,
     advance,
     aligned,
+    fold_in,
     four,
     piece_of,
     plan_of,
     settings_at,
-    stream_key,
     timetable,
     update,
     vectors_of,
@@ -193,7 +193,7 @@ def _steps(team, vectors, plan, lists, table, data, totals):
         index, counters, step = order[start : start + batch_size], table.counters, start // batch_size
         N = index.size
         for p in range(rank, pieces, threads):
-            drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counters[0] + step), first_row
+            drop = plan.thresholds[0], plan.scales[0], fold_in(plan.random_keys[0], counters[0] + step), first_row
             if listed:
                 list_pixels(x, index, lists, p, pieces, drop)
             else:
@@ -205,7 +205,7 @@ def _steps(team, vectors, plan, lists, table, data, totals):
                 drop = (
                     plan.thresholds[after],
                     plan.scales[after],
-                    stream_key(plan.streams[after], counters[after] + step),
+                    fold_in(plan.random_keys[after], counters[after] + step),
                     first_row,
                 )
                 if k == 0 and listed:

@@ -1,4 +1,4 @@
-"""What stands between convolutions, channel by channel and on threads: normalisation, pools, ReLU. Others are plain."""
+"""What stands between convolutions, channel by channel and on threads: normalization, pools, ReLU. Others are plain."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .memory import empty
 from .threads import in_parts, shared
 
 PIXELS = (-4, -2, -1)
-"""The axes of pictures over which a channel is normalised."""
+"""The axes of pictures over which a channel is normalized."""
 
 
 def relu(x: Array) -> Array:

@@ -25,7 +25,7 @@ class Plan(NamedTuple):
     layout: np.ndarray
     thresholds: np.ndarray
     scales: np.ndarray
-    streams: np.ndarray
+    random_keys: np.ndarray
     h: np.ndarray
     dh: np.ndarray
 
@@ -41,7 +41,7 @@ def plan_of(network: Network, batch_size: int, dropout: bool = True) -> Plan:
         layout,
         np.array([threshold(layer.rate) if layer else 0 for layer in before], np.uint32),
         np.array([1 / (1 - layer.rate) if layer else 1 for layer in before], np.float32),
-        np.array([layer.stream if layer else 0 for layer in before], np.uint64),
+        np.array([layer.random_key if layer else 0 for layer in before], np.uint64),
         aligned(sum(sizes)),
         aligned(sum(sizes)),
     )
@@ -64,7 +64,7 @@ class Timetable(NamedTuple):
 
 def timetable(network: Network, optimizer: Any, steps: int) -> Timetable:
     counters = np.array([layer.counter if layer else 0 for layer in dropouts(network)])
-    return Timetable(counters, optimizer.t, np.array(optimizer.rates(steps), float), settings_of(optimizer))
+    return Timetable(counters, optimizer.step_count, np.array(optimizer.rates(steps), float), settings_of(optimizer))
 
 
 def without_training(network: Network) -> Timetable:
@@ -82,7 +82,7 @@ def settings_of(optimizer: Any) -> np.ndarray:
 
 def advance(network: Network, optimizer: Any, steps: int) -> None:
     """So many steps were done."""
-    optimizer.t += steps
+    optimizer.step_count += steps
     for layer in dropouts(network):
         if layer:
             layer.counter += steps
@@ -127,9 +127,9 @@ def update(theta, grad, m, v, now):
 
 
 @inner
-def stream_key(stream, counter):
-    """`rng.stream_key`"""
-    word = stream + np.uint64(counter + 1) * np.uint64(0x9E3779B97F4A7C15)
+def fold_in(key, counter):
+    """`rng.fold_in`"""
+    word = key + np.uint64(counter + 1) * np.uint64(0x9E3779B97F4A7C15)
     word = (word ^ (word >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     word = (word ^ (word >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     word ^= word >> np.uint64(31)

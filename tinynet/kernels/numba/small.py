@@ -3,7 +3,7 @@
 A BLAS call costs a microsecond where the product is worth a fifth of it, and so does a call from Python. Everything
 behind the first Dense is held transposed, (features, N), and so is the first W, (M, D): the innermost loop always
 runs over something long, the pixels of a digit or the rows of a batch. Two functions make all products, `_dots` and
-`_add_weighted_rows`; the number of rows that each takes at once is what LLVM still keeps in registers and vectorises.
+`_add_weighted_rows`; the number of rows that each takes at once is what LLVM still keeps in registers and vectorizes.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from .plan import (
     Plan,
     advance,
     aligned,
+    fold_in,
     four,
     plan_of,
     settings_at,
-    stream_key,
     timetable,
     update,
     vectors_of,
@@ -124,7 +124,7 @@ def _steps(vectors, plan, lists, timetable, x, t, order, batch_size):
 @inner
 def _first_layer(theta, plan, lists, x, index, counter):
     layout, N = plan.layout, index.size
-    drop = plan.thresholds[0], plan.scales[0], stream_key(plan.streams[0], counter), 0
+    drop = plan.thresholds[0], plan.scales[0], fold_in(plan.random_keys[0], counter), 0
     W, b = _parameters(theta, layout, 0)
     z = _features(plan.h, layout, 1, N)
     if are_used(lists):
@@ -146,7 +146,7 @@ def _other_layers(theta, plan, counters, N):
         y, z = _features(plan.h, layout, k, N), _features(plan.h, layout, k + 1, N)
         _relu(y)
         if plan.thresholds[k]:
-            _drop_columns(y, plan.thresholds[k], plan.scales[k], stream_key(plan.streams[k], counters[k]))
+            _drop_columns(y, plan.thresholds[k], plan.scales[k], fold_in(plan.random_keys[k], counters[k]))
         W, b = _parameters(theta, layout, k)
         z[:] = 0
         _add_weighted_rows(W.T, y, z)

@@ -25,22 +25,23 @@ at most NARROW; others are faster with BLAS."""
 def train_steps(
     network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, Array, Array]]:
+    batch_size = min(batch_size, len(x))
     if is_covered(network, loss, x) and has_covered_optimizer(network, optimizer):
-        x, t, batch_size = _contiguous(x), _contiguous(smoothed(loss, t)), min(batch_size, len(x))
+        given = network, optimizer, _contiguous(x), _contiguous(smoothed(loss, t)), order, batch_size
         if _is_small(network, batch_size):
-            return small.train(network, optimizer, x, t, order, batch_size)
+            return small.train(*given)
         if HAS_BLAS and not optimizer.clip_norm:
-            return large.train(network, optimizer, x, t, order, batch_size)
+            return large.train(*given)
     return _alone(loop.train_steps(network, optimizer, loss, x, t, order, batch_size), x)
 
 
 def evaluate_steps(network: Network, loss: Loss, x: Array, t: Array) -> Iterator[tuple[int, Array, Array]]:
     if is_covered(network, loss, x):
-        x, t = _contiguous(x), _contiguous(smoothed(loss, t))
+        given = network, _contiguous(x), _contiguous(smoothed(loss, t))
         if _is_small(network, small.EVALUATED):
-            return small.evaluate(network, x, t)
+            return small.evaluate(*given)
         if HAS_BLAS:
-            return large.evaluate(network, x, t)
+            return large.evaluate(*given)
     return _alone(evaluation.evaluate_steps(network, loss, x, t), x)
 
 
@@ -51,13 +52,13 @@ def share_steps(
     x: Array,
     t: Array,
     shares: list[Any],
-    add_up: Callable[[Array], None],
+    all_reduce: Callable[[Array], None],
 ) -> Iterator[tuple[int, Array, Array]] | None:
-    """`across.Team.share_steps` for large networks; None for others."""
+    """`data_parallel.Team.share_steps` for large networks; None for others."""
     covered = is_covered(network, loss, x) and has_covered_optimizer(network, optimizer)
     if not covered or not HAS_BLAS or _is_small(network, max(share.of for share in shares)):
         return None
-    return large.share(network, optimizer, _contiguous(x), _contiguous(smoothed(loss, t)), shares, add_up)
+    return large.share(network, optimizer, _contiguous(x), _contiguous(smoothed(loss, t)), shares, all_reduce)
 
 
 def _alone(steps: Iterator[Any], x: Array) -> Iterator[Any]:

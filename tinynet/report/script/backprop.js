@@ -13,11 +13,11 @@ const LAYER_WORDS = {
   softmax: ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],
   dropout: ["Some values are left out, the others scaled up.", "What was left out gets no gradient."],
   conv2d: [
-    "A small window looks at the picture, with the same weights wherever it stands; each map has a window of its own.",
-    "Every place of the window sends its share back; each weight adds up what it met at all of them.",
+    "A small kernel slides over the picture with the same weights at every position. Each map has its own kernel.",
+    "Every position of the kernel sends its share back. Each weight sums its gradient over all positions.",
   ],
-  max_pool2d: ["Of each small window the largest number stays.", "Only the largest number of a window gets a gradient."],
-  average_pool2d: ["Each small window becomes its mean.", "All numbers of a window get the same share."],
+  max_pool2d: ["The largest number of each small patch is kept.", "Only the largest number of a patch gets a gradient."],
+  average_pool2d: ["Each small patch becomes its mean.", "All numbers of a patch get the same share."],
   global_average_pool: ["Each map becomes one number, its mean.", "All pixels of a map get the same share."],
   batch_norm: [
     "Each feature gets mean 0 and variance 1 over the batch, here of one picture, then a mean and spread of its own.",
@@ -175,12 +175,12 @@ class Backprop {
     return this.picture && maps ? mapsOf(values, maps, strongest(values)) : strip(values);
   }
 
-  // A picture for each unit where the inputs are pixels, and for each window of a convolution, else the matrix itself,
+  // A picture for each unit where the inputs are pixels, and for each kernel of a convolution, else the matrix itself,
   // lying down if it is a single column.
   weights({ shape, kind }, values, what) {
     const [D, M] = shape;
     const scale = strongest(values);
-    if (kind === "conv2d") return mapsOf(values, D * M, scale, `${what} of window`);
+    if (kind === "conv2d") return mapsOf(values, D * M, scale, `${what} of kernel`);
     if (!this.picture || D !== 784) return M === 1 ? strip(values) : matrix(values, M, scale, what);
     const columnOf = (j) => filterOf({ inputs: D, outputs: M, W: values }, j);
     const pictures = Array.from({ length: M }, (_, j) => unitPicture(columnOf(j), scale, `${what} of unit ${j}`));
@@ -276,18 +276,18 @@ function size(name, count = null) {
   return element("p", { class: "size" }, count === null ? name : `${name}, ${plural(count, "number")}`);
 }
 
-// Numbers as coloured cells; where they are few, written too.
+// Numbers as colored cells; where they are few, written too.
 function strip(values) {
   const scale = strongest(values);
   if (values.length > MOST_WRITTEN)
     return numbersCanvas(values, Math.min(60, values.length), scale, plural(values.length, "number"));
   const cells = values.map((value) => {
-    const colour = element("i");
-    colour.style.background = colourOf(value, scale);
+    const color = element("i");
+    color.style.background = colorOf(value, scale);
     return element(
       "span",
       { class: "cell", title: value },
-      colour,
+      color,
       element("small", {}, plain(value)),
     );
   });
@@ -303,6 +303,6 @@ function matrix(values, width, scale, what) {
 
 function cellOf(value, scale = 0) {
   const cell = element("td", {}, plain(value));
-  if (scale) cell.style.background = colourOf(value, 2 * scale);
+  if (scale) cell.style.background = colorOf(value, 2 * scale);
   return cell;
 }

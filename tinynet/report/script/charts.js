@@ -92,7 +92,7 @@ function drawGaps(facts) {
     picture.node.append(
       shape(
         "g",
-        { class: colourClass(k) },
+        { class: colorClass(k) },
         shape("title", {}, label),
         text(left, y - 10, shortened(network.name), { class: "label" }),
         shape("path", { d: `M${validation} ${y}H${train}`, class: "bar" }),

@@ -114,7 +114,7 @@ class Curves {
     const points = this.points(network, field).map((point) => point.map((v) => v.toFixed(1)).join(" "));
     return shape("path", {
       d: points.length ? `M${points.join("L")}` : "",
-      class: `${colourClass(k)} ${kind}`,
+      class: `${colorClass(k)} ${kind}`,
       "stroke-dasharray": kind === "line" ? dashOf(k) : null,
     });
   }

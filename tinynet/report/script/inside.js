@@ -137,12 +137,12 @@ function showStrip(cells, values, classes, maps) {
   fill(
     cells,
     Array.from(values, (value, k) => {
-      const colour = element("i");
-      colour.style.background = colourOf(value, scale);
+      const color = element("i");
+      color.style.background = colorOf(value, scale);
       return element(
         "span",
         { class: "cell", title: `${k}: ${value}` },
-        colour,
+        color,
         element("small", {}, plain(value)),
         classes && values.length > 1 ? element("em", {}, k) : null,
       );

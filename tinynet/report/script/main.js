@@ -35,7 +35,7 @@ async function unpackAll(facts) {
   const all = await unpack(facts.digits.pixels);
   facts.pixels = facts.digits.rows.map((_, k) => all.subarray(784 * k, 784 * (k + 1)));
   for (const network of facts.networks.filter(({ weights }) => weights)) {
-    network.layers = withWindows(network.layers, numbersOf(await unpack(network.weights), network.precision));
+    network.layers = withViews(network.layers, numbersOf(await unpack(network.weights), network.precision));
     network.weights = null;
   }
 }
@@ -87,13 +87,13 @@ function showTiming(pixels, count, milliseconds) {
   const seen = byId("seen");
   seen.setAttribute(
     "aria-label",
-    pixels ? "What the networks see: the drawing in 28 by 28 greys" : "What the networks see: nothing yet",
+    pixels ? "What the networks see: the drawing in 28 by 28 grays" : "What the networks see: nothing yet",
   );
   byId("timing").textContent = pixels ? `${plural(count, "network")} answered in ${milliseconds.toFixed(1)} ms` : "";
   byId("timing").dataset.milliseconds = pixels ? milliseconds.toFixed(2) : "";
 }
 
-// ------------------------------------------------------------------------------------------------ colours
+// ------------------------------------------------------------------------------------------------ colors
 
 const THEMES = { auto: "◐", light: "○", dark: "●" };
 

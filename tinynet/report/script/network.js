@@ -13,8 +13,8 @@ function dense(x, { inputs, outputs, W, b }) {
   return y;
 }
 
-// y = W windows(x) + b
-function conv2d(x, { inputs, outputs, kernel, stride, padding, W, b }) {
+// y = W patches(x) + b
+function conv2d(x, { inputs, outputs, kernel_size: kernel, stride, padding, W, b }) {
   const { rows, side } = framed(x, inputs, padding);
   const at = (m, i, j) => {
     let sum = b[m];
@@ -48,8 +48,8 @@ function everywhere(channels, side, at) {
   return y;
 }
 
-// What `gather` makes of the numbers of each window, and of a whole channel.
-function pool(x, { channels, size }, gather) {
+// What `gather` makes of the numbers of each patch, and of a whole channel.
+function pool(x, { channels, pool_size: size }, gather) {
   const side = Math.sqrt(x.length / channels);
   const inside = (c, i, j) =>
     Array.from({ length: size * size }, (_, k) => {
@@ -149,16 +149,16 @@ function rowOf(pixels) {
   return Float64Array.from(pixels, (pixel) => Math.fround(pixel * scale));
 }
 
-// Cuts one vector of parameters, theta, into the layers' windows, as tinynet/network.py does. Each layer is told how
+// Cuts one vector of parameters, theta, into the layers' views, as tinynet/network.py does. Each layer is told how
 // many channels come in, and how many maps it gives: 0 where that is a row.
-function withWindows(layers, theta) {
+function withViews(layers, theta) {
   let [start, maps] = [0, 1];
-  const window = (size) => theta.subarray(start, (start += size));
-  const windows = {
-    dense: ({ inputs, outputs }) => ({ W: window(inputs * outputs), b: window(outputs) }),
-    conv2d: ({ inputs, outputs, kernel }) => ({ W: window(outputs * inputs * kernel ** 2), b: window(outputs) }),
-    batch_norm: ({ features }) => ({ gamma: window(features), beta: window(features) }),
-    layer_norm: ({ features }) => ({ gamma: window(features), beta: window(features) }),
+  const view = (size) => theta.subarray(start, (start += size));
+  const views = {
+    dense: ({ inputs, outputs }) => ({ W: view(inputs * outputs), b: view(outputs) }),
+    conv2d: ({ inputs, outputs, kernel_size: kernel }) => ({ W: view(outputs * inputs * kernel ** 2), b: view(outputs) }),
+    batch_norm: ({ features }) => ({ gamma: view(features), beta: view(features) }),
+    layer_norm: ({ features }) => ({ gamma: view(features), beta: view(features) }),
     residual: ({ layers, shortcut }) => {
       const before = maps;
       const inside = layers.map(cut);
@@ -168,7 +168,7 @@ function withWindows(layers, theta) {
   };
   const cut = (layer) => {
     const channels = maps;
-    const found = windows[layer.kind]?.(layer);
+    const found = views[layer.kind]?.(layer);
     if (layer.kind === "conv2d") maps = layer.outputs;
     if (ROWS.includes(layer.kind)) maps = 0;
     return { ...layer, ...found, channels, maps };

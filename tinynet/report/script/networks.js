@@ -161,7 +161,7 @@ class Networks {
         "p",
         { class: "note" },
         few ? `The ${MOST_FILTERS} strongest of ${whole(units.length)} units. ` : "",
-        layer.kind === "conv2d" ? `Windows of ${layer.kernel} × ${layer.kernel} pixels, the same everywhere. ` : "",
+        layer.kind === "conv2d" ? `Kernels of ${layer.kernel_size} × ${layer.kernel_size} pixels, the same for the whole picture. ` : "",
         "Orange: ink here speaks for the unit, blue: against it.",
       ),
       unitGroup("units", pictures),

@@ -7,12 +7,12 @@ const LARGEST = 89_000_000; // pixels of a picture
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class Pad {
-  // changed(pixels) is called with the 784 greys that the networks take, or null where there is nothing to read.
+  // changed(pixels) is called with the 784 grays that the networks take, or null where there is nothing to read.
   constructor(changed) {
     this.canvas = byId("pad");
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
     this.changed = changed;
-    this.items = []; // { points } for a stroke, { picture, greys } for a picture
+    this.items = []; // { points } for a stroke, { picture, grays } for a picture
     this.pen = { x: SIDE / 2, y: SIDE / 2, down: false };
     this.waiting = false;
     this.pointer = null; // the finger, pen or mouse that draws: others are left out until it ends
@@ -155,16 +155,16 @@ class Pad {
     this.lay(onPaper(ink), digitOf(ink));
   }
 
-  // A validation digit, as it is: 784 greys, light ink on dark.
+  // A validation digit, as it is: 784 grays, light ink on dark.
   takeDigit(pixels) {
     const picture = new ImageData(28, 28);
     pixels.forEach((pixel, i) => picture.data.set([255 - pixel, 255 - pixel, 255 - pixel, 255], 4 * i));
     this.lay(picture, pixels);
   }
 
-  lay(picture, greys) {
+  lay(picture, grays) {
     this.lift();
-    this.items.push({ picture, greys });
+    this.items.push({ picture, grays });
     this.later();
   }
 
@@ -184,7 +184,7 @@ class Pad {
     const start = performance.now();
     this.paint();
     const last = this.items.at(-1);
-    const pixels = last?.greys ?? (last ? prepare(this.context.getImageData(0, 0, SIDE, SIDE)) : null);
+    const pixels = last?.grays ?? (last ? prepare(this.context.getImageData(0, 0, SIDE, SIDE)) : null);
     this.changed(pixels, start);
     if (!this.pen.down) this.say(this.contents());
   }
@@ -232,7 +232,7 @@ class Pad {
   }
 }
 
-// The pixels of a picture file, turned as its EXIF says, colours as they are stored.
+// The pixels of a picture file, turned as its EXIF says, colors as they are stored.
 async function pictureOf(file) {
   const bitmap = await createImageBitmap(file, {
     imageOrientation: "from-image",

@@ -1,4 +1,4 @@
-// Small pictures on canvases: digits, and numbers as colours: orange above zero, blue below, nothing at zero.
+// Small pictures on canvases: digits, and numbers as colors: orange above zero, blue below, nothing at zero.
 
 const MOST_MAPS = 64;
 const MOST_WRITTEN = 24; // cells in a row with their numbers below
@@ -17,7 +17,7 @@ function digitCanvas(pixels) {
   return drawDigit(element("canvas", { class: "ink", width: 28, height: 28, "aria-hidden": "true" }), pixels);
 }
 
-// numbers: rows of `width` each, the last may be short; the strongest colour stands for `scale`.
+// numbers: rows of `width` each, the last may be short; the strongest color stands for `scale`.
 function drawNumbers(canvas, numbers, width, scale) {
   canvas.width = width;
   canvas.height = Math.ceil(numbers.length / width);
@@ -31,7 +31,7 @@ function drawNumbers(canvas, numbers, width, scale) {
   return canvas;
 }
 
-// For the eye that cannot tell the colours: a mouse, a finger or the arrow keys read single numbers.
+// For the eye that cannot tell the colors: a mouse, a finger or the arrow keys read single numbers.
 function numbersCanvas(numbers, width, scale = strongest(numbers), label = "numbers") {
   const canvas = element("canvas", {
     class: "numbers",
@@ -96,18 +96,18 @@ function shade(value, scale) {
   return scale > 0 ? Math.min(1, Math.abs(value) / scale) ** 0.75 : 0;
 }
 
-function colourOf(value, scale) {
+function colorOf(value, scale) {
   const [red, green, blue] = value < 0 ? BELOW : ABOVE;
   return `rgb(${red} ${green} ${blue} / ${shade(value, scale)})`;
 }
 
-// What unit j of a first layer multiplies each pixel by: a column of W, or a convolution's whole window.
-function filterOf({ kind, inputs, outputs, kernel, W }, j) {
+// What unit j of a first layer multiplies each pixel by: a column of W, or a convolution's whole kernel.
+function filterOf({ kind, inputs, outputs, kernel_size: kernel, W }, j) {
   if (kind === "conv2d") return W.subarray(j * kernel ** 2, (j + 1) * kernel ** 2);
   return Float32Array.from({ length: inputs }, (_, i) => W[i * outputs + j]);
 }
 
-// The pictures that a layer gives, their gradients, or the windows of a convolution, side by side.
+// The pictures that a layer gives, their gradients, or the kernels of a convolution, side by side.
 function mapsOf(values, maps, scale, what = "Map") {
   const pixels = values.length / maps;
   const map = (m) => unitPicture(values.slice(m * pixels, (m + 1) * pixels), scale, `${what} ${m}`);

@@ -3,7 +3,7 @@
 const BLANK = 25; // less contrast than this is no drawing
 const LONGEST = 280;
 
-// picture: { data: red, green, blue, opacity and so on, width, height }. Gives 784 greys, or null if it is blank.
+// picture: { data: red, green, blue, opacity and so on, width, height }. Gives 784 grays, or null if it is blank.
 function prepare(picture) {
   const ink = inkIn(picture);
   return ink && digitOf(ink);
@@ -11,19 +11,19 @@ function prepare(picture) {
 
 function inkIn(picture) {
   const small = reduced(picture); // 1
-  const grey = greys(small); // 2
-  return inkOf(grey, small.width, small.height); // 3 and 4
+  const gray = grays(small); // 2
+  return inkOf(gray, small.width, small.height); // 3 and 4
 }
 
-const digitOf = (ink) => centred(fitted(cropped(ink))); // 4, 5 and 6
+const digitOf = (ink) => centered(fitted(cropped(ink))); // 4, 5 and 6
 
 // The same ink in black on white paper, the strongest as black as a stroke: prepared again it is the same digit.
 function onPaper({ values, width, height }) {
   const picture = new ImageData(width, height);
   const most = strongest(values);
   values.forEach((value, i) => {
-    const grey = 255 - rounded((value * 255) / most);
-    picture.data.set([grey, grey, grey, 255], 4 * i);
+    const gray = 255 - rounded((value * 255) / most);
+    picture.data.set([gray, gray, gray, 255], 4 * i);
   });
   return picture;
 }
@@ -51,37 +51,37 @@ function reduced({ data, width, height }) {
 }
 
 // How bright each pixel is; what is transparent turns white, or black behind light ink.
-function greys({ data, width, height }) {
-  const grey = new Float64Array(width * height);
+function grays({ data, width, height }) {
+  const gray = new Float64Array(width * height);
   let light = 0;
-  for (let i = 0, at = 0; i < grey.length; i++, at += 4) {
-    grey[i] = rounded((299 * data[at] + 587 * data[at + 1] + 114 * data[at + 2]) / 1000);
-    light += data[at + 3] * (grey[i] - 127.5);
+  for (let i = 0, at = 0; i < gray.length; i++, at += 4) {
+    gray[i] = rounded((299 * data[at] + 587 * data[at + 1] + 114 * data[at + 2]) / 1000);
+    light += data[at + 3] * (gray[i] - 127.5);
   }
   const behind = light > 0 ? 0 : 255;
-  return grey.map((value, i) => {
+  return gray.map((value, i) => {
     const opacity = data[4 * i + 3] / 255;
     return rounded(opacity * value + (1 - opacity) * behind);
   });
 }
 
 // How far each pixel is from the paper, without the noise; null if there is no ink.
-function inkOf(grey, width, height) {
-  const border = borderOf(grey, width, height);
+function inkOf(gray, width, height) {
+  const border = borderOf(gray, width, height);
   const paper = median(border);
-  const lighter = grey.reduce((a, b) => Math.max(a, b)) - paper;
-  const darker = paper - grey.reduce((a, b) => Math.min(a, b));
+  const lighter = gray.reduce((a, b) => Math.max(a, b)) - paper;
+  const darker = paper - gray.reduce((a, b) => Math.min(a, b));
   const most = Math.max(lighter, darker);
   if (most < BLANK) return null;
   const sign = lighter > darker ? 1 : -1;
   const spread = 8 * median(border.map((value) => Math.abs(value - paper)));
   const noise = Math.min(Math.max(spread, most / 10), most / 2);
-  const values = grey.map((value) => (sign * (value - paper) < noise ? 0 : sign * (value - paper)));
+  const values = gray.map((value) => (sign * (value - paper) < noise ? 0 : sign * (value - paper)));
   return { values, width, height };
 }
 
-function borderOf(grey, width, height) {
-  return grey.filter((_, i) => {
+function borderOf(gray, width, height) {
+  return gray.filter((_, i) => {
     const column = i % width;
     return column === 0 || column === width - 1 || i < width || i >= width * (height - 1);
   });
@@ -140,8 +140,8 @@ function flipped(values, width, height) {
   return values.map((_, i) => values[(i % height) * width + Math.floor(i / height)]);
 }
 
-// On 28 x 28 zeros, its centre of mass on pixel (14, 14) or as near as it comes without being cut.
-function centred({ values, width, height }) {
+// On 28 x 28 zeros, its center of mass on pixel (14, 14) or as near as it comes without being cut.
+function centered({ values, width, height }) {
   let [total, down, across] = [0, 0, 0];
   values.forEach((value, i) => {
     total += value;

@@ -1,4 +1,4 @@
-// How a network is told from the others in every chart: by a colour, by a dash and by the shape of a mark.
+// How a network is told from the others in every chart: by a color, by a dash and by the shape of a mark.
 
 const DASHES = ["", "7 3", "2 3", "10 3 2 3", "14 4"];
 const MARKS = [
@@ -11,14 +11,14 @@ const MARKS = [
   "M0 -6.5L6 -1.8L3.8 5.4H-3.8L-6 -1.8Z",
 ];
 
-const colourClass = (k) => `series s${k % 8}`;
+const colorClass = (k) => `series s${k % 8}`;
 const dashOf = (k) => DASHES[k % DASHES.length];
 
 function mark(k, x, y, size = 1) {
   return shape("path", {
     d: MARKS[k % MARKS.length],
     transform: `translate(${x} ${y}) scale(${size})`,
-    class: `${colourClass(k)} mark`,
+    class: `${colorClass(k)} mark`,
   });
 }
 
@@ -26,7 +26,7 @@ function swatch(k) {
   return shape(
     "svg",
     { width: 34, height: 14, viewBox: "0 0 34 14", "aria-hidden": "true" },
-    shape("path", { d: "M0 7H34", class: `${colourClass(k)} line`, "stroke-dasharray": dashOf(k) }),
+    shape("path", { d: "M0 7H34", class: `${colorClass(k)} line`, "stroke-dasharray": dashOf(k) }),
     mark(k, 17, 7, 0.9),
   );
 }

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.parallel.across import shares_of_all, shares_of_own
+from tinynet.parallel.data_parallel import shares_of_all, shares_of_own
 
-PROGRAM = Path(__file__).parent / "across_program.py"
+PROGRAM = Path(__file__).parent / "data_parallel_program.py"
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}")
 BACKENDS = ["numpy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("numba", "cupy"))]
 
@@ -47,7 +47,7 @@ def test_processes_compute_what_one_computes(tmp_path, backend):
     for found in rest:
         check_that_all_are_equal(found)
         check_that_close(found[0], alone[0])
-    assert "process 2 of 4, each with a share of each batch" in str(rest[-1][1]["summary"])
+    assert "rank 1 of 4, each with a share of each batch" in str(rest[-1][1]["summary"])
     if backend == "cupy":  # the stand-in has two GPUs, and NCCL wants one for each process of a machine
         assert [found[0]["summary"].item().count("by NCCL") for found in (alone, *rest)] == [1, 1, 0, 0]
         assert "by MPI over the host" in rest[-1][0]["summary"].item()
@@ -95,7 +95,7 @@ def test_each_has_rows_of_its_own(tmp_path, processes):
     losses, rows = found[0]["figures"][0:-2:5], found[0]["figures"][4:-2:5]
     assert losses[0] > losses[-1]
     assert (rows == 151).all()
-    assert "rows of its own" in str(found[0]["summary"])
+    assert "its own rows" in str(found[0]["summary"])
 
 
 @pytest.mark.parametrize("counts", [[5, 5], [7, 5, 3], [1, 1, 1], [100, 1], [4]], ids=str)
@@ -135,19 +135,19 @@ def test_batches_of_fewer_rows_than_processes(tmp_path):
 @pytest.mark.parametrize(
     ("fact", "said"),
     [
-        ("data", "differs from the first in x: "),
-        ("seed", "differs from the first in seed: 1, not 0"),
-        ("layers", "differs from the first in layers: Dense(12, 9)"),
-        ("settings", "differs from the first in optimizer: Adam"),
-        ("version", "differs from the first in version: 0.0.0, not"),
-        ("call", "differs from the first in call: evaluate, not fit"),
-        ("end", "differs from the first in call: the end of the program, not fit"),
+        ("data", "differs from rank 0 in x: "),
+        ("seed", "differs from rank 0 in seed: 1, not 0"),
+        ("layers", "differs from rank 0 in layers: Dense(12, 9)"),
+        ("settings", "differs from rank 0 in optimizer: Adam"),
+        ("version", "differs from rank 0 in version: 0.0.0, not"),
+        ("call", "differs from rank 0 in call: evaluate, not fit"),
+        ("end", "differs from rank 0 in call: the end of the program, not fit"),
     ],
 )
 def test_those_who_differ_are_told_apart_before_the_first_step(tmp_path, fact, said):
     done = run(3, tmp_path, "differs", fact, seconds=20)
     assert done.returncode != 0
-    assert "process 3 of 3" in done.stderr
+    assert "rank 2 of 3" in done.stderr
     assert said in done.stderr
     assert not list(tmp_path.glob("differs.*"))
 
@@ -155,10 +155,10 @@ def test_those_who_differ_are_told_apart_before_the_first_step(tmp_path, fact, s
 @pytest.mark.parametrize(
     ("how", "said"),
     [
-        ("raises", "process 3 of 3 ended with RuntimeError, and with it all: this one has had enough"),
+        ("raises", "rank 2 of 3 ended with RuntimeError, and all ranks end with it: this one has had enough"),
         ("killed", "KILLED BY SIGNAL: 9|signal 9"),
         ("exit", "the end of the program"),
-        ("bad rows", "process 3 of 3 ended with ValueError, and with it all: x must be finite"),
+        ("bad rows", "rank 2 of 3 ended with ValueError, and all ranks end with it: x must be finite"),
     ],
 )
 def test_one_that_ends_ends_all(tmp_path, how, said):
@@ -189,5 +189,5 @@ def test_a_training_that_was_killed_goes_on(tmp_path, ends_at):
 
 
 def test_what_is_no_communicator_is_refused():
-    with pytest.raises(TypeError, match="across takes a communicator of mpi4py"):
-        tn.across(3)
+    with pytest.raises(TypeError, match="data_parallel takes a communicator of mpi4py"):
+        tn.data_parallel(3)

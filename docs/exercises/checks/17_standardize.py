@@ -16,8 +16,8 @@ def check(answer):
     train, val = answer.standardise(x_train.copy(), x_val.copy())
     mistakes = {
         "it depends on the other validation rows: what nobody should have seen has leaked": apart(x_val, both),
-        "standardised by itself; a new row must be moved by the numbers of the training set": apart(x_val, x_val),
-        "it is left as it was; the network expects standardised rows": x_val,
+        "standardized by itself; a new row must be moved by the numbers of the training set": apart(x_val, x_val),
+        "it is left as it was; the network expects standardized rows": x_val,
         "one mean for all columns; each feature has its own": (x_val - x_train.mean()) / x_train.std(),
     }
     compare("x_val", val, (x_val - mean) / std, mistakes)

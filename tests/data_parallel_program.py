@@ -1,6 +1,6 @@
-"""What tests/test_across.py runs under mpiexec: one training by all processes, and what came of it on each.
+"""What tests/test_data_parallel.py runs under mpiexec: one training by all processes, and what came of it on each.
 
-mpiexec -n P python tests/across_program.py FOLDER WHAT
+mpiexec -n P python tests/data_parallel_program.py FOLDER WHAT
 """
 
 import os
@@ -53,7 +53,7 @@ def told(net: tn.Network, history: tn.History, x=None) -> None:
 def same_data(backend: str) -> None:
     with standin.installed(folder / f"standin{comm.rank}") if backend == "cupy" else open(os.devnull):
         standin.add_nccl(comm)
-        net = network(tn.across(comm, backend))
+        net = network(tn.data_parallel(comm, backend))
         told(net, trained(net, *data()))
 
 
@@ -64,7 +64,7 @@ def wide(backend: str) -> None:
     """
     draw = np.random.default_rng(5)
     x = (draw.integers(0, 256, (201, 70)) * (draw.random((201, 70)) < 0.2)).astype(np.uint8)
-    net = tn.mlp(70, [700, 30], 3, dropout=[0.1, 0.25, 0.5], seed=3, backend=tn.across(comm, backend))
+    net = tn.mlp(70, [700, 30], 3, dropout=[0.1, 0.25, 0.5], seed=3, backend=tn.data_parallel(comm, backend))
     for optimizer in (tn.Adam(net, weight_decay=0.01), tn.SGD(net, momentum=0.9, clip_norm=0.5)):
         history = tn.fit(net, optimizer, x, data(201)[1], epochs=2, batch_size=20)
     told(net, history, x)
@@ -73,27 +73,27 @@ def wide(backend: str) -> None:
 def sharded(backend: str) -> None:
     """Rows of its own for each process, from a file that none reads whole, in stripes."""
     x, t = np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "t.npy", mmap_mode="r")
-    net = network(tn.across(comm, backend, sharded=True))
+    net = network(tn.data_parallel(comm, backend, sharded=True))
     optimizer = tn.Adam(net, lr=0.01)
     history = tn.fit(net, optimizer, x[comm.rank :: comm.size], t[comm.rank :: comm.size], epochs=3, batch_size=20)
     told(net, history)
 
 
 def buffers(backend: str) -> None:
-    net = tn.Network(tn.Dense(12, 8), own_layers.BatchNorm(8), tn.Dense(8, 3), backend=tn.across(comm, backend))
+    net = tn.Network(tn.Dense(12, 8), own_layers.BatchNorm(8), tn.Dense(8, 3), backend=tn.data_parallel(comm, backend))
     told(net, trained(net, *data()))
 
 
 def few_rows(backend: str) -> None:
     """Batches of fewer rows than there are processes."""
     x, t = data(5)
-    net = network(tn.across(comm, backend))
+    net = network(tn.data_parallel(comm, backend))
     told(net, tn.fit(net, tn.Adam(net), x, t, epochs=2, batch_size=2))
 
 
 def kept(backend: str, ends_at: str) -> None:
     """Saved on the way; killed at a step, if one is named, and otherwise finished."""
-    net = network(tn.across(comm, backend))
+    net = network(tn.data_parallel(comm, backend))
     if ends_at != "never" and comm.rank == comm.size - 1:
         optimizer_step, steps = tn.Adam.step, iter(range(int(ends_at)))
 
@@ -121,7 +121,7 @@ def differs(fact: str) -> None:
         tn.ReLU(),
         tn.Dense(9 if odd and fact == "layers" else 8, 3),
     )
-    net = tn.Network(*layers, seed=odd and fact == "seed", backend=tn.across(comm, "numpy"))
+    net = tn.Network(*layers, seed=odd and fact == "seed", backend=tn.data_parallel(comm, "numpy"))
     if fact == "call" and odd:
         tn.evaluate(net, x, t)
     if fact == "end" and odd:
@@ -132,7 +132,7 @@ def differs(fact: str) -> None:
 
 def ends_badly(how: str) -> None:
     """One process raises, exits or dies in the middle of an epoch; the others wait for it."""
-    net = network(tn.across(comm, "numpy"))
+    net = network(tn.data_parallel(comm, "numpy"))
     odd = comm.rank == comm.size - 1
 
     def callback(record: tn.Record) -> None:
@@ -149,7 +149,7 @@ def ends_badly(how: str) -> None:
 
 
 def bars() -> None:
-    net = network(tn.across(comm, "numpy"))
+    net = network(tn.data_parallel(comm, "numpy"))
     trained(net, *data(), progress=True)
     time.sleep(0.1)
 

@@ -1,9 +1,9 @@
 """Training beside another busy program: a step of 480x240x120x60x10 alone, on one core, and beside a loop without end.
 
-    python benchmarks/neighbour.py            three minutes
+    python benchmarks/busy_neighbor.py            three minutes
 
 Threads that wait for each other by spinning hold a core that somebody else wants; then each waits for the other. The
-neighbour is one Python process that computes all the time, as a page in a browser may.
+neighbor is one Python process that computes all the time, as a page in a browser may.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ def main() -> None:
             for name in times:
                 everywhere[name].train(times[name][BESIDE])
     found = {name: {how: measured.microseconds for how, measured in its.items()} for name, its in times.items()}
-    picture = Path(__file__).with_name("neighbour.png")
+    picture = Path(__file__).with_name("busy_neighbor.png")
     alone, beside = ({name: its[how] for name, its in found.items()} for how in (ALONE, BESIDE))
-    charts.beside_neighbour(alone, beside, picture)
+    charts.beside_neighbor(alone, beside, picture)
     write_section(
-        "neighbour.py: microseconds per training step beside a busy program",
+        "busy_neighbor.py: microseconds per training step beside a busy program",
         f"{markdown([row(name, its) for name, its in found.items()])}\n\n"
-        f"{NETWORK}, medians of {rounds} epochs of {ROWS:,} digits, all in turn.\n\n![neighbour]({picture.name})",
+        f"{NETWORK}, medians of {rounds} epochs of {ROWS:,} digits, all in turn.\n\n![neighbor]({picture.name})",
     )
 
 

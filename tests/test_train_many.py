@@ -10,11 +10,11 @@ import sys
 import time
 from pathlib import Path
 
-import many_program
 import pytest
+import train_many_program
 
 import tinynet as tn
-from tinynet.parallel import many, reports
+from tinynet.parallel import reports, train_many
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parent / "examples" / "mnist_compare.py"
@@ -51,12 +51,12 @@ def dask():
 
 
 def test_processes_train_what_one_trains():
-    jobs = [many_program.job(seed) for seed in range(4)]
+    jobs = [train_many_program.job(seed) for seed in range(4)]
     check_equal(by_name(tn.train_many(jobs)), jobs)
 
 
 def test_a_pool_of_threads_and_one_of_processes_will_do():
-    jobs = [many_program.job(seed) for seed in range(3)]
+    jobs = [train_many_program.job(seed) for seed in range(3)]
     with concurrent.futures.ThreadPoolExecutor(2) as executor:
         check_equal(by_name(tn.train_many(jobs, executor)), jobs)
 
@@ -64,17 +64,17 @@ def test_a_pool_of_threads_and_one_of_processes_will_do():
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_of_dask_will_do_and_survives_a_worker_that_is_killed(dask, tmp_path):
-    jobs = [many_program.job(seed) for seed in range(3)]
+    jobs = [train_many_program.job(seed) for seed in range(3)]
     with dask.get_executor() as executor:
         check_equal(by_name(tn.train_many(jobs, executor)), jobs)
-        deadly = many_program.Deadly("deadly", tmp_path, 1)
+        deadly = train_many_program.Deadly("deadly", tmp_path, 1)
         found = by_name(tn.train_many([*jobs, deadly], executor))
-    assert found["deadly"].result.network.theta.tobytes() == alone(many_program.job(7)).network.theta.tobytes()
+    assert found["deadly"].result.network.theta.tobytes() == alone(train_many_program.job(7)).network.theta.tobytes()
 
 
 def test_results_come_as_they_are_done(tmp_path):
-    slow = many_program.Endless("endless", tmp_path)
-    outcomes = tn.train_many([slow, many_program.job(1)])
+    slow = train_many_program.Endless("endless", tmp_path)
+    outcomes = tn.train_many([slow, train_many_program.job(1)])
     assert next(outcomes).job.name == "seed 1"
     while not (tmp_path / "endless").exists():
         time.sleep(0.05)
@@ -84,7 +84,9 @@ def test_results_come_as_they_are_done(tmp_path):
 
 def test_a_process_that_is_only_just_starting_ends_as_well(tmp_path):
     start = time.perf_counter()
-    outcomes = tn.train_many([many_program.Broken("broken"), many_program.Endless("endless", tmp_path)], side_by_side=1)
+    outcomes = tn.train_many(
+        [train_many_program.Broken("broken"), train_many_program.Endless("endless", tmp_path)], side_by_side=1
+    )
     assert next(outcomes).error
     outcomes.close()
     assert time.perf_counter() - start < 20
@@ -105,22 +107,22 @@ def check_gone(file: Path) -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_a_job_whose_process_was_killed_is_begun_again(tmp_path, times):
-    jobs = [many_program.Deadly("deadly", tmp_path, times), *map(many_program.job, range(3))]
+    jobs = [train_many_program.Deadly("deadly", tmp_path, times), *map(train_many_program.job, range(3))]
     found = by_name(tn.train_many(jobs))
-    assert found["deadly"].result.network.theta.tobytes() == alone(many_program.job(7)).network.theta.tobytes()
+    assert found["deadly"].result.network.theta.tobytes() == alone(train_many_program.job(7)).network.theta.tobytes()
     check_equal({name: outcome for name, outcome in found.items() if name != "deadly"}, jobs[1:])
 
 
 def test_a_job_that_is_killed_each_time_is_reported_and_the_others_go_on(tmp_path):
-    jobs = [many_program.Deadly("deadly", tmp_path, 9), *map(many_program.job, range(3))]
+    jobs = [train_many_program.Deadly("deadly", tmp_path, 9), *map(train_many_program.job, range(3))]
     found = by_name(tn.train_many(jobs))
     assert isinstance(found["deadly"].error, concurrent.futures.BrokenExecutor)
-    assert len(list(tmp_path.iterdir())) == many.ATTEMPTS == 3
+    assert len(list(tmp_path.iterdir())) == train_many.ATTEMPTS == 3
     check_equal({name: outcome for name, outcome in found.items() if name != "deadly"}, jobs[1:])
 
 
 def test_a_job_that_raises_is_reported_once_and_the_others_go_on():
-    jobs = [many_program.Broken("broken"), many_program.job(1)]
+    jobs = [train_many_program.Broken("broken"), train_many_program.job(1)]
     found = by_name(tn.train_many(jobs))
     assert str(found["broken"].error) == "this job cannot be done"
     check_equal({"seed 1": found["seed 1"]}, jobs[1:])
@@ -128,12 +130,14 @@ def test_a_job_that_raises_is_reported_once_and_the_others_go_on():
 
 def test_an_executor_that_is_broken_is_reported(tmp_path):
     with concurrent.futures.ProcessPoolExecutor(1) as executor:
-        found = by_name(tn.train_many([many_program.Deadly("deadly", tmp_path, 9), many_program.job(1)], executor))
+        found = by_name(
+            tn.train_many([train_many_program.Deadly("deadly", tmp_path, 9), train_many_program.job(1)], executor)
+        )
     assert all(isinstance(outcome.error, concurrent.futures.BrokenExecutor) for outcome in found.values())
 
 
 def test_a_process_has_one_blas_thread_and_is_used_again():
-    found = [outcome.result for outcome in tn.train_many([many_program.Counting(f"{k}") for k in range(6)])]
+    found = [outcome.result for outcome in tn.train_many([train_many_program.Counting(f"{k}") for k in range(6)])]
     assert all(set(threads) == {1} for threads, _ in found)
     assert len({pid for _, pid in found}) == 2
     assert os.getpid() not in {pid for _, pid in found}
@@ -148,28 +152,31 @@ def test_no_jobs_at_all():
 
 def test_epochs_are_reported_while_they_run(monkeypatch):
     seen = []
-    monkeypatch.setattr(many._Bars, "show", lambda bars, k, record: seen.append((k, record.epoch, record.loss)))
-    found = by_name(tn.train_many([many_program.job(seed) for seed in range(2)], progress=True))
+    monkeypatch.setattr(train_many._Bars, "show", lambda bars, k, record: seen.append((k, record.epoch, record.loss)))
+    found = by_name(tn.train_many([train_many_program.job(seed) for seed in range(2)], progress=True))
     for k in range(2):
         losses = [record.loss for record in found[f"seed {k}"].result.history]
         assert [loss for job, _, loss in seen if job == k] == losses
 
 
 def test_bars_are_shown(capsys):
-    list(tn.train_many([many_program.job(seed, epochs=300) for seed in range(2)], progress=True))
+    list(tn.train_many([train_many_program.job(seed, epochs=300) for seed in range(2)], progress=True))
     shown = capsys.readouterr().err
     assert "seed 0" in shown
     assert "val_accuracy" in shown
 
 
 def test_none_is_shown_where_stderr_is_no_terminal(capsys):
-    list(tn.train_many([many_program.job(1)]))
+    list(tn.train_many([train_many_program.job(1)]))
     assert capsys.readouterr().err == ""
 
 
 def test_a_job_trains_without_anybody_who_listens():
     with reports.reporting(1, reports.Address("127.0.0.1", 9, "word")) as tell:
-        assert alone(many_program.job(1)).network.theta.tobytes() == many_program.job(1).train(tell)[0].theta.tobytes()
+        assert (
+            alone(train_many_program.job(1)).network.theta.tobytes()
+            == train_many_program.job(1).train(tell)[0].theta.tobytes()
+        )
 
 
 def test_what_is_no_report_is_not_heard():
@@ -191,8 +198,8 @@ def test_what_is_no_report_is_not_heard():
 
 
 def test_all_of_a_job_pickles():
-    found = alone(pickle.loads(pickle.dumps(many_program.job(3))))
-    assert found.network.theta.tobytes() == alone(many_program.job(3)).network.theta.tobytes()
+    found = alone(pickle.loads(pickle.dumps(train_many_program.job(3))))
+    assert found.network.theta.tobytes() == alone(train_many_program.job(3)).network.theta.tobytes()
 
 
 # ------------------------------------------------------------------------- the main job, on executors

@@ -1,6 +1,6 @@
 """One network trained by several processes: tinynet over MPI, and PyTorch's DistributedDataParallel over gloo.
 
-    python benchmarks/across.py            six minutes
+    python benchmarks/data_parallel.py            six minutes
 
 960x480x240x120x60x10 with its dropout, one BLAS thread a process, the same rows, the same Adam; all in turn, and each
 figure by processes that are started for it. Below the table a model of what a step costs, from what was measured.
@@ -54,7 +54,7 @@ def main() -> None:
             times[what, count, batch].append(started(what, count, batch))
     found = {kind: statistics.median(seconds) for kind, seconds in times.items()}
     cost = measured()
-    picture = Path(__file__).with_name("across.png")
+    picture = Path(__file__).with_name("data_parallel.png")
     links = {"as fast as this machine's memory": (cost.bandwidth, cost.latency), **LINKS}
     curves = {
         name: {batch: [cost.step(batch, P, *link) for P in PROCESSES] for batch in BATCHES}
@@ -67,7 +67,7 @@ def main() -> None:
         picture,
     )
     write_section(
-        "across.py: milliseconds per training step, by several processes",
+        "data_parallel.py: milliseconds per training step, by several processes",
         "\n\n".join([table(found), str(cost), limits(curves), f"![across]({picture.name})"]),
     )
 
@@ -192,7 +192,7 @@ def tinynet(batch: int) -> None:
     import tinynet as tn
 
     comm, digits = MPI.COMM_WORLD, tn.data.mnist_split()
-    network = tn.mlp(784, RECIPE.hidden, 10, dropout=RECIPE.dropout, backend=tn.across(comm, "numba"))
+    network = tn.mlp(784, RECIPE.hidden, 10, dropout=RECIPE.dropout, backend=tn.data_parallel(comm, "numba"))
     rows = min(ROWS, 256 * batch)
     optimizer, x, t = tn.Adam(network, eps=1e-7), digits.x_train[:rows], digits.y_train[:rows]
     tell(comm.rank == 0, epochs(lambda: tn.fit(network, optimizer, x, t, epochs=1, batch_size=batch), rows / batch))

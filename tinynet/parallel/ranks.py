@@ -1,4 +1,4 @@
-"""Processes that go together: they find out before the first step that they differ, and end together."""
+"""Checks that all ranks do the same, and a common end: an error on one rank ends all."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from types import TracebackType
 from typing import Any
 
 _joined: list[Any] = []
-"""The communicators whose processes end together."""
+"""The communicators whose ranks end together."""
 
 
-WAY = 0.5
-"""Seconds that the last words need on their way through mpiexec, which forgets what it holds when all are ended."""
+DELAY = 0.5
+"""Seconds that mpiexec needs to print the last error message; Abort discards what it has not printed."""
 
 
 def agree(comm: Any, what: str, facts: dict[str, Any]) -> None:
-    """ValueError on every process, with the fact and the process, where one does something else, or differs in it."""
+    """Raise ValueError on every rank if the ranks differ in the call or in one of the facts."""
     mine = {"call": what, "version": sys.modules["tinynet"].__version__, **facts}
     everyone = comm.allgather(mine)
     for name, value in everyone[0].items():
         for rank, theirs in enumerate(everyone):
             if (other := theirs.get(name, "nothing")) != value:
                 raise ValueError(
-                    f"across: processes must train the same network on the same data, but process {rank + 1} of "
-                    f"{comm.size} differs from the first in {name}: {other}, not {value}"
+                    f"data_parallel: all ranks must train the same network on the same data, but rank {rank} of "
+                    f"{comm.size} differs from rank 0 in {name}: {other}, not {value}"
                 )
 
 
 def end_together(comm: Any) -> None:
-    """From now on an error that ends this process ends all, and none leaves while others wait for it in a training."""
+    """Make an error that ends this rank end all, and keep a rank from leaving while others wait for it."""
     if comm.size == 1 or any(comm == known for known in _joined):
         return
     _joined.append(comm)
@@ -40,15 +40,15 @@ def end_together(comm: Any) -> None:
     def show_and_end_all(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         show(kind, error, trace)
         print(
-            f"process {comm.rank + 1} of {comm.size} ended with {kind.__name__}, and with it all: {error}",
+            f"rank {comm.rank} of {comm.size} ended with {kind.__name__}, and all ranks end with it: {error}",
             file=sys.stderr,
             flush=True,
         )
-        time.sleep(WAY)
+        time.sleep(DELAY)
         comm.Abort(1)
 
     def leave() -> None:
-        with contextlib.suppress(ValueError):  # who waits says so
+        with contextlib.suppress(ValueError):  # the waiting ranks report it
             agree(comm, "the end of the program", {})
 
     sys.excepthook = show_and_end_all

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..network import Network
 from ..optim import Optimizer
+from ..training.fit import fit
 from ..training.history import History, Record, shown
-from ..training.loop import fit
 from .processes import Processes
 from .reports import Address, listening, reporting
 

@@ -1,4 +1,4 @@
-"""Jobs for tests/test_many.py, in a file of their own, so that any process can import them."""
+"""Jobs for tests/test_train_many.py, in a file of their own, so that any process can import them."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""The readable functions on NumPy's arrays, some in fewer passes through memory: the same bits but for pictures."""
+"""NumPy kernels with fewer passes through memory. All bits equal `functions.py`, except for pictures."""
 
 from __future__ import annotations
 
@@ -21,8 +21,6 @@ from .pictures import (
     max_pool2d,
     max_pool2d_backward,
 )
-
-note = "these are the readable functions; backend='auto' takes the fastest that works here"
 
 PART = 32_768
 """Numbers in a part, at most: what stays in the cache until it is done with."""
@@ -80,7 +78,6 @@ adam = _in_parts(_adam, 4)
 rmsprop = _in_parts(functions.rmsprop, 3)
 
 __all__ = [
-    "note",
     "dense",
     "gather",
     "conv2d",

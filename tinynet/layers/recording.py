@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..layers import Layer
-from ..layers.base import walk
+from .base import Layer
+from .bound import walk
 
 Call = Callable[..., Any]
 

@@ -1,7 +1,7 @@
-"""Pictures a few at a time, so that what is made of them stays in the cache, and pools without windows.
+"""Pictures a few at a time, so that what is made of them stays in the cache, and pools without patches.
 
-The rows of a picture, with its zeros around it, follow each other as one long row of numbers; a tap of all windows is
-a piece of it, shifted. So windows are unrolled by copying long pieces. What stands across the ends of rows is left out.
+The rows of a picture, with its zeros around it, follow each other as one long row of numbers; a tap of all patches is
+a piece of it, shifted. So patches are unrolled by copying long pieces. What stands across the ends of rows is left out.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from ... import functions
 from ...arrays import Array, positions
 
 PIXELS = (-4, -2, -1)
-"""The axes of pictures over which a channel is normalised."""
+"""The axes of pictures over which a channel is normalized."""
 
 TOGETHER = 2**17
-"""Numbers of a few pictures, or of their unrolled windows, at most, unless one has more."""
+"""Numbers of a few pictures, or of their unrolled patches, at most, unless one has more."""
 
 
 def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
@@ -27,10 +27,10 @@ def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
     M, C, size, _ = W.shape
     y = np.empty((len(x), M, *positions(x.shape, size, 1, padding)), x.dtype)
     weights = W.transpose(2, 0, 1, 3).reshape(size, M, C * size)
-    for few, windows in _windows(x, M, size, padding):
-        total = weights[0] @ windows[0]
+    for few, patches in _patches(x, M, size, padding):
+        total = weights[0] @ patches[0]
         for p in range(1, size):
-            total += weights[p] @ windows[p]
+            total += weights[p] @ patches[p]
         np.add(total.reshape(*y[few].shape[:3], -1)[..., : y.shape[-1]], b, out=y[few])
     return y
 
@@ -44,16 +44,16 @@ def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, pa
 
 
 def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
-    """The product is turned, dW^T = windows dy^T: BLAS takes half as long where its first matrix is the longer one."""
+    """The product is turned, dW^T = patches dy^T: BLAS takes half as long where its first matrix is the longer one."""
     if x.ndim != 4 or stride != 1:
         return functions.conv2d_backward_parameters(dy, x, dW, db, stride, padding)
     M, C, size, _ = dW.shape
     total = np.zeros((size, C * size, M), dW.dtype)
-    for few, windows in _windows(x, M, size, padding):
+    for few, patches in _patches(x, M, size, padding):
         rows = np.zeros((*dy[few].shape[:3], x.shape[-1] + 2 * padding), dy.dtype)
         rows[..., : dy.shape[-1]] = dy[few]
         for p in range(size):
-            total[p] += (windows[p] @ rows.reshape(len(rows), M, -1).mT).sum(axis=0)
+            total[p] += (patches[p] @ rows.reshape(len(rows), M, -1).mT).sum(axis=0)
     dW[...] = total.reshape(size, C, size, M).transpose(3, 1, 0, 2)
     db[...] = dy.sum(axis=(0, 2, 3))[:, None, None]
 
@@ -63,9 +63,9 @@ def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array
         return functions.batch_norm(x, gamma, beta, mean, variance, eps)
     y, slope = np.empty_like(x), gamma / np.sqrt(variance + eps)
     for few in _few(x):
-        centred = x[few] - mean
-        centred *= slope
-        np.add(centred, beta, out=y[few])
+        centered = x[few] - mean
+        centered *= slope
+        np.add(centered, beta, out=y[few])
     return y
 
 
@@ -97,7 +97,7 @@ def batch_norm_backward_parameters(
 
 
 def max_pool2d(x: Array, size: int) -> Array:
-    y, *others = (x[window] for window in _side_by_side(x, size))
+    y, *others = (x[patch] for patch in _side_by_side(x, size))
     y = y.copy()
     for other in others:
         np.maximum(y, other, out=y)
@@ -107,17 +107,17 @@ def max_pool2d(x: Array, size: int) -> Array:
 def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
     y, dx = max_pool2d(x, size), np.zeros_like(x)
     waiting = np.ones(y.shape, bool)
-    for window in _side_by_side(x, size):
-        is_largest = (x[window] == y) & waiting
-        np.multiply(dy, is_largest, out=dx[window])
+    for patch in _side_by_side(x, size):
+        is_largest = (x[patch] == y) & waiting
+        np.multiply(dy, is_largest, out=dx[patch])
         waiting &= ~is_largest
     return dx
 
 
-def _windows(x: Array, M: int, size: int, padding: int) -> Iterator[tuple[slice, list[Array]]]:
-    """Places of a few pictures, and row p of all their windows, for each p        (few, C size, I width)
+def _patches(x: Array, M: int, size: int, padding: int) -> Iterator[tuple[slice, list[Array]]]:
+    """Places of a few pictures, and row p of all their patches, for each p        (few, C size, I width)
 
-    Row p + 1 is row p, one row of the picture further: only the columns of windows are unrolled.
+    Row p + 1 is row p, one row of the picture further: only the columns of patches are unrolled.
     """
     N, C, rows, columns = x.shape
     width, down = columns + 2 * padding, rows + 2 * padding - size + 1
@@ -146,7 +146,7 @@ def _few(x: Array) -> list[slice]:
 
 
 def _side_by_side(x: Array, size: int) -> Iterator[tuple[Any, ...]]:
-    """The places of the first numbers of all windows, of the second, and so on."""
+    """The places of the first numbers of all patches, of the second, and so on."""
     down, across = positions(x.shape, size, size, 0)
     for p in range(size):
         for q in range(size):
