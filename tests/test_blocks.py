@@ -889,14 +889,14 @@ def test_fit_refuses_a_network_that_is_frozen_from_end_to_end(loss):
 @pytest.mark.parametrize("other", [lambda net: net.copy(), lambda net: net[:3], lambda net: tn.Network(net)])
 def test_fit_refuses_the_optimizer_of_a_copy_or_of_a_part(other):
     net = network()
-    with pytest.raises(ValueError, match="takes an optimizer of the network that it trains; this one moves another's"):
+    with pytest.raises(ValueError, match="takes an optimizer of the network that it trains; this one belongs to"):
         tn.fit(net, tn.Adam(other(net)), X, LABELS, epochs=1)
 
 
 @pytest.mark.parametrize("slots", [("theta",), ("m", "grad"), ("lr",), ("step",), ("network",)], ids=str)
 def test_slots_need_names_of_their_own(slots):
     kind = type("Mine", (SignDescent,), {"slots": slots})
-    with pytest.raises(ValueError, match=r"^Mine takes slots with names of their own; got "):
+    with pytest.raises(ValueError, match=r"^Mine takes slots with other names; got "):
         kind(network())
 
 

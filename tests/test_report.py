@@ -908,7 +908,7 @@ def test_backpropagation_goes_through_convolutions_where_one_row_is_a_batch(
     assert shown["network"] == "normed"
     assert [step["maps"] for step in shown["steps"]][:4] == [[6, 1], [6, 6], [6, 6], [6, 6]]
     text = pictures.text("#backprop")
-    for formula in ("y = W patches(x) + b", "y = gamma x^ + beta", "dx = dy / size^2 everywhere in the patch"):
+    for formula in ("y = W patches(x) + b", "y = gamma x_hat + beta", "dx = dy / size^2 everywhere in the patch"):
         assert formula in text
     assert pictures.page.locator("#backprop .card .units").count() > 10
     kernels = pictures.page.locator("#backprop .unit canvas[aria-label='gradient of kernel 5']").last

@@ -829,13 +829,13 @@ REFUSED = {
     "negative batches": ({"batch_size": -1}, "epochs and batch_size of at least 1; got 1 and -1"),
     "half a row": ({"batch_size": 2.5}, "batch_size"),
     "no patience": ({"patience": 0, "validation": (X, T)}, r"patience of at least 1.*got 0"),
-    "nothing to be patient for": ({"patience": 2}, r"with validation=\(x, t\) to judge by; got 2"),
+    "nothing to be patient for": ({"patience": 2}, r"with validation=\(x, t\); got 2"),
     "x": ({"x": X + np.nan}, "x must be finite"),
     "t": ({"t": T + 3}, "labels must lie in"),
     "validation x": ({"validation": (X + np.nan, T)}, "x must be finite"),
     "validation t": ({"validation": (X, T + 3)}, "labels must lie in"),
     "validation without t": ({"validation": (X,)}, r"validation=\(x, t\), two arrays"),
-    "validation as a share": ({"validation": 0.2}, r"validation=\(x, t\), two arrays to judge by; got 0.2"),
+    "validation as a share": ({"validation": 0.2}, r"validation=\(x, t\), two arrays; got 0.2"),
     "labels for arrays": ({"loss": tn.MeanSquaredError()}, r"MeanSquaredError takes targets \(4, 3\), got \(4,\)"),
     "a callback not in a list": ({"callbacks": print}, "callbacks in a list"),
     "a callback that is none": ({"callbacks": [print, "print"]}, "each to be called with a Record"),
@@ -860,13 +860,13 @@ def test_the_smallest_settings_are_welcome(tmp_path):
 
 
 def test_what_is_no_optimizer_is_refused():
-    with pytest.raises(TypeError, match=r"fit takes an optimizer, as Adam\(network\) is; got 'adam'"):
+    with pytest.raises(TypeError, match=r"fit takes an optimizer such as Adam\(network\); got 'adam'"):
         tn.fit(network(), "adam", X, T, epochs=1)
 
 
 def test_the_optimizer_of_another_network_is_refused(draw):
     one, other = network(), network()
-    with pytest.raises(ValueError, match="moves another's theta"):
+    with pytest.raises(ValueError, match="belongs to another network"):
         tn.fit(one, tn.Adam(other), *clouds(draw), epochs=1)
     assert same_bits(one, network())
     assert same_bits(other, network())

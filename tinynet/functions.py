@@ -1,17 +1,17 @@
-"""The calculus of a network: every map stands directly above its backward. The file to read first.
+"""The mathematics of a network: each map directly above its backward. The file to read first.
 
 Letters, fixed once
     N batch, D features in, M features out, K classes
-    x, y        what a map takes and what it gives
-    dy, dx      the gradient of the loss L that comes in, dL/dy, and the one that goes out, dL/dx
+    x, y        input and output of a map
+    dy, dx      gradients of the loss L: dL/dy comes in, dL/dx goes out
     W, b        weights (D, M) and bias (1, M); dW, db their gradients
     z, p, t     logits, probabilities and targets, all (N, K); rows of p and t sum to one
     theta, grad all parameters of a network in one vector, and all their gradients in another
-    C, M        channels of a picture x (N, C, rows, columns), and of what comes out, y (N, M, I, J)
+    C, M        channels of pictures: x (N, C, rows, columns) in, y (N, M, I, J) out
 
-Nothing here has a state. Every map acts on the last two axes, or on the last four of pictures (axes in front are
-independent networks), returns the dtype it was given, and leaves its arguments alone unless it says otherwise. L is
-a mean over N: 1/N enters in the losses and nowhere else.
+No function has state. Every map acts on the last two axes, or for pictures on the last four; axes in front of them are
+independent networks. It returns the dtype it was given, and does not change its arguments unless it says so. L is a
+mean over N: 1/N enters in the losses and nowhere else.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def relu(x: Array) -> Array:
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
-    """dx = dy [y > 0]        (at the kink, x = 0, the gradient is taken as 0)"""
+    """dx = dy [y > 0]        (at the kink, x = 0, the gradient is set to 0)"""
     return dy * (y > 0)
 
 
@@ -84,9 +84,9 @@ def sigmoid_backward(dy: Array, y: Array) -> Array:
 
 
 def gelu(x: Array) -> Array:
-    """y = x P(x), P(x) = (1 + erf(x / sqrt 2)) / 2: x times the chance that a normal number is below x
+    """y = x P(x), P(x) = (1 + erf(x / sqrt 2)) / 2: x times the probability that a normal number is below x
 
-    Hendrycks and Gimpel 2016, equation 1: the exact form, not one of its two approximations.
+    Hendrycks and Gimpel 2016, equation 1, in its exact form.
     """
     return x * (1 + erf(x * math.sqrt(1 / 2))) / 2
 
@@ -98,7 +98,7 @@ def gelu_backward(dy: Array, x: Array) -> Array:
 
 
 def softmax(x: Array) -> Array:
-    """y_k = exp(x_k) / sum_j exp(x_j)        x (N, K) -> y (N, K), each row shifted by its largest x first"""
+    """y_k = exp(x_k) / sum_j exp(x_j)        x (N, K) -> y (N, K), each row first shifted by its largest x"""
     e = module_of(x).exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
 
@@ -111,8 +111,8 @@ def softmax_backward(dy: Array, y: Array) -> Array:
 def dropout(x: Array, rate: float, key: tuple[int, int], first: int = 0) -> tuple[Array, Array]:
     """y = x mask        mask 0 with probability rate, else 1 / (1 - rate), so that y has the mean of x
 
-    The mask is a function of the key and of the position, counted from `first` through all axes. Returns y and mask.
-    Srivastava et al. 2014, section 4, scaled in training instead of afterwards.
+    The mask is a function of the key and of the position, counted from `first` through all axes. Returns (y, mask).
+    Srivastava et al. 2014, section 4, but scaled in training and not afterwards.
     """
     bits = random_bits(module_of(x), x.size, key, first).reshape(x.shape)
     mask = (bits >= round(rate * 2**32)).astype(x.dtype) * (1 / (1 - rate))
@@ -128,10 +128,10 @@ def dropout_backward(dy: Array, mask: Array) -> Array:
 
 
 def patches(x: Array, size: int, stride: int, padding: int) -> Array:
-    """All patches of x, each unrolled into a column        x (N, C, rows, columns) -> y (N, C size^2, I J)
+    """y = all patches of x, each as a column (im2col)        x (N, C, rows, columns) -> y (N, C size^2, I J)
 
-    A patch is (C, size, size). They stand `stride` apart on x, which has `padding` zeros more on every side; rows and
-    columns that no patch reaches any more are left out.
+    A patch is (C, size, size). Patches are `stride` apart, on x with `padding` zeros added on every side. Rows and
+    columns that no whole patch reaches are left out.
     """
     xp = module_of(x)
     x = xp.pad(x, [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2)
@@ -141,7 +141,7 @@ def patches(x: Array, size: int, stride: int, padding: int) -> Array:
 
 
 def patches_backward(dy: Array, shape: tuple[int, ...], size: int, stride: int, padding: int) -> Array:
-    """dx = every column back in its patch's place; where patches overlap, the sum        -> dx of x's `shape`"""
+    """dx = every column added back at the position of its patch (col2im)        -> dx of x's `shape`"""
     *N, rows, columns = shape
     down, across = positions(shape, size, stride, padding)
     dy = dy.reshape(*N, size, size, down, across)
@@ -155,8 +155,8 @@ def patches_backward(dy: Array, shape: tuple[int, ...], size: int, stride: int, 
 def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
     """y = W patches(x) + b        x (N, C, rows, columns), W (M, C, size, size), b (M, 1, 1) -> y (N, M, I, J)
 
-    With stride 1 and no padding y_mij = b_m + sum_cpq W_mcpq x_c,i+p,j+q: a dense layer that looks through a patch,
-    with the same weights wherever the patch stands. LeCun et al. 1989, section 4.
+    With stride 1 and no padding y_mij = b_m + sum_cpq W_mcpq x_c,i+p,j+q: a dense layer on each patch, with the same
+    weights at every position. LeCun et al. 1989, section 4.
     """
     y = _matrix(W) @ patches(x, W.shape[-1], stride, padding)
     return y.reshape(*y.shape[:-1], *positions(x.shape, W.shape[-1], stride, padding)) + b[..., None, :, :, :]
@@ -176,20 +176,20 @@ def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride
 
 
 def max_pool2d(x: Array, size: int) -> Array:
-    """y = the largest number of each patch        patches side by side; x (N, C, rows, columns) -> y (N, C, I, J)"""
+    """y = the largest number of each patch        patches do not overlap; x (N, C, rows, columns) -> y (N, C, I, J)"""
     return _side_by_side(x, size).max(axis=-3)
 
 
 def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
-    """dx = dy where the patch's largest number is, the first if there are several, else 0"""
+    """dx = dy at the largest number of the patch (the first of equal ones), else 0"""
     inside = _side_by_side(x, size)
-    place = module_of(x).arange(size * size)[:, None, None]
-    is_largest = inside.argmax(axis=-3)[..., None, :, :] == place
+    position = module_of(x).arange(size * size)[:, None, None]
+    is_largest = inside.argmax(axis=-3)[..., None, :, :] == position
     return patches_backward(dy[..., None, :, :] * is_largest, x.shape, size, size, 0)
 
 
 def average_pool2d(x: Array, size: int) -> Array:
-    """y = the mean of each patch        patches side by side; x (N, C, rows, columns) -> y (N, C, I, J)"""
+    """y = the mean of each patch        patches do not overlap; x (N, C, rows, columns) -> y (N, C, I, J)"""
     return _side_by_side(x, size).mean(axis=-3)
 
 
@@ -210,12 +210,12 @@ def global_average_pool_backward(dy: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _matrix(W: Array) -> Array:
-    """The weights as one matrix for all N        W (M, C, size, size) -> (1, M, C size^2)"""
+    """Return the weights as one matrix for all N        W (M, C, size, size) -> (1, M, C size^2)"""
     return W.reshape(*W.shape[:-4], 1, W.shape[-4], -1)
 
 
 def _side_by_side(x: Array, size: int) -> Array:
-    """Patches that touch and do not overlap        x (N, C, rows, columns) -> (N, C, size^2, I, J)"""
+    """Return the patches that do not overlap        x (N, C, rows, columns) -> (N, C, size^2, I, J)"""
     return patches(x, size, size, 0).reshape(*x.shape[:-2], size**2, *positions(x.shape, size, size, 0))
 
 
@@ -223,15 +223,15 @@ def _side_by_side(x: Array, size: int) -> Array:
 
 
 def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """mean = mean of x, variance = mean of (x - mean)^2        over `axes`, which stay, of length 1"""
+    """mean = mean of x, variance = mean of (x - mean)^2        over `axes`, which are kept with length 1"""
     mean = x.mean(axis=axes, keepdims=True)
     return mean, ((x - mean) ** 2).mean(axis=axes, keepdims=True)
 
 
 def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array, eps: float) -> Array:
-    """y = gamma x^ + beta, x^ = (x - mean) / sqrt(variance + eps)        Ioffe and Szegedy 2015, Algorithm 1
+    """y = gamma x_hat + beta, x_hat = (x - mean) / sqrt(variance + eps)        Ioffe and Szegedy 2015, Algorithm 1
 
-    In training mean and variance are those of the batch, otherwise what is remembered of many batches. gamma, beta,
+    In training, mean and variance are those of the batch, otherwise running means over many batches. gamma, beta,
     mean and variance are (1, D) for rows x (N, D), (1, C, 1, 1) for pictures x (N, C, rows, columns).
     """
     return gamma * ((x - mean) / module_of(x).sqrt(variance + eps)) + beta
@@ -240,26 +240,26 @@ def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array
 def batch_norm_backward(
     dy: Array, x: Array, gamma: Array, mean: Array, variance: Array, eps: float, dgamma: Array, dbeta: Array
 ) -> Array:
-    """dx = gamma (dy - dbeta / n - x^ dgamma / n) / sqrt(variance + eps)        n numbers x of each feature
+    """dx = gamma (dy - dbeta / n - x_hat dgamma / n) / sqrt(variance + eps)        n numbers x of each feature
 
-    Every x moves its own x^, and all x^ through the mean and the variance: these are the two terms taken away.
+    Every x changes its own x_hat, and all x_hat through the mean and the variance: these are the two terms subtracted.
     """
     deviation, n = module_of(x).sqrt(variance + eps), x.size // dgamma.size
-    normal = (x - mean) / deviation
-    return gamma * (dy - dbeta / n - normal * (dgamma / n)) / deviation
+    x_hat = (x - mean) / deviation
+    return gamma * (dy - dbeta / n - x_hat * (dgamma / n)) / deviation
 
 
 def batch_norm_backward_parameters(
     dy: Array, x: Array, mean: Array, variance: Array, eps: float, axes: tuple[int, ...], dgamma: Array, dbeta: Array
 ) -> None:
-    """dgamma = sum of dy x^, dbeta = sum of dy        over `axes`; written into dgamma and dbeta"""
-    normal = (x - mean) / module_of(x).sqrt(variance + eps)
-    (dy * normal).sum(axis=axes, keepdims=True, out=dgamma)
+    """dgamma = sum of dy x_hat, dbeta = sum of dy        over `axes`; written into dgamma and dbeta"""
+    x_hat = (x - mean) / module_of(x).sqrt(variance + eps)
+    (dy * x_hat).sum(axis=axes, keepdims=True, out=dgamma)
     dy.sum(axis=axes, keepdims=True, out=dbeta)
 
 
 def layer_norm(x: Array, gamma: Array, beta: Array, eps: float) -> Array:
-    """y = gamma x^ + beta, each row with its own mean and variance        x (N, D), gamma, beta (1, D) -> y (N, D)
+    """y = gamma x_hat + beta, each row with its own mean and variance        x (N, D), gamma, beta (1, D) -> y (N, D)
 
     Ba, Kiros and Hinton 2016, equations 3 and 4: no row depends on the others.
     """
@@ -267,16 +267,16 @@ def layer_norm(x: Array, gamma: Array, beta: Array, eps: float) -> Array:
 
 
 def layer_norm_backward(dy: Array, x: Array, gamma: Array, eps: float) -> Array:
-    """dx = (g - mean of g - x^ mean of g x^) / sqrt(variance + eps), g = gamma dy        means over each row"""
+    """dx = (g - mean of g - x_hat mean of g x_hat) / sqrt(variance + eps), g = gamma dy        means over each row"""
     mean, variance = moments(x, (-1,))
     deviation, g = module_of(x).sqrt(variance + eps), gamma * dy
-    normal = (x - mean) / deviation
-    g_mean, g_slope = g.mean(axis=-1, keepdims=True), (g * normal).mean(axis=-1, keepdims=True)
-    return (g - g_mean - normal * g_slope) / deviation
+    x_hat = (x - mean) / deviation
+    g_mean, g_slope = g.mean(axis=-1, keepdims=True), (g * x_hat).mean(axis=-1, keepdims=True)
+    return (g - g_mean - x_hat * g_slope) / deviation
 
 
 def layer_norm_backward_parameters(dy: Array, x: Array, eps: float, dgamma: Array, dbeta: Array) -> None:
-    """dgamma = sum of dy x^, dbeta = sum of dy        over N; written into dgamma and dbeta (1, D)"""
+    """dgamma = sum of dy x_hat, dbeta = sum of dy        over N; written into dgamma and dbeta (1, D)"""
     batch_norm_backward_parameters(dy, x, *moments(x, (-1,)), eps, (-2,), dgamma, dbeta)
 
 
@@ -287,7 +287,7 @@ def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
     """L = 1/N sum_n (log sum_k exp(z_nk) - sum_k t_nk z_nk)        z (N, K), t (N, K) -> L (), p (N, K)
 
     That is -1/N sum_n sum_k t_nk log p_nk with p = softmax(z): log p_nk = z_nk - log sum_j exp(z_nj), and a row of
-    t sums to one. Each row is shifted by its largest z first, so no exp overflows and no log meets a zero.
+    t sums to one. Each row is first shifted by its largest z, so that no exp overflows and no log is of zero.
     """
     xp = module_of(z)
     z = z - z.max(axis=-1, keepdims=True)
@@ -345,7 +345,7 @@ def mean_squared_error_backward(y: Array, t: Array) -> Array:
 def huber(y: Array, t: Array, delta: float) -> Array:
     """L = 1/(N M) sum h(y_nm - t_nm), h(r) = r^2 / 2 where |r| <= delta, else delta (|r| - delta / 2)        -> L ()
 
-    The squared error, but straight lines beyond delta: Huber 1964.
+    The squared error, with straight lines beyond delta: Huber 1964.
     """
     r = abs(y - t)
     near = module_of(r).minimum(r, delta)
@@ -358,12 +358,12 @@ def huber_backward(y: Array, t: Array, delta: float) -> Array:
 
 
 def count_correct(z: Array, t: Array) -> Array:
-    """sum_n [argmax_k z_nk = argmax_k t_nk]        how many rows are right; z (N, K), t (N, K) -> ()"""
+    """sum_n [argmax_k z_nk = argmax_k t_nk]        the number of correct rows; z (N, K), t (N, K) -> ()"""
     return (z.argmax(axis=-1) == t.argmax(axis=-1)).sum(axis=-1)
 
 
 def count_correct_binary(z: Array, t: Array) -> Array:
-    """sum_n [(z_n > 0) = (t_n > 1/2)]        how many rows are right: z > 0 is p > 1/2; z (N, 1), t (N, 1) -> ()"""
+    """sum_n [(z_n > 0) = (t_n > 1/2)]        the number of correct rows; z (N, 1), t (N, 1) -> (); z > 0 is p > 1/2"""
     return ((z > 0) == (t > 0.5)).sum(axis=(-2, -1))
 
 
@@ -373,8 +373,8 @@ def count_correct_binary(z: Array, t: Array) -> Array:
 def sgd(theta: Array, grad: Array, velocity: Array, lr: float, momentum: float, nesterov: bool) -> None:
     """v <- mu v + g,  theta <- theta - lr v        theta and v are changed in place
 
-    With Nesterov, theta <- theta - lr (g + mu v): the gradient looks one step ahead. Momentum with lr outside of v;
-    Nesterov's in the form of Bengio, Boulanger-Lewandowski and Pascanu 2013, section 3.5.
+    With Nesterov, theta <- theta - lr (g + mu v), in the form of Bengio, Boulanger-Lewandowski and Pascanu 2013,
+    section 3.5. lr is outside of v.
     """
     velocity *= momentum
     velocity += grad
@@ -406,7 +406,7 @@ def rmsprop(theta: Array, grad: Array, v: Array, lr: float, rho: float, eps: flo
 
 
 def decay(theta: Array, rate: float) -> None:
-    """theta <- theta - rate theta, in place        weight decay beside the gradient: Loshchilov and Hutter 2019"""
+    """theta <- theta - rate theta, in place        decoupled weight decay: Loshchilov and Hutter 2019"""
     theta *= 1 - rate
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 from . import functions
 from .arrays import Array
 from .arrays.backend import Backend
+from .layers import Dense, Layer, Sigmoid, Softmax
 
 
 class Loss:
@@ -37,6 +38,9 @@ class Loss:
     def predictions(self, z: Array) -> Array:
         """Return what the outputs z of a network mean: probabilities, or z itself."""
         return z
+
+    def check_outputs(self, last: Layer, K: int | None = None) -> None:
+        """Raise ValueError if the loss does not fit a network that ends in layer `last` and has K outputs."""
 
     def count_correct(self, z: Array, t: Array) -> Array:
         """Return how many rows of z are classified correctly        z (N, K), t (N, K) -> ()"""
@@ -99,6 +103,12 @@ class SoftmaxCrossEntropy(Loss):
         """p = softmax(z)        (N, K)"""
         return self.ops.softmax(z)
 
+    def check_outputs(self, last: Layer, K: int | None = None) -> None:
+        if isinstance(last, Softmax):
+            raise ValueError("SoftmaxCrossEntropy takes logits, but the network ends in Softmax: use CrossEntropy")
+        if K == 1:
+            raise one_output(self)
+
     def config(self) -> dict[str, Any]:
         return {"label_smoothing": self.label_smoothing} if self.label_smoothing else {}
 
@@ -124,6 +134,12 @@ class BinaryCrossEntropy(Loss):
         """p = sigmoid(z)        (N, 1)"""
         return self.ops.sigmoid(z)
 
+    def check_outputs(self, last: Layer, K: int | None = None) -> None:
+        if isinstance(last, Sigmoid):
+            raise ValueError("BinaryCrossEntropy takes logits, but the network ends in Sigmoid: leave it out")
+        if K not in (None, 1):
+            raise ValueError(f"BinaryCrossEntropy takes a network of one output, got {K}: use SoftmaxCrossEntropy")
+
     def count_correct(self, z: Array, t: Array) -> Array:
         return self.ops.count_correct_binary(z, t)
 
@@ -140,6 +156,12 @@ class CrossEntropy(Loss):
 
     def backward(self) -> Array:
         return self.ops.cross_entropy_backward(*self.recall())
+
+    def check_outputs(self, last: Layer, K: int | None = None) -> None:
+        if isinstance(last, Dense):
+            raise ValueError("CrossEntropy takes probabilities, but the network ends in Dense: use SoftmaxCrossEntropy")
+        if K == 1:
+            raise one_output(self)
 
 
 class MeanSquaredError(Loss):
@@ -177,6 +199,14 @@ class Huber(Loss):
 
     def config(self) -> dict[str, Any]:
         return {"delta": self.delta}
+
+
+def one_output(loss: Loss) -> ValueError:
+    """Return the error for a loss over classes of a network with one output."""
+    return ValueError(
+        f"{type(loss).__name__} takes a network of two outputs or more, got one: use loss=BinaryCrossEntropy() for "
+        "two classes, MeanSquaredError() for values"
+    )
 
 
 class WeightedTargets(NamedTuple):

@@ -14,8 +14,8 @@ from .arrays import Array, rng
 from .arrays.backend import Backend
 from .arrays.backend import backend as get_backend
 from .layers import Dense, Dropout, Layer, ReLU
-from .layers.bound import Shape, Shapes, walk
-from .layers.container import Container, check_input, check_settings, unpacked
+from .layers.bound import Shape, Shapes, paths
+from .layers.container import Container, check_settings, unpacked, wrong_input
 from .layers.validation import check_layers
 
 
@@ -26,7 +26,7 @@ class Network(Container):
     `layer.dW` are views into them, also for layers inside layers. `seed` determines the first weights, the shuffles and
     the dropout masks; `dtype` is "float32" (to train) or "float64" (to check). `epoch` counts the epochs trained,
     `loss` is the loss that `fit` used and `history` what it recorded; `notes` is a dictionary of JSON values that is
-    saved with the network. A network among the layers stands for copies of its layers and their parameters:
+    saved with the network. A network among the layers contributes copies of its layers and their parameters:
     Network(net[:3], Dense(48, 5)). Raises ValueError if neighboring layers do not fit, or if a layer already belongs
     to a network.
     """
@@ -45,21 +45,25 @@ class Network(Container):
 
     def allocate(self) -> None:
         """Allocate the three vectors, and give every layer its views into them."""
-        paths, _, layers = zip(*walk(self.layers), strict=True)
-        draws = [rng.generator(self.seed, f"layer {path}") for path in paths]
-        values = [layer.first_values(draw) for layer, draw in zip(layers, draws, strict=True)]
+        layers = [layer for _, layer in paths(self.layers)]
+        purposes = [f"layer {path}" for path, _ in paths(self.layers)]
+        values = [
+            layer.first_values(rng.generator(self.seed, purpose))
+            for layer, purpose in zip(layers, purposes, strict=True)
+        ]
         shapes, buffers = [layer.shapes() for layer in layers], [layer.buffers() for layer in layers]
         self.theta, self.buffers = self._vector(values, shapes), self._vector(values, buffers)
         self.grad = self.backend.xp.zeros_like(self.theta)
-        views = zip(cut(self.theta, shapes), cut(self.grad, shapes, "d"), cut(self.buffers, buffers), strict=True)
-        for path, layer, (parameters, gradients, kept) in zip(paths, layers, views, strict=True):
-            layer.bind(self.backend, rng.random_key(self.seed, f"layer {path}"), parameters | gradients | kept)
+        vectors = cut(self.theta, shapes), cut(self.grad, shapes, "d"), cut(self.buffers, buffers)
+        for layer, purpose, parameters, gradients, kept in zip(layers, purposes, *vectors, strict=True):
+            layer.bind(self.backend, rng.random_key(self.seed, purpose), parameters | gradients | kept)
         vars(self)["ops"] = self.backend.ops
         self.remember()
 
     def forward(self, x: Array, train: bool = False) -> Array:
         """Return y (N, ...) for x (N, ...) of the network's dtype. With `train`, layers keep what backward needs."""
-        check_input(self, x)
+        if not isinstance(x, self.backend.xp.ndarray) or x.dtype != self.dtype:
+            raise wrong_input(self, x)
         for layer in self.layers:
             x = layer.forward(x, train)
         return x
@@ -69,14 +73,12 @@ class Network(Container):
 
         The gradient of a frozen layer is 0.
         """
-        stop = 0 if need_dx else self.first_trainable()
-        for layer in reversed(self.layers[stop + 1 :]):
+        first = 0 if need_dx else self.first_trainable()
+        for layer in reversed(self.layers[first + 1 :]):
             dy = layer.backward(dy)
-        dx = None
-        if need_dx:
-            dx = self.layers[0].backward(dy)
-        else:
-            self.layers[stop].backward_parameters(dy)
+        dx = self.layers[first].backward(dy) if need_dx else None
+        if not need_dx:
+            self.layers[first].backward_parameters(dy)
         for _, gradient in self.frozen():
             gradient[...] = 0
         return dx
@@ -118,7 +120,7 @@ def mlp(
     """Return a multilayer perceptron: Dense and ReLU for each width in `hidden`, then Dense to `outputs` logits.
 
     `dropout[k]` is the dropout rate before the k-th Dense; 0 or a missing rate means no Dropout there. Raises TypeError
-    for a bare number in place of a list, ValueError for too many rates, and what the layers raise.
+    for a bare number instead of a list, ValueError for too many rates, and what the layers raise.
     """
     if isinstance(hidden, Integral) or isinstance(dropout, Real):
         raise TypeError(f"mlp takes hidden widths and dropout rates in lists; got {hidden!r} and {dropout!r}")

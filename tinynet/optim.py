@@ -22,7 +22,7 @@ class Optimizer:
     """Updates theta of one network by grad, with the learning rate `lr`; `step_count` counts the steps.
 
     `lr` is a number or a schedule. `weight_decay` w subtracts lr w theta from theta before each step, biases included
-    and separate from the gradient: Loshchilov and Hutter 2019, with lr in the place of their schedule multiplier.
+    and separate from the gradient: Loshchilov and Hutter 2019, with lr instead of their schedule multiplier.
     `clip_norm` is the largest norm that the gradient of all layers together may have; a longer gradient is scaled down.
     The parameters of frozen layers do not change. Raises ValueError for settings outside their ranges.
     """
@@ -34,31 +34,32 @@ class Optimizer:
     def __init__(
         self, network: Network, lr: float | Schedule, weight_decay: float = 0.0, clip_norm: float | None = None
     ) -> None:
-        self.network = network
-        self.lr, self.weight_decay, self.clip_norm, self.step_count = lr, weight_decay, clip_norm, 0
-        rate = callable(lr) or (isinstance(lr, Real) and 0 < lr < math.inf)
-        self._require(rate, "lr above 0 and finite, or a schedule", lr)
-        self._require(0 <= weight_decay < math.inf, "weight_decay of at least 0 and finite", weight_decay)
-        self._require(clip_norm is None or 0 < clip_norm < math.inf, "clip_norm above 0 and finite, or None", clip_norm)
+        self._require(callable(lr) or is_positive(lr), "lr above 0 and finite, or a schedule", lr)
+        self._require(
+            weight_decay == 0 or is_positive(weight_decay), "weight_decay of at least 0 and finite", weight_decay
+        )
+        self._require(clip_norm is None or is_positive(clip_norm), "clip_norm above 0 and finite, or None", clip_norm)
+        self.network, self.step_count = network, 0
+        self.lr, self.weight_decay, self.clip_norm = lr, weight_decay, clip_norm
         self._attach()
-        taken = [name for name in self.slots if name in vars(self) or hasattr(Optimizer, name)]
-        self._require(not taken, "slots with names of their own", taken)
         for name in self.slots:
+            self._require(name not in vars(self) and not hasattr(Optimizer, name), "slots with other names", name)
             setattr(self, name, network.backend.xp.zeros_like(self.theta))
 
     @property
     def rate(self) -> float:
         """The learning rate of the next step."""
-        return self.rates(1)[0]
+        return self.rate_at(self.step_count)
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of a step. Raises ValueError if a schedule returns one below 0 or not finite."""
+        rate = float(self.lr(step) if callable(self.lr) else self.lr)
+        self._require(0 <= rate < math.inf, f"a rate of at least 0 and finite at step {step}", rate)
+        return rate
 
     def rates(self, steps: int) -> list[float]:
-        """Return the rates of the next steps. Raises ValueError if a schedule returns one below 0 or not finite."""
-        if not callable(self.lr):
-            return [float(self.lr)] * steps
-        rates = [float(self.lr(self.step_count + k)) for k in range(steps)]
-        for step, rate in enumerate(rates, start=self.step_count):
-            self._require(0 <= rate < math.inf, f"a rate of at least 0 and finite at step {step}", rate)
-        return rates
+        """Return the learning rates of the next steps."""
+        return [self.rate_at(self.step_count + k) for k in range(steps)]
 
     def step(self) -> None:
         """Update theta once, by grad."""
@@ -89,12 +90,12 @@ class Optimizer:
 
     def check_vectors(self) -> None:
         """Raise ValueError if theta or grad is no longer the network's vector."""
-        for name in ("theta", "grad"):
-            if getattr(self, name) is not getattr(self.network, name):
-                raise ValueError(
-                    f"{type(self).__name__}.{name} is no longer its network's vector: one of the two was replaced; "
-                    f"write {name}[...] = instead"
-                )
+        if replaced := [name for name in ("theta", "grad") if getattr(self, name) is not getattr(self.network, name)]:
+            raise self._replaced(replaced[0])
+
+    def _replaced(self, name: str) -> ValueError:
+        cause = f"{type(self).__name__}.{name} is no longer its network's vector: one of the two was replaced"
+        return ValueError(f"{cause}; write {name}[...] = instead")
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the state for pickles and copies: the slots on the host. The network carries its own vectors."""
@@ -114,6 +115,11 @@ class Optimizer:
     def _require(self, holds: bool, expected: str, got: Any) -> None:
         if not holds:
             raise ValueError(f"{type(self).__name__} takes {expected}; got {got!r}")
+
+
+def is_positive(value: Any) -> bool:
+    """Return whether this is a number above 0 and finite."""
+    return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
 class SGD(Optimizer):

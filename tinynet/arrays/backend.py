@@ -75,8 +75,10 @@ def backend(name: str | Backend) -> Backend:
     """
     if isinstance(name, Backend):
         return name
-    if name == "numpy":
-        return NUMPY
+    return NUMPY if name == "numpy" else _accelerated(name)
+
+
+def _accelerated(name: str) -> Backend:
     if name == "auto":
         return _fastest()
     kind, _, device = name.partition(":") if isinstance(name, str) else (name, "", "")

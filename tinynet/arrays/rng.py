@@ -1,7 +1,7 @@
-"""Where every random number comes from: a pure function of (seed, purpose, counter).
+"""Random numbers: each is a pure function of (seed, purpose, counter). No global seed exists.
 
-Weights and shuffles are drawn on the host by NumPy's generators. Dropout's bits come from an integer hash
-that is computed where the arrays live and is equal, bit for bit, on every backend. There is no global seed.
+Weights and shuffles are drawn on the host by NumPy's generators. Dropout's bits come from an integer hash, which the
+backend computes where the arrays live; it is equal on every backend, bit for bit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ GOLDEN = 0x9E3779B97F4A7C15
 
 
 def generator(seed: int, purpose: str, counter: int = 0) -> np.random.Generator:
-    """The host's generator for one purpose; another purpose or counter gives an independent stream."""
+    """Return the host's generator for one purpose. Another purpose or counter gives independent numbers."""
     return np.random.default_rng([seed, *purpose.encode(), counter])
 
 
@@ -34,7 +34,7 @@ def fold_in(key: int, counter: int) -> tuple[int, int]:
 
 
 def random_bits(xp: Any, size: int, key: tuple[int, int], first: int = 0) -> Any:
-    """32 random bits for each of so many positions from `first` on: uint32 (size,); another key gives independent ones.
+    """Return 32 random bits for each of `size` positions, counted from `first`: uint32 (size,).
 
     An invertible mix of the position (shift, xor and multiply, after Wellons' lowbias32), with one word of the
     key before it and one in its middle.

@@ -1,10 +1,10 @@
-"""What a network does with a layer besides forward and backward: bind, copy, pickle, freeze, count, explain errors."""
+"""What a network does with a layer, except forward and backward: bind, copy, pickle, freeze, count, explain errors."""
 
 from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -22,7 +22,7 @@ Shapes = dict[str, tuple[int, ...]]
 """Shapes of arrays by name."""
 
 RESERVED = ("backend", "ops", "random_key", "views")
-"""Attributes that a network sets on its layers, besides the parameters, their gradients and the buffers."""
+"""Attributes that a network sets on its layers, in addition to parameters, gradients and buffers."""
 
 
 class BoundLayer:
@@ -108,17 +108,18 @@ class BoundLayer:
 
     def check_views(self) -> None:
         """Raise ValueError if an attribute is no longer the view that the network set."""
-        for name, view in self.views.items():
-            if getattr(self, name) is not view:
-                raise ValueError(
-                    f"{self}.{name} was replaced and is cut off from the network's vectors; write {name}[...] = instead"
-                )
+        if replaced := [name for name, view in self.views.items() if vars(self)[name] is not view]:
+            raise self._replaced(replaced[0])
 
     def misfit(self, shape: tuple[int, ...]) -> ValueError:
         """Return the error for rows of another shape than (D,)."""
         row = ", ".join(map(str, ("N", *shape)))
         cure = "; a Flatten() in front of it makes rows" if len(shape) > 1 else ""
         return ValueError(f"{self} takes x (N, {vars(self)['D']}), but gets ({row}){cure}")
+
+    def _replaced(self, name: str) -> ValueError:
+        cure = f"write {name}[...] = instead"
+        return ValueError(f"{self}.{name} was replaced and is cut off from the network's vectors; {cure}")
 
     def _wrong_values(self, values: dict[str, np.ndarray], shapes: Shapes) -> ValueError:
         found = {name: np.shape(value) for name, value in values.items()}
@@ -144,11 +145,15 @@ class BoundLayer:
         return f"{type(self).__name__}({', '.join(str(value) for value in self.config().values())})"
 
 
-def walk(layers: Sequence[Layer], path: str = "", name: str = "") -> Iterator[tuple[str, str, Layer]]:
-    """Yield (path, name, layer) for all layers, such as ("2.0", "2 Residual / 0 Dense(8, 8)", layer).
+def paths(layers: Iterable[Layer], path: str = "") -> Iterator[tuple[str, Layer]]:
+    """Yield (path, layer) for all layers, such as ("2.0", layer). The layers inside a block follow the block."""
+    for k, layer in enumerate(layers):
+        yield f"{path}{k}", layer
+        yield from paths(layer.children(), f"{path}{k}.")
 
-    The layers inside a block follow the block.
-    """
+
+def walk(layers: Sequence[Layer], path: str = "", name: str = "") -> Iterator[tuple[str, str, Layer]]:
+    """Yield (path, name, layer) for the same, such as ("2.0", "2 Residual / 0 Dense(8, 8)", layer)."""
     for k, layer in enumerate(layers):
         children = layer.children()
         here = f"{name}{k} {type(layer).__name__ if children else layer}"
@@ -161,13 +166,9 @@ def size_of(shapes: Shapes) -> int:
     return sum(map(math.prod, shapes.values()))
 
 
-def layers_in(value: Any) -> Iterator[Layer]:
-    """Yield the layers that an attribute holds, also in lists and dictionaries, as often as they occur."""
+def layers_in(value: Any) -> list[Any]:
+    """Return the layers that an attribute holds, also in lists and dictionaries, as often as they occur."""
     if isinstance(value, BoundLayer):
-        yield value  # type: ignore[misc]
-    elif isinstance(value, dict):
-        for part in value.values():
-            yield from layers_in(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from layers_in(part)
+        return [value]
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return [layer for part in parts for layer in layers_in(part)]

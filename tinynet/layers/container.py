@@ -14,7 +14,7 @@ from ..arrays import Array
 from ..arrays.backend import Backend
 from ..arrays.backend import backend as get_backend
 from .base import Layer
-from .bound import Shape, size_of, walk
+from .bound import Shape, paths, size_of
 from .recording import recorded
 
 if TYPE_CHECKING:
@@ -91,21 +91,18 @@ class Container:
 
     def check_views(self) -> None:
         """Raise ValueError if a vector, a layer, or a layer's parameter, gradient or buffer was replaced."""
-        for name, vector in self._vectors.items():
-            if getattr(self, name) is not vector:
-                raise ValueError(
-                    f"network.{name} was replaced and is cut off from the layers; write {name}[...] = instead"
-                )
-        if [id(layer) for _, _, layer in walk(self.layers)] != [id(layer) for layer in self._everywhere]:
+        if replaced := [name for name, vector in self._vectors.items() if getattr(self, name) is not vector]:
+            raise _replaced(replaced[0])
+        if [id(layer) for _, layer in paths(self.layers)] != [id(layer) for layer in self._everywhere]:
             raise ValueError("layers of this network were replaced and are not in its vectors; make a new Network")
         for layer in self._everywhere:
             layer.check_views()
 
     def remember(self) -> None:
-        """Keep what `check_views` compares, and the layers with parameters beside the index of their outermost one."""
+        """Keep what `check_views` compares, and the layers with parameters, with the index of their outermost one."""
         self._vectors = {name: getattr(self, name) for name in VECTORS}
-        self._everywhere = [layer for _, _, layer in walk(self.layers)]
-        inside = [(k, layer) for k, outermost in enumerate(self.layers) for _, _, layer in walk([outermost])]
+        self._everywhere = [layer for _, layer in paths(self.layers)]
+        inside = [(k, layer) for k, outermost in enumerate(self.layers) for _, layer in paths([outermost])]
         self._with_parameters = [(k, layer) for k, layer in inside if layer.shapes()]
 
     def __iter__(self) -> Iterator[Layer]:
@@ -152,7 +149,7 @@ class Container:
 
 
 def unpacked(layers: Sequence[Any]) -> tuple[Layer, ...]:
-    """Return the layers, with copies of its layers in the place of each network."""
+    """Return the layers; a network is replaced by copies of its layers."""
     parts = ([inner.copy() for inner in layer] if isinstance(layer, Container) else [layer] for layer in layers)
     return tuple(itertools.chain.from_iterable(parts))
 
@@ -165,18 +162,21 @@ def check_settings(seed: int, dtype: str | np.dtype) -> None:
         raise ValueError(f"Network takes dtype 'float32' or 'float64'; got {dtype!r}")
 
 
-def check_input(network: Network, x: Array) -> None:
-    """Raise TypeError unless x is an array of the network's backend and dtype."""
-    if not isinstance(x, network.backend.xp.ndarray) or x.dtype != network.dtype:
-        got = f"{getattr(x, 'dtype', '')} {type(x).__name__}".strip()
-        cure = f"x.astype({network.dtype.name!r}){' / 255' if got.startswith('uint8') else ''}"
-        raise TypeError(
-            f"this network takes a {network.dtype} array of backend {network.backend.name!r}, got {got}; "
-            f"{cure} makes one (fit, evaluate and predict do it themselves)"
-        )
+def wrong_input(network: Network, x: Any) -> TypeError:
+    """Return the error for an x of another backend or dtype than the network's."""
+    got = f"{getattr(x, 'dtype', '')} {type(x).__name__}".strip()
+    cure = f"x.astype({network.dtype.name!r}){' / 255' if got.startswith('uint8') else ''}"
+    return TypeError(
+        f"this network takes a {network.dtype} array of backend {network.backend.name!r}, got {got}; "
+        f"{cure} makes one (fit, evaluate and predict do it themselves)"
+    )
+
+
+def _replaced(name: str) -> ValueError:
+    return ValueError(f"network.{name} was replaced and is cut off from the layers; write {name}[...] = instead")
 
 
 def _slice(layers: Sequence[Layer], start: int, stop: int, kind: str) -> slice:
     """Return where the parameters ("shapes") or buffers of layers[start:stop] are in the network's vectors."""
-    sizes = [sum(size_of(getattr(inner, kind)()) for _, _, inner in walk([layer])) for layer in layers]
+    sizes = [sum(size_of(getattr(inner, kind)()) for _, inner in paths([layer])) for layer in layers]
     return slice(sum(sizes[:start]), sum(sizes[:stop]))

@@ -17,7 +17,7 @@ class BatchNorm(Layer):
     """y = gamma (x - mean) / sqrt(variance + eps) + beta, feature by feature        x (N, D) or (N, C, rows, columns)
 
     In training, mean and variance are those of the batch (for pictures, over all pixels). Two buffers follow them:
-    mean <- (1 - momentum) mean + momentum (mean of the batch), and `variance` likewise, with n - 1 in the place of n.
+    mean <- (1 - momentum) mean + momentum (mean of the batch), and `variance` likewise, with n - 1 instead of n.
     Otherwise these buffers are used, and no row depends on the others. gamma starts at 1, beta at 0. The buffers of a
     frozen layer still follow the batches. Raises ValueError for arguments that are not positive, and in training for
     a batch with only one number per feature. Ioffe and Szegedy 2015, Algorithms 1 and 2.

@@ -43,7 +43,8 @@ def _check_names(layer: Layer) -> None:
     parameters, buffers, attributes = layer.shapes(), layer.buffers(), vars(layer)
     names = [*parameters, *(f"d{name}" for name in parameters), *buffers, *attributes]
     taken = [name for name in (*parameters, *buffers) if hasattr(type(layer), name) or name in RESERVED]
-    hidden = [name for name in attributes if name in RESERVED or _hides_a_method(layer, name)]
+    methods = [name for name in attributes if callable(getattr(Layer, name, None)) and not callable(attributes[name])]
+    hidden = [name for name in attributes if name in RESERVED or name in methods]
     if taken or hidden or len(set(names)) < len(names):
         raise _name_clash(layer, taken, hidden, sorted({name for name in names if names.count(name) > 1}))
 
@@ -86,10 +87,6 @@ def _already_bound(layer: Layer) -> ValueError:
         f"{layer} is part of a network already and has its views there; make a new layer, "
         "or a copy of it with what it has learned: layer.copy(), or tn.Network(net[:3], ...) for several"
     )
-
-
-def _hides_a_method(layer: Layer, name: str) -> bool:
-    return callable(getattr(Layer, name, None)) and not callable(vars(layer)[name])
 
 
 def _name_clash(layer: Layer, taken: list[str], hidden: list[str], shared: list[str]) -> ValueError:

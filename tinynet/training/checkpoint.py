@@ -26,7 +26,7 @@ from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
 from .history import Record
-from .input_validation import warn
+from .input_validation import is_count, warn
 from .listeners import EarlyStopping, Listener, Training
 from .loop import Steps
 
@@ -42,7 +42,9 @@ class Checkpoint(Listener):
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int, stopping: EarlyStopping | None) -> None:
-        self.path, self.every, self.stopping = Path(path), every, stopping
+        if not is_count(every):
+            raise ValueError(f"fit takes every, the steps between two checkpoints, of at least 1; got {every!r}")
+        self.path, self.every, self.stopping = Path(path), int(every), stopping
         self.resumed: dict[str, Any] = {}
         """The position in the epoch that the file holds, until the epoch is resumed."""
 

@@ -94,7 +94,7 @@ def prepare(
     first = gather(network, rows, network.backend.to_device(np.arange(1)))
     targets = targets_in(network, loss, t, len(rows), network.forward(first).shape[-1])
     loss.bind(network.backend)
-    weights = weights_in(network, loss, targets, class_weight, sample_weight)
-    if weights is None:
+    if class_weight is None and sample_weight is None:
         return loss, rows, targets
+    weights = weights_in(network, loss, targets, class_weight, sample_weight)
     return Weighted(loss), rows, WeightedTargets(targets, weights)

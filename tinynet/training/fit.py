@@ -14,8 +14,8 @@ from ..optim import Optimizer
 from .checkpoint import Checkpoint
 from .evaluation import evaluate_prepared, prepare
 from .history import History, Record
-from .input_validation import callbacks_in, check_fit, loss_for
-from .listeners import Augmentation, Callback, Divergence, EarlyStopping, Listener, Training, listening, notify
+from .input_validation import check_fit, loss_for
+from .listeners import Augmentation, Divergence, EarlyStopping, Listener, Training, as_listeners, listening, notify
 from .loop import train_epoch
 from .progress import ProgressBar
 
@@ -65,13 +65,13 @@ def fit(
     or TypeError for bad input before the first step, and ModelFileError if the checkpoint belongs to another training,
     or cannot be read or written.
     """
-    check_fit(network, optimizer, epochs, batch_size, validation, patience, augment, every)
-    callbacks, loss = callbacks_in(callbacks), loss_for(network, loss)
+    check_fit(network, optimizer, epochs, batch_size, validation)
+    listeners = listeners_for(patience, validation, checkpoint, every, augment, progress, callbacks)
+    loss = loss_for(network, loss)
     data = prepare(network, loss, x, t, class_weight, sample_weight)
     held_out = prepare(network, loss, *validation) if validation else None
     network.loss, network.history = loss, (history := History())
     training = Training(network, optimizer, *data, epochs, batch_size, history)
-    listeners = listeners_for(patience, checkpoint, every, augment, progress, callbacks)
     with listening(listeners, training) as steps:
         while len(history) < epochs and not history.stopped:
             record = train_epoch(network, optimizer, *data, batch_size, steps)
@@ -85,6 +85,7 @@ def fit(
 
 def listeners_for(
     patience: int | None,
+    validation: Any,
     checkpoint: str | os.PathLike[str] | None,
     every: int,
     augment: Callable[[Array, int, int], Array] | None,
@@ -92,9 +93,10 @@ def listeners_for(
     callbacks: Iterable[Callable[[Record], Any]],
 ) -> list[Listener]:
     """Return the listeners that the keywords of `fit` describe, in the order in which they are called."""
-    stopping = EarlyStopping(patience) if patience is not None else None
+    stopping = EarlyStopping(patience, validation) if patience is not None else None
     saving = Checkpoint(checkpoint, every, stopping) if checkpoint is not None else None
-    augmenting = Augmentation(augment) if augment else None
-    found = [Divergence(), stopping, saving, augmenting, ProgressBar(progress)]
-    own = [call if isinstance(call, Listener) else Callback(call) for call in callbacks]
-    return [*filter(None, found), *own]
+    augmenting = Augmentation(augment) if augment is not None else None
+    return [
+        *filter(None, [Divergence(), stopping, saving, augmenting, ProgressBar(progress)]),
+        *as_listeners(callbacks),
+    ]

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array
-from ..layers import Dense, Sigmoid, Softmax
-from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
+from ..layers import Softmax
+from ..losses import CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import Optimizer
 
@@ -28,8 +28,7 @@ def rows_in(network: Network, x: Any) -> Array:
     """
     x = _on_host(network, x)
     if x.ndim < 2 or len(x) == 0:
-        cure = "x[None] makes one row of it" if x.ndim == 1 else "each row is (D,), or a picture (C, H, W)"
-        raise ValueError(f"x must be (N, ...) with at least one row, got {x.shape}; {cure}")
+        raise _no_rows(x)
     try:
         network.output_shape(x.shape[1:])
     except ValueError as error:
@@ -37,10 +36,7 @@ def rows_in(network: Network, x: Any) -> Array:
     if x.dtype == np.uint8:
         return network.backend.to_device(x)
     if x.dtype.kind != "f":
-        raise TypeError(
-            f"x must be floats, or uint8 pixels 0-255, which are divided by 255; got {x.dtype}: "
-            "use x.astype('float32') for numbers to take as they are, x.astype('uint8') for pixels"
-        )
+        raise _no_floats(x)
     if x.min() >= 0 and 254 < x.max() <= 255:
         warn("x are floats that reach 255; did you mean x / 255?", UserWarning)
     return _moved(network, "x", x)
@@ -54,13 +50,11 @@ def targets_in(network: Network, loss: Loss, t: Any, N: int, K: int) -> Array:
     have the shape of the network's output.
     """
     t = _on_host(network, t)
-    _check_outputs(loss, K)
+    loss.check_outputs(network[-1], K)
     if loss.classifies and t.ndim == 1:
         return network.backend.to_device(_one_hot(t, N, K, network.dtype))
     if t.shape != (N, K):
-        forms = f"({N},) of labels or ({N}, {K}) of rows" if loss.classifies else f"({N}, {K})"
-        cure = "; t[:, None] makes it one column" if t.shape == (N,) and K == 1 else ""
-        raise ValueError(f"{type(loss).__name__} takes targets {forms}, got {t.shape}{cure}")
+        raise _wrong_shape(loss, t, N, K)
     if t.dtype.kind not in "biuf":
         raise TypeError(f"t must be real numbers, got {t.dtype}; t.astype(float) makes them so, if they are")
     if loss.classifies and K == 1:
@@ -70,10 +64,8 @@ def targets_in(network: Network, loss: Loss, t: Any, N: int, K: int) -> Array:
     return _moved(network, "t", t)
 
 
-def weights_in(network: Network, loss: Loss, t: Array, class_weight: Any, sample_weight: Any) -> Array | None:
-    """Return the weight of each row, (N, 1) on the network's backend; None if no weights are given."""
-    if class_weight is None and sample_weight is None:
-        return None
+def weights_in(network: Network, loss: Loss, t: Array, class_weight: Any, sample_weight: Any) -> Array:
+    """Return the weight of each row, (N, 1) on the network's backend."""
     t = network.backend.to_host(t)
     weights = np.ones(len(t)) if sample_weight is None else _on_host(network, sample_weight).astype(float)
     if weights.shape != (len(t),):
@@ -94,51 +86,28 @@ def loss_for(network: Network, loss: Loss | None = None) -> Loss:
         raise TypeError(f"loss must be a Loss, as SoftmaxCrossEntropy() is; got {loss!r}")
     last = network[-1]
     loss = loss or network.loss or (CrossEntropy() if isinstance(last, Softmax) else SoftmaxCrossEntropy())
-    if isinstance(loss, SoftmaxCrossEntropy) and isinstance(last, Softmax):
-        raise ValueError("SoftmaxCrossEntropy takes logits, but the network ends in Softmax: use CrossEntropy")
-    if isinstance(loss, BinaryCrossEntropy) and isinstance(last, Sigmoid):
-        raise ValueError("BinaryCrossEntropy takes logits, but the network ends in Sigmoid: leave it out")
-    if isinstance(loss, CrossEntropy) and isinstance(last, Dense):
-        raise ValueError("CrossEntropy takes probabilities, but the network ends in Dense: use SoftmaxCrossEntropy")
+    loss.check_outputs(last)
     return loss
 
 
-def check_fit(
-    network: Network,
-    optimizer: Optimizer,
-    epochs: int,
-    batch_size: int,
-    validation: tuple[Any, Any] | None,
-    patience: int | None,
-    augment: Callable[..., Array] | None,
-    every: int,
-) -> None:
+def check_fit(network: Network, optimizer: Optimizer, epochs: int, batch_size: int, validation: Any) -> None:
     """Raise ValueError or TypeError for arguments that `fit` cannot use."""
-    if not all(isinstance(count, Integral) and count > 0 for count in (epochs, batch_size)):
+    if not (is_count(epochs) and is_count(batch_size)):
         raise ValueError(f"fit takes epochs and batch_size of at least 1; got {epochs} and {batch_size}")
-    if not (isinstance(every, Integral) and every > 0):
-        raise ValueError(f"fit takes every, the steps between two checkpoints, of at least 1; got {every!r}")
     if validation is not None and not (isinstance(validation, tuple | list) and len(validation) == 2):
-        raise ValueError(f"fit takes validation=(x, t), two arrays to judge by; got {validation!r:.60}")
-    if augment is not None and not callable(augment):
-        raise TypeError(f"fit takes augment(x, seed, epoch), as tn.data.augment is, to be called; got {augment!r:.60}")
+        raise ValueError(f"fit takes validation=(x, t), two arrays; got {validation!r:.60}")
     if not isinstance(optimizer, Optimizer):
-        raise TypeError(f"fit takes an optimizer, as Adam(network) is; got {optimizer!r}")
+        raise TypeError(f"fit takes an optimizer such as Adam(network); got {optimizer!r}")
     network.check_views()
     if network.theta.size and sum(theta.size for theta, _ in network.frozen()) == network.theta.size:
         raise ValueError("fit has nothing to train: every layer is frozen; layer.trainable = True frees one")
     if optimizer.network is not network:
-        raise ValueError("fit takes an optimizer of the network that it trains; this one moves another's theta")
-    if patience is not None and (patience < 1 or validation is None):
-        raise ValueError(f"fit takes patience of at least 1, with validation=(x, t) to judge by; got {patience}")
+        raise ValueError("fit takes an optimizer of the network that it trains; this one belongs to another network")
 
 
-def callbacks_in(callbacks: Any) -> list[Callable[..., Any]]:
-    """Return the callbacks as a list. Raises TypeError unless each can be called."""
-    found = list(callbacks) if isinstance(callbacks, Iterable) else []
-    if not isinstance(callbacks, Iterable) or not all(map(callable, found)):
-        raise TypeError(f"fit takes callbacks in a list, each to be called with a Record; got {callbacks!r}")
-    return found
+def is_count(value: Any) -> bool:
+    """Return whether this is a whole number of at least 1."""
+    return isinstance(value, Integral) and int(value) > 0
 
 
 def warn(message: str, category: type[Warning]) -> None:
@@ -158,10 +127,8 @@ def _on_host(network: Network, array: Any) -> np.ndarray:
 def _moved(network: Network, name: str, array: np.ndarray) -> Array:
     with np.errstate(over="ignore"):
         array = array.astype(network.dtype, copy=False)
-    if not (finite := np.isfinite(array)).all():
-        row, *index = np.argwhere(~finite)[0].tolist()
-        where = f"column {index[0]}" if len(index) == 1 else f"at {tuple(index)}"
-        raise ValueError(f"{name} must be finite, got {array[row, *index]} in row {row}, {where}")
+    if not np.isfinite(array).all():
+        raise _not_finite(name, array)
     return network.backend.to_device(array)
 
 
@@ -169,8 +136,7 @@ def _one_hot(labels: np.ndarray, N: int, K: int, dtype: np.dtype) -> np.ndarray:
     if len(labels) != N:
         raise ValueError(f"x has {N} rows, but t has {len(labels)} labels")
     if labels.dtype.kind not in "iu":
-        cure = "; t[:, None] takes them as probabilities" if K == 1 and labels.dtype.kind == "f" else ""
-        raise TypeError(f"labels must be whole numbers, got {labels.dtype}; t.astype(int) makes them so{cure}")
+        raise _no_integers(labels, K)
     top = max(K - 1, 1)
     _check_rows(labels, (labels >= 0) & (labels <= top), f"labels must lie in 0 .. {top}")
     return np.eye(K, dtype=dtype)[labels] if K > 1 else labels.astype(dtype)[:, None]
@@ -189,14 +155,33 @@ def _check_rows(t: np.ndarray, fits: np.ndarray, rule: str) -> None:
         raise ValueError(f"{rule}, got {t[row]} in row {row}")
 
 
-def _check_outputs(loss: Loss, K: int) -> None:
-    if isinstance(loss, BinaryCrossEntropy) and K != 1:
-        raise ValueError(f"BinaryCrossEntropy takes a network of one output, got {K}: use SoftmaxCrossEntropy")
-    if isinstance(loss, SoftmaxCrossEntropy | CrossEntropy) and K == 1:
-        raise ValueError(
-            f"{type(loss).__name__} takes a network of two outputs or more, got one: use loss=BinaryCrossEntropy() for "
-            "two classes, MeanSquaredError() for values"
-        )
+def _no_rows(x: np.ndarray) -> ValueError:
+    cure = "x[None] makes one row of it" if x.ndim == 1 else "each row is (D,), or a picture (C, H, W)"
+    return ValueError(f"x must be (N, ...) with at least one row, got {x.shape}; {cure}")
+
+
+def _no_floats(x: np.ndarray) -> TypeError:
+    return TypeError(
+        f"x must be floats, or uint8 pixels 0-255, which are divided by 255; got {x.dtype}: "
+        "use x.astype('float32') for numbers to take as they are, x.astype('uint8') for pixels"
+    )
+
+
+def _not_finite(name: str, array: np.ndarray) -> ValueError:
+    row, *index = np.argwhere(~np.isfinite(array))[0].tolist()
+    where = f"column {index[0]}" if len(index) == 1 else f"at {tuple(index)}"
+    return ValueError(f"{name} must be finite, got {array[row, *index]} in row {row}, {where}")
+
+
+def _wrong_shape(loss: Loss, t: np.ndarray, N: int, K: int) -> ValueError:
+    forms = f"({N},) of labels or ({N}, {K}) of rows" if loss.classifies else f"({N}, {K})"
+    cure = "; t[:, None] makes it one column" if t.shape == (N,) and K == 1 else ""
+    return ValueError(f"{type(loss).__name__} takes targets {forms}, got {t.shape}{cure}")
+
+
+def _no_integers(labels: np.ndarray, K: int) -> TypeError:
+    cure = "; t[:, None] takes them as probabilities" if K == 1 and labels.dtype.kind == "f" else ""
+    return TypeError(f"labels must be whole numbers, got {labels.dtype}; t.astype(int) makes them so{cure}")
 
 
 def _class_weights(loss: Loss, t: np.ndarray, given: Any) -> np.ndarray:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,14 @@ class Callback(Listener):
         self.call(record)
 
 
+def as_listeners(callbacks: Any) -> list[Listener]:
+    """Return the callbacks as listeners. Raises TypeError unless each can be called."""
+    found: list[Any] = list(callbacks) if isinstance(callbacks, Iterable) else [None]
+    if not all(map(callable, found)):
+        raise TypeError(f"fit takes callbacks in a list, each to be called with a Record; got {callbacks!r}")
+    return [call if isinstance(call, Listener) else Callback(call) for call in found]
+
+
 class Divergence(Listener):
     """Stops training once the loss is not finite, and says where the first NaN or inf arises."""
 
@@ -94,7 +102,9 @@ class Divergence(Listener):
 class EarlyStopping(Listener):
     """Stops training after `patience` epochs without a lower validation loss, and restores the best parameters."""
 
-    def __init__(self, patience: int) -> None:
+    def __init__(self, patience: int, validation: Any) -> None:
+        if patience < 1 or validation is None:
+            raise ValueError(f"fit takes patience of at least 1, together with validation=(x, t); got {patience}")
         self.patience, self.loss = patience, math.inf
         self.best: tuple[Array, Array] | None = None
 
@@ -121,6 +131,10 @@ class Augmentation(Listener):
     """Trains each epoch on augment(x, seed, epoch) instead of x."""
 
     def __init__(self, augment: Callable[[Array, int, int], Array]) -> None:
+        if not callable(augment):
+            raise TypeError(
+                f"fit takes a function augment(x, seed, epoch) such as tn.data.augment; got {augment!r:.60}"
+            )
         self.augment = augment
 
     def steps(self, steps: Steps) -> Steps:

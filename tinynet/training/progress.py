@@ -68,7 +68,7 @@ class ProgressBar(Listener):
 
 @singledispatch
 def open_bar(backend: Backend, wanted: tqdm[Any] | bool | None, rows: int) -> tqdm[Any]:
-    """Return a bar over so many rows, silent if it is not wanted, or if stderr is no terminal and wanted is None.
+    """Return a tqdm bar over `rows` rows. It is silent if not wanted; None means a bar only in a terminal or notebook.
 
     `parallel/` registers another version for its backend.
     """
