@@ -89,7 +89,7 @@ def mutated(content: bytes, draw: random.Random) -> bytes:
 Reader = Callable[[Path], tuple[tn.Network, tn.Optimizer]]
 
 
-def verdict(path: Path, read: Reader) -> str:
+def status(path: Path, read: Reader) -> str:
     """Refused, or loaded; what was loaded is finite, fits together and can be trained."""
     try:
         net, optimizer = read(path)
@@ -185,7 +185,7 @@ def run(mutations: int, seed: int, kind: str = "npz") -> Counter[str]:
             draw = random.Random(f"{seed} {k}")
             path.write_bytes(mutated(draw.choice(originals), draw))
             try:
-                found[verdict(path, read)] += 1
+                found[status(path, read)] += 1
             except BaseException:
                 print(f"mutation {k} of seed {seed} was not borne")
                 raise

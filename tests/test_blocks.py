@@ -345,7 +345,7 @@ def test_the_layer_inside_in_which_backends_part_is_named():
     plain = tn.backend("numpy")
     other = replace(plain, name="other", ops=SimpleNamespace(**FUNCTIONS | {"sigmoid": lambda x: 1.01 * x}))
     report = tn.compare_backends(network(), X, LABELS, "numpy", other)
-    assert report.parts_at == "2 Residual / 1 Sigmoid() y"
+    assert report.first_difference == "2 Residual / 1 Sigmoid() y"
 
 
 def test_what_memory_names_counts_once():

@@ -32,7 +32,7 @@ def twin(**replaced):
 
 def test_a_backend_agrees_with_itself_in_every_bit(rows):
     report = tn.compare_backends(network(), *rows, "numpy", "numpy")
-    assert report.parts_at is None
+    assert report.first_difference is None
     assert report.largest == 0
     assert str(report).endswith("numpy and numpy agree in every bit")
 
@@ -44,9 +44,9 @@ def test_numba_stays_within_a_few_units_in_the_last_place(rows):
 
 def test_the_first_tensor_that_differs_is_named(rows):
     report = tn.compare_backends(network(), *rows, "numpy", twin(relu=lambda x: off_by_one_ulp(np.maximum(x, 0))))
-    assert report.parts_at == "1 ReLU() y"
-    assert "numpy and twin first part at 1 ReLU() y" in str(report)
-    first = next(entry for entry in report.differences if entry.name == report.parts_at)
+    assert report.first_difference == "1 ReLU() y"
+    assert "numpy and twin first differ at 1 ReLU() y" in str(report)
+    first = next(entry for entry in report.differences if entry.name == report.first_difference)
     assert first.ulps == 1
 
 
@@ -92,4 +92,4 @@ def test_a_number_that_is_not_finite_on_one_side_only_is_infinitely_far(one):
 
 
 def test_a_network_without_parameters_can_be_compared(rows):
-    assert tn.compare_backends(tn.Network(tn.ReLU()), rows[0], rows[1], "numpy", "numpy").parts_at is None
+    assert tn.compare_backends(tn.Network(tn.ReLU()), rows[0], rows[1], "numpy", "numpy").first_difference is None

@@ -255,7 +255,7 @@ def test_a_good_network_is_not_warned_of(rows):
     net = tn.mlp(6, [32, 32], 3, init="he_normal", seed=3)
     report = tn.diagnose(net, *rows, tn.Adam(net))
     assert report.warnings == []
-    assert repr(report).endswith("\nnothing to warn of")
+    assert repr(report).endswith("\nno warnings")
 
 
 def test_dead_relus_are_counted(rows):
@@ -595,7 +595,7 @@ def test_a_finite_training_is_not_looked_at(rows, monkeypatch):
 
 def test_an_optimizer_must_be_one_of_this_network(rows):
     net, other = tn.mlp(6, [4], 3), tn.mlp(6, [4], 3)
-    with pytest.raises(TypeError, match=r"diagnose takes an optimizer, as Adam\(network\) is, or None; got 'adam'"):
+    with pytest.raises(TypeError, match=r"diagnose takes an optimizer such as Adam\(network\), or None; got 'adam'"):
         tn.diagnose(net, *rows, "adam")
     with pytest.raises(ValueError, match="diagnose takes an optimizer of the network that it looks at"):
         tn.diagnose(net, *rows, tn.SGD(other))

@@ -43,4 +43,4 @@ def test_a_forced_blas_is_pointed_out(monkeypatch):
 
 def test_without_threadpoolctl_it_says_so(monkeypatch):
     monkeypatch.setitem(sys.modules, "threadpoolctl", None)
-    assert doctor.blas_lines() == ["BLAS       not known: threadpoolctl is not installed"]
+    assert doctor.blas_lines() == ["BLAS       unknown: threadpoolctl is not installed"]

@@ -13,8 +13,8 @@ def rows(draw, N=N, D=D):
     return draw.normal(size=(N, D)), draw.integers(0, M, N)
 
 
-def verdicts(report):
-    return {entry.verdict for entry in report}
+def statuses(report):
+    return {entry.status for entry in report}
 
 
 # ------------------------------------------------------------------------------------- what is right passes
@@ -101,7 +101,7 @@ def test_no_false_alarm_in_two_hundred_random_networks():
         net = tn.mlp(inputs, [hidden] * (1 + seed % 3), classes, dropout=[0.0, 0.3], seed=seed)
         x, t = draw.normal(size=(N, inputs)), draw.integers(0, classes, N)
         report = tn.gradient_check(net, x, t, full=seed % 2 == 0, seed=seed)
-        assert "wrong" not in verdicts(report), f"seed {seed}: {report}"
+        assert "wrong" not in statuses(report), f"seed {seed}: {report}"
         passed += bool(report)
     assert passed > 180
 
@@ -276,7 +276,7 @@ def test_a_fault_in_a_function_is_found_where_it_is(draw, name, full):
     x, W, b = draw.normal(size=(N, D)), draw.normal(size=(D, D)), draw.normal(size=(1, D))
     report = tn.gradient_check_function(forward, backward, x, W, b, full=full)
     assert not report
-    assert {(entry.name, entry.verdict) for entry in report.failures} == {(place, "wrong")}
+    assert {(entry.name, entry.status) for entry in report.failures} == {(place, "wrong")}
 
 
 def test_a_fault_that_summing_the_outputs_would_hide_is_found(draw):
@@ -285,7 +285,7 @@ def test_a_fault_that_summing_the_outputs_would_hide_is_found(draw):
             return np.zeros_like(dy)
 
     report = tn.gradient_check_layer(Flat(), draw.normal(size=(N, D)))
-    assert verdicts(report) == {"wrong"}
+    assert statuses(report) == {"wrong"}
     assert "backward gives zero" in repr(report)
 
 
@@ -328,7 +328,7 @@ def loss_of(f, slope):
 
 def test_a_large_loss_of_small_slopes_may_be_rounded(draw):
     wave = loss_of(lambda z: 1100 + 2.5e-6 * np.sin(2e4 * z).sum(), lambda z: 0.05 * np.cos(2e4 * z))
-    assert verdicts(tn.gradient_check_loss(wave, draw.normal(size=(20, 1)), 0, full=True)) == {"ok"}
+    assert statuses(tn.gradient_check_loss(wave, draw.normal(size=(20, 1)), 0, full=True)) == {"ok"}
 
 
 WRONG_SLOPES = {
@@ -340,7 +340,7 @@ WRONG_SLOPES = {
 
 @pytest.mark.parametrize("name", WRONG_SLOPES)
 def test_a_wrong_slope_is_not_taken_for_a_kink(name):
-    assert verdicts(tn.gradient_check_loss(loss_of(*WRONG_SLOPES[name]), np.zeros((1, 1)), 0, full=True)) == {"wrong"}
+    assert statuses(tn.gradient_check_loss(loss_of(*WRONG_SLOPES[name]), np.zeros((1, 1)), 0, full=True)) == {"wrong"}
 
 
 def test_a_layer_that_replaces_its_parameter_is_told(draw):
@@ -386,7 +386,7 @@ def test_one_fault_in_all_arrays_is_one_hint_for_everywhere(draw):
 def test_a_nan_is_no_gradient(draw):
     report = tn.gradient_check_function(np.sin, lambda dy, x: np.full_like(x, np.nan), draw.normal(size=3))
     assert not report
-    assert verdicts(report) == {"wrong"}
+    assert statuses(report) == {"wrong"}
 
 
 def test_a_nan_on_its_way_back_is_blamed_on_no_layer_that_only_reads_it(draw):
@@ -407,7 +407,7 @@ def test_kinks_are_skipped_and_the_rest_is_tested(draw):
     report = tn.gradient_check_layer(tn.ReLU(), x, full=True)
     assert report
     assert [entry.index[0] for entry in report.skipped] == [1, 1, 1, 1]
-    assert verdicts(report) == {"ok", "kink"}
+    assert statuses(report) == {"ok", "kink"}
 
 
 def test_black_images_before_zero_biases_raise_no_alarm(draw):
@@ -464,7 +464,7 @@ def test_a_wrong_slope_beside_a_kink_is_not_excused(draw):
 def test_where_both_sides_are_zero_nothing_was_tested(draw):
     report = tn.gradient_check_function(lambda x: 0 * x, lambda dy, x: 0 * dy, draw.normal(size=(N, D)))
     assert not report
-    assert verdicts(report) == {"zero"}
+    assert statuses(report) == {"zero"}
     assert report.failures == report
     assert "hint: zero on both sides, nothing tested" in repr(report)
 
@@ -478,7 +478,7 @@ def test_zero_but_for_rounding_is_zero(draw):
         return y * dy[:, None] - y * (y * dy[:, None]).sum(axis=-1, keepdims=True)
 
     report = tn.gradient_check_function(sums, backward, draw.normal(size=(N, D)))
-    assert verdicts(report) == {"zero"}
+    assert statuses(report) == {"zero"}
 
 
 def test_weights_of_zero_hide_no_layer_before_them(draw):
@@ -688,7 +688,7 @@ def test_an_error_is_relative_to_the_derivative():
 def test_the_error_of_what_is_wrong_is_that_of_the_best_step():
     """At the largest step sin(1000 x) is far from straight."""
     report = tn.gradient_check_function(lambda x: np.sin(1e3 * x), lambda dy, x: 1001 * dy, np.zeros(1), full=True)
-    assert verdicts(report) == {"wrong"}
+    assert statuses(report) == {"wrong"}
     assert report.worst.error == pytest.approx(1 / 1001, rel=1e-3)
 
 
@@ -696,13 +696,13 @@ def test_a_derivative_is_small_beside_a_large_f():
     """FLOOR: where |f| is 1e8, an error counts as one of 1e4."""
     report = tn.gradient_check_function(lambda x: x + 1e8, lambda dy, x: 3 * dy, np.zeros(1), full=True)
     dy = report[0].analytic / 3
-    assert verdicts(report) == {"wrong"}
+    assert statuses(report) == {"wrong"}
     assert report.worst.error == pytest.approx(2 * abs(dy) / 1e4 / abs(dy), rel=1e-2)
 
 
 def test_a_gradient_of_a_flat_function_is_wrong_and_not_zero(draw):
     report = tn.gradient_check_function(lambda x: 0 * x, lambda dy, x: 0.01 * dy, draw.normal(size=(N, D)))
-    assert verdicts(report) == {"wrong"}
+    assert statuses(report) == {"wrong"}
 
 
 def test_without_a_gradient_there_is_nothing_to_test():

@@ -451,7 +451,7 @@ def scale_gradient(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(
     ("backward", "array", "hint"),
     [
-        (rebinds, "scale", "left unwritten"),
+        (rebinds, "scale", "not written"),
         (writes(lambda dy, x: -scale_gradient(dy, x)), "scale", "the sign is wrong"),
         (writes(lambda dy, x: scale_gradient(dy, x) / len(x)), "scale", "N = 6 times too small"),
         (writes(lambda dy, x: 6 * scale_gradient(dy, x)), "scale", "N = 6 times too large"),

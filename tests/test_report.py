@@ -277,7 +277,7 @@ def test_digit_drawn_with_the_mouse_is_read(tab: Tab) -> None:
         tab.page.click("#clear")
         tab.draw(digit)
         assert tab.read().count(digit) >= 5
-        assert f"read {digit}" in tab.text("#verdict")
+        assert f"read {digit}" in tab.text("#status")
         tab.shot(f"drawn_{digit}")
 
 
@@ -319,7 +319,7 @@ def test_undo_and_clear(tab: Tab) -> None:
     tab.page.click("#undo")
     tab.settle()
     assert tab.seen().max() == 0
-    assert "No answer" in tab.text("#verdict")
+    assert "No answer" in tab.text("#status")
     tab.draw("4")
     tab.page.click("#clear")
     tab.settle()
@@ -704,7 +704,7 @@ def test_other_networks_have_no_pad_and_say_so(open_page: Any, draw: np.random.G
 def test_one_large_network_has_no_picture_of_its_weights(open_page: Any, runs: list[tn.Run], tmp_path: Path) -> None:
     tab = open_page(tn.report([runs[4]], tmp_path / "report.html"))
     tab.draw("0")
-    assert tab.text("#verdict") == "It reads 0."
+    assert tab.text("#status") == "It reads 0."
     assert "960 numbers" in tab.text("#backprop")
     assert "mask 0 with probability rate" in tab.text("#backprop")
     assert tab.page.locator("#backprop .unit").count() == 0
@@ -1188,7 +1188,7 @@ def test_layer_may_have_any_name(open_page: Any, digits: tn.data.Split, tmp_path
     runs = [tn.Run("odd", network, small_run().history), small_run("usual")]
     tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)))
     tab.draw("1")
-    assert "It reads" in tab.text("#verdict")
+    assert "It reads" in tab.text("#status")
     assert tab.page.locator("#backprop .card").count() == 13
     assert "toString" in tab.text("#backprop")
     assert tab.page.locator(".problem").count() == 0
@@ -1227,7 +1227,7 @@ def test_section_that_fails_does_not_stop_the_others(
     tab.said.clear()
     if "draw" not in failed:
         tab.draw("1")
-        assert tab.text("#verdict") != "No answer yet."
+        assert tab.text("#status") != "No answer yet."
 
 
 def touch_of(tab: Tab, selector: str) -> Any:

@@ -1,7 +1,7 @@
-"""Difference quotients against backward, in float64: for whole networks and for layers and losses of your own.
+"""Gradient check: compare backward with difference quotients in float64, for networks, layers, losses and functions.
 
 The derivative of f at x along a direction v is the limit of (f(x + h v) - f(x - h v)) / 2h, and it is gradient . v
-if the gradient is right. Every array is tested along a few random directions, or with `full` along each coordinate.
+if the gradient is right. Each array is tested along a few random directions, or with `full` along each coordinate.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ STEPS = (1e-3, 1e-4, 1e-5, 1e-6)
 TOLERANCE = 1e-6
 NUDGE = 1e-3
 FLOOR = 1e-4
-"""Derivatives below this count as this large when errors are made relative; all for f near 1, or times |f|."""
+"""Smallest derivative by which an error is divided, for f near 1; times |f| for a larger f."""
 
 
 def gradient_check(
     network: Network, x: Any, t: Any, loss: Loss | None = None, *, full: bool = False, seed: int = 0
 ) -> GradientReport:
-    """Tests every parameter's gradient and dL/dx of a network, on a float64 copy; x, t and loss as in `fit`.
+    """Test the gradient of every parameter and dL/dx of a network, on a float64 copy. x, t and loss are as in `fit`.
 
-    The copy's parameters are moved a little at random, off the kinks where ReLUs with biases of 0 stand. Dropout
-    keeps one mask through the check. With `full` every single number is tested, else three random directions an
-    array. Raises what `fit` raises for bad input, and ValueError if a backward writes into its dy.
+    The copy's parameters are moved a little at random, because ReLUs with biases of 0 start at their kinks. Dropout
+    keeps one mask. With `full` every number is tested, else three random directions per array. Raises what `fit` raises
+    for bad input, and ValueError if a backward writes into its dy.
     """
     copy = network.copy(dtype="float64")
     copy.trainable = True
@@ -56,9 +56,9 @@ def gradient_check(
 
 
 def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int = 0) -> GradientReport:
-    """Tests a layer's backward: its parameters' gradients and dx, for f = sum of dy y with a random dy.
+    """Test a layer's backward: the gradients of its parameters and dx, for f = sum of dy y with a random dy.
 
-    x (N, ...) floats. The layer itself is left alone: a copy is tested, with its parameters, or new ones.
+    x (N, ...) floats. A copy of the layer is tested, with its parameters, or new ones if it has none yet.
     """
     network = Network(layer.copy(), seed=seed, dtype="float64")
     network.trainable = True
@@ -69,9 +69,9 @@ def gradient_check_layer(layer: Layer, x: Any, *, full: bool = False, seed: int 
 
 
 def gradient_check_loss(loss: Loss, z: Any, t: Any, *, full: bool = False, seed: int = 0) -> GradientReport:
-    """Tests a loss: its backward() = dL/dz against its forward(z, t)        z (N, K) floats, t as forward takes it
+    """Test a loss: its backward() = dL/dz against its forward(z, t)        z (N, K) floats, t as forward takes it
 
-    Raises ValueError where the loss is not finite, and for a gradient in another shape than z.
+    Raises ValueError if the loss is not finite, and if the gradient has another shape than z.
     """
     z, t = np.array(z, dtype=np.float64), np.asarray(t)
     loss.forward(z, t)
@@ -86,9 +86,9 @@ def gradient_check_function(
     full: bool = False,
     seed: int = 0,
 ) -> GradientReport:
-    """Tests a pair of functions: y = forward(*inputs), and backward(dy, *inputs), one gradient for each input.
+    """Test a pair of functions: y = forward(*inputs), and backward(dy, *inputs), which returns a gradient per input.
 
-    A single gradient need not be in a tuple; None leaves an input out, and integer inputs are left out anyway.
+    A single gradient need not be in a tuple. An input whose gradient is None is left out, and so are integer inputs.
     y may have any shape: f = sum of dy y with a random dy.
     """
     arrays = [_in_float64(array) for array in inputs]
@@ -107,17 +107,17 @@ def gradient_check_function(
 
 
 def _report(
-    place: Backend,
+    backend: Backend,
     f: Callable[[], Array],
     gradients: list[tuple[str, Array, Array]],
     N: int,
     full: bool,
     seed: int,
 ) -> GradientReport:
-    """Compares, for each (name, array, gradient), along directions of that array, which f reads."""
+    """Compare for each (name, array, gradient) along directions of that array, which f reads."""
 
     def number(array: Array) -> float:
-        return float(place.to_host(array))
+        return float(backend.to_host(array))
 
     if not gradients:
         raise ValueError("there is nothing to test: no input of floats has a gradient")
@@ -129,7 +129,7 @@ def _report(
         transposed = gradient.reshape(gradient.shape[::-1]).T if can_transpose else gradient * math.nan
         comparisons, alternatives = [], []
         for index, v in _directions(array.shape, full, rng.generator(seed, name)):
-            v = place.to_device(v)
+            v = backend.to_device(v)
             at = _line(lambda: number(f()), array, v)
             comparisons.append(_compare(name, index, at, number((gradient * v).sum())))
             alternatives.append(number((transposed * v).sum()))
@@ -143,7 +143,7 @@ def _report(
 def _directions(
     shape: tuple[int, ...], full: bool, draw: np.random.Generator
 ) -> Iterator[tuple[tuple[int, ...] | None, np.ndarray]]:
-    """Unit vectors of that shape: random ones with index None, or each coordinate's with its index."""
+    """Yield (index, unit vector of that shape): random vectors with index None, or one per coordinate."""
     if not full:
         for _ in range(DIRECTIONS):
             v = draw.normal(size=shape)
@@ -156,7 +156,7 @@ def _directions(
 
 
 def _line(f: Callable[[], float], array: Array, v: Array) -> Callable[[float], float]:
-    """h -> f with h v added to the array, which is as before afterwards."""
+    """Return the function h -> f with h v added to the array. It restores the array."""
     start = array.copy()
 
     def at(h: float) -> float:
@@ -169,7 +169,7 @@ def _line(f: Callable[[], float], array: Array, v: Array) -> Callable[[float], f
 
 
 def _compare(name: str, index: tuple[int, ...] | None, at: Callable[[float], float], analytic: float) -> Comparison:
-    """Goes to smaller steps until both numbers agree; if they never do, asks whether f has a kink here."""
+    """Take smaller steps until both numbers agree. If they never do, check whether f has a kink here."""
     here = at(0)
     if not math.isfinite(here):
         raise ValueError(f"f is {here} here, and has no derivative to compare with; check it where it is finite")
@@ -182,21 +182,21 @@ def _compare(name: str, index: tuple[int, ...] | None, at: Callable[[float], flo
             return Comparison(name, index, analytic, numeric, difference / scale, "ok")
         tried.append((difference / scale if math.isfinite(difference) else math.inf, numeric))
     error, numeric = min(tried)
-    verdict = "kink" if _has_kink(at, size) or _closes_in([error for error, _ in tried]) else "wrong"
-    return Comparison(name, index, analytic, numeric, error, verdict)
+    status = "kink" if _has_kink(at, size) or _closes_in([error for error, _ in tried]) else "wrong"
+    return Comparison(name, index, analytic, numeric, error, status)
 
 
 def _difference_quotient(at: Callable[[float], float], h: float) -> float:
-    """(4 q(h/2) - q(h)) / 3 with q(h) = (f(h) - f(-h)) / 2h: Richardson's extrapolation, its error of order h^4."""
+    """(4 q(h/2) - q(h)) / 3 with q(h) = (f(h) - f(-h)) / 2h: Richardson's extrapolation, with an error of order h^4."""
     whole = (at(h) - at(-h)) / (2 * h)
     half = (at(h / 2) - at(-h / 2)) / h
     return (4 * half - whole) / 3
 
 
 def _has_kink(at: Callable[[float], float], size: float) -> bool:
-    """Whether the slopes to the left and to the right differ by as much for a small h as for a large one.
+    """Return whether the slopes to the left and to the right differ as much for a small h as for a large one.
 
-    In a smooth f they differ by h f'', and rounding makes them differ by more and more as h shrinks.
+    In a smooth f they differ by h f'', and by rounding errors that grow as h shrinks.
     """
 
     def gap(h: float) -> float:
@@ -206,19 +206,19 @@ def _has_kink(at: Callable[[float], float], size: float) -> bool:
 
 
 def _closes_in(errors: list[float]) -> bool:
-    """Whether the error shrinks with every step: the slope is right, but has a kink of its own, as in max(x, 0)^2."""
+    """Return whether the error shrinks with every step: f' is right but has a kink, such as that of max(x, 0)^2."""
     return all(later < 0.2 * sooner for sooner, later in itertools.pairwise(errors))
 
 
 def _zeros_named(comparisons: list[Comparison]) -> list[Comparison]:
-    """The same, but with the verdict "zero" if all of an array's numbers are zero on both sides."""
+    """Return the comparisons, with the status "zero" if all numbers of the array are zero on both sides."""
     if all(abs(entry.analytic) <= 1e-9 and abs(entry.numeric) <= 1e-9 for entry in comparisons):
-        return [replace(entry, verdict="zero") for entry in comparisons]
+        return [replace(entry, status="zero") for entry in comparisons]
     return comparisons
 
 
 def _forward(network: Network, x: Array) -> Array:
-    """A training pass in which every layer draws the same random numbers each time, and buffers stay as they are."""
+    """Run a training pass with the same random numbers each time, without changing the buffers."""
     for _, _, layer in walk(network.layers):
         layer.counter = 0
     before = network.buffers.copy()
@@ -228,11 +228,11 @@ def _forward(network: Network, x: Array) -> Array:
 
 
 def _gradients(network: Network, x: Array, dy: Array) -> list[tuple[str, Array, Array]]:
-    """Name, array and gradient of all parameters and of x, after a forward pass; NaN where backward wrote nothing."""
+    """Return name, array and gradient of all parameters and of x; NaN if backward wrote nothing."""
     network.check_views()
     views = [
-        (f"{place}.{name}", layer.views[name], layer.views[f"d{name}"])
-        for _, place, layer in walk(network.layers)
+        (f"{where}.{name}", layer.views[name], layer.views[f"d{name}"])
+        for _, where, layer in walk(network.layers)
         for name in layer.shapes()
     ]
     network.grad[...] = math.nan
@@ -244,13 +244,13 @@ def _gradients(network: Network, x: Array, dy: Array) -> list[tuple[str, Array, 
 def _unharmed(
     who: str, given: Array, call: Callable[[Array], Any], to_host: Callable[[Array], np.ndarray] = np.asarray
 ) -> Any:
-    """What call(given) returns, after making sure that it returns something and has not written into `given`."""
+    """Return call(given). Raises an error if it returns None or has written into `given`."""
     before = given.copy()
     found = call(given)
     if found is None:
         raise TypeError(f"{who} returned None; return what it has computed")
     if not np.array_equal(to_host(before), to_host(given), equal_nan=True):
-        raise ValueError(f"{who} wrote into {'x' if who.endswith('forward') else 'dy'}, which is only for it to read")
+        raise ValueError(f"{who} wrote into {'x' if who.endswith('forward') else 'dy'}, which must not change")
     return found
 
 

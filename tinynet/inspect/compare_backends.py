@@ -1,4 +1,4 @@
-"""One training step on two backends, tensor by tensor: where do they part, and by how much?"""
+"""Compare one training step on two backends, tensor by tensor."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from ..training.loop import batches
 
 @dataclass(frozen=True)
 class Difference:
-    """How far one tensor differs between two backends, in units in the last place.
+    """The difference of one tensor between two backends, in units in the last place (ulp).
 
-    `ulps` = max |a - b| / ulp(max(|a|, |b|)) over its numbers, and `of_largest` = max |a - b| / ulp(its largest
-    number), which is what rounding leaves where numbers cancel. Both are 0 where all bits are equal.
+    `ulps` = max |a - b| / ulp(max(|a|, |b|)) over its numbers. `of_largest` = max |a - b| / ulp(its largest number) is
+    the fair measure if large numbers cancel. Both are 0 if all bits are equal.
     """
 
     name: str
@@ -35,19 +35,19 @@ class Difference:
 
 @dataclass(frozen=True)
 class BackendComparison:
-    """Every tensor of a step, in the order in which it is computed. `largest` = max of all `of_largest`."""
+    """The differences of every tensor of a step, in the order of computation. `largest` = max of all `of_largest`."""
 
     backends: tuple[str, str]
     differences: list[Difference]
 
     @property
-    def parts_at(self) -> str | None:
-        """The first tensor in which a bit differs, or None."""
+    def first_difference(self) -> str | None:
+        """The name of the first tensor that differs in any bit, or None."""
         return next((entry.name for entry in self.differences if entry.ulps), None)
 
     @property
     def largest(self) -> float:
-        """The largest difference of all, in units of its tensor's largest number; inf if NaN or inf differ."""
+        """The largest difference, in ulps of its tensor's largest number; inf if NaN or inf differ."""
         return max(entry.of_largest for entry in self.differences)
 
     def __str__(self) -> str:
@@ -59,7 +59,7 @@ class BackendComparison:
             lines.append(
                 f"{entry.name:<{width}}  {'x'.join(map(str, entry.shape)) or 'number':>12}  {numbers}".rstrip()
             )
-        first = f"first part at {self.parts_at}" if self.parts_at else "agree in every bit"
+        first = f"first differ at {self.first_difference}" if self.first_difference else "agree in every bit"
         return "\n".join([*lines, f"{here} and {there} {first}"])
 
 
@@ -72,11 +72,11 @@ def compare_backends(
     *,
     loss: Loss | None = None,
 ) -> BackendComparison:
-    """Takes one training step with Adam on copies of the network, on each backend, and compares all that it computes.
+    """Take one training step with Adam on copies of the network, one per backend, and compare all tensors.
 
-    x, t and loss as in `fit`; the network itself is left alone. Outputs, loss, gradients and the parameters after the
-    step are compared in the network's dtype; the last row is the same step taken by `fit`, which a backend may have
-    compiled as a whole. Raises what `fit` and `backend` raise.
+    x, t and loss are as in `fit`. The network itself does not change. Outputs, loss, gradients and the parameters after
+    the step are compared in the network's dtype. The last row is the same step taken by `fit`, for which a backend may
+    have one compiled step. Raises what `fit` and `backend` raise.
     """
     pair = backend(one), backend(other)
     steps = [_step(network.copy(backend=each), x, t, loss) for each in pair]
@@ -85,7 +85,7 @@ def compare_backends(
 
 
 def _step(network: Network, x: Any, t: Any, loss: Loss | None) -> list[tuple[str, np.ndarray]]:
-    """Names and values of a step's tensors, on the host."""
+    """Return the names and values of a step's tensors, on the host."""
     whole = network.copy()
     fit(whole, Adam(whole), x, t, epochs=1, batch_size=len(x), loss=loss, progress=False)
     loss, *data = prepare(network, loss_for(network, loss), x, t)

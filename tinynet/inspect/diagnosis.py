@@ -1,4 +1,4 @@
-"""`diagnose`: what a teacher sees at a glance in one training step, and the sentences about what looks wrong."""
+"""`diagnose`: look at one training step layer by layer, and say what looks wrong."""
 
 from __future__ import annotations
 
@@ -23,40 +23,41 @@ from .diagnosis_report import Diagnosis, LayerStep
 from .step import Made, Step, take_step
 
 MOST_DEAD = 0.5
-"""Share of a layer's ReLUs. Karpathy's CS231n notes, "Neural Networks Part 1", see 40 % die of too high an lr."""
+"""Share of dead ReLUs in a layer. Karpathy's CS231n notes, "Neural Networks Part 1", report 40 % for too high an lr."""
 
 MOST_SATURATED = 0.5
-"""Share of a layer's outputs. Glorot and Bengio 2010, section 3, watch layers saturate; that half is much, is ours."""
+"""Share of saturated outputs in a layer, after Glorot and Bengio 2010, section 3. The limit is our choice."""
 
 LARGEST_RATIO = 1e4
-"""A row's dy at the first layer that learns against the last, either way: Bengio, Simard and Frasconi 1994, Glorot
-and Bengio 2010, section 4.2. The number is ours: a sigmoid's slope is at most 1/4, and seven of them make 6e-5."""
+"""Largest ratio of a row's |dy| between the first and the last trained layer: Bengio, Simard and Frasconi 1994; Glorot
+and Bengio 2010, section 4.2. The limit is our choice: the slope of a sigmoid is at most 1/4, and (1/4)^7 = 6e-5."""
 
 LARGEST_UPDATE, SMALLEST_UPDATE = 1e-1, 1e-6
-"""|change of theta| / |theta|. Karpathy's CS231n notes, "Neural Networks Part 3", want about 1e-3; the room on both
-sides is ours: Adam's first step moves every parameter by lr, whatever its size."""
+"""|change of theta| / |theta|. Karpathy's CS231n notes, "Neural Networks Part 3", recommend about 1e-3. The limits are
+our choice: Adam's first step changes every parameter by lr, large or small."""
 
 ALIKE = 1e-6
-"""Rows whose outputs differ by less than this part of the largest are alike: float32 rounds to 6e-8. Ours."""
+"""Outputs that differ by less than this fraction of the largest count as equal. Float32 rounds to 6e-8."""
 
 Marks = dict[type[Layer], Callable[[np.ndarray], np.ndarray]]
-"""For a class of layers, which of its outputs y (N, ...) count."""
+"""For a class of layers: a function of its outputs y (N, ...) that marks dead or saturated ones."""
 
 DEAD: Marks = {ReLU: lambda y: (y == 0).all(axis=(0, 2, 3) if y.ndim == 4 else 0)}
-"""Units, of pictures whole maps, that are 0 for every row: no gradient passes, and nothing below learns by them."""
+"""Units (of pictures, channels) that are 0 for every row. No gradient passes through them."""
 
 SATURATED: Marks = {Tanh: lambda y: abs(y) > 0.99, Sigmoid: lambda y: (y < 0.01) | (y > 0.99)}
-"""Outputs where the curve is flat: its slope is below 2 % of the steepest for Tanh, below 4 % for Sigmoid."""
+"""Outputs where the activation is flat: its slope is below 2 % of the maximum for Tanh, below 4 % for Sigmoid."""
 
 
 def diagnose(
     network: Network, x: Any, t: Any, optimizer: Optimizer | None = None, *, loss: Loss | None = None
 ) -> Diagnosis:
-    """Takes one training step, all rows of x in one batch, on a copy of the network, and looks at every layer in it.
+    """Take one training step on a copy of the network, with all rows of x in one batch, and report on every layer.
 
-    x, t and loss as in `fit`; x is one batch, as x[:256]: with few rows, ReLUs look dead by chance. With an optimizer
-    of this network, a copy of it takes its next step, and `update` says how far each layer moves; without one, the
-    step ends with the gradients. Network, optimizer and loss are left alone. Raises what `fit` raises for bad input.
+    x, t and loss are as in `fit`. Use a batch such as x[:256]: with few rows, ReLUs look dead by chance. With an
+    optimizer of this network, a copy of it takes its next step, and `update` says how far each layer moves. Without
+    one, the step ends with the gradients. Network, optimizer and loss do not change. Raises what `fit` raises for bad
+    input.
     """
     _check_optimizer(network, optimizer)
     copy = network.copy()
@@ -72,9 +73,9 @@ def diagnose(
 
 
 def first_not_finite(network: Network, loss: Loss, x: Array, t: Array) -> str:
-    """The first tensor of a step with a NaN or an inf, and what went in; empty if there is none.
+    """Return the first tensor of a step with a NaN or an inf, and its inputs; "" if there is none.
 
-    For `fit`: x and t are a batch, as `batches` gives it; the step, up to the gradients, is taken on a copy.
+    x and t are one batch. The step is taken on a copy, up to the gradients.
     """
     with np.errstate(all="ignore"):
         return _origin(take_step(network.copy(), loss, x, t).made)
@@ -82,13 +83,15 @@ def first_not_finite(network: Network, loss: Loss, x: Array, t: Array) -> str:
 
 def _check_optimizer(network: Network, optimizer: Optimizer | None) -> None:
     if not isinstance(optimizer, Optimizer | None):
-        raise TypeError(f"diagnose takes an optimizer, as Adam(network) is, or None; got {optimizer!r}")
+        raise TypeError(f"diagnose takes an optimizer such as Adam(network), or None; got {optimizer!r}")
     if optimizer and optimizer.network is not network:
-        raise ValueError("diagnose takes an optimizer of the network that it looks at; this one moves another's theta")
+        raise ValueError(
+            "diagnose takes an optimizer of the network that it looks at; this one belongs to another network"
+        )
 
 
 def _prepared(network: Network, loss: Loss | None, x: Any, t: Any) -> tuple[tuple[Loss, Array, Array], list[str]]:
-    """What `prepare` gives, and what it warns of."""
+    """Return the result of `prepare`, and its warnings."""
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always")
         data = prepare(network, loss_for(network, loss), x, t)
@@ -125,19 +128,19 @@ def _share(marks: Marks, layer: Layer, y: np.ndarray) -> float | None:
     return float(counts(y).mean()) if counts else None
 
 
-# ------------------------------------------------------------------------------------- what is not finite
+# ---------------------------------------------------------------------------------------- NaN and inf
 
 
 def _origin(made: list[Made]) -> str:
-    for place, given, tensor in made:
+    for name, given, tensor in made:
         if not np.isfinite(tensor).all():
-            went_in = ", ".join(f"{name} {_size(value)}" for name, value in given.items())
-            return f"{place}: {went_in} in, {_size(tensor)} out" if given else f"{place}: {_size(tensor)}"
+            went_in = ", ".join(f"{each} {_size(value)}" for each, value in given.items())
+            return f"{name}: {went_in} in, {_size(tensor)} out" if given else f"{name}: {_size(tensor)}"
     return ""
 
 
 def _size(values: np.ndarray) -> str:
-    """ "up to 3.2e+38", or what there is beside numbers: "inf", "nan", "inf and nan"."""
+    """Return "up to 3.2e+38", or "inf", "nan" or "inf and nan"."""
     if np.isfinite(values).all():
         return f"up to {np.abs(values).max(initial=0):.2g}"
     return " and ".join(name for name, found in (("inf", np.isinf), ("nan", np.isnan)) if found(values).any())
@@ -151,7 +154,7 @@ def _lost(origin: str) -> list[str]:
 
 
 def _bent(rows: list[LayerStep]) -> list[str]:
-    """Of layers whose curves pass no gradient."""
+    """Report layers whose activations pass no gradient."""
     dead = [
         f"{row.layer}: {100 * row.dead:.0f} % of its {_units(row)} for all {row.shape[0]} rows; "
         'lower lr, or He initialization, init="he_normal"'
@@ -172,7 +175,7 @@ def _units(row: LayerStep) -> str:
 
 
 def _gradients(rows: list[LayerStep]) -> list[str]:
-    """Of gradients that vanish or explode on their way down."""
+    """Report gradients that vanish or explode on their way to the first layer."""
     reached = [(row.layer, row.dy_length) for row in rows if row.learns and row.dy_length is not None]
     if not reached or not reached[-1][1]:
         return []
@@ -188,7 +191,7 @@ def _gradients(rows: list[LayerStep]) -> list[str]:
 
 
 def _updates(rows: list[LayerStep]) -> list[str]:
-    """Of the layers that move the most and the least, among those that move."""
+    """Report the layers that move too far, or too little, among those that move."""
     moved = [(row.update, row.layer) for row in rows if row.update and math.isfinite(row.update)]
     (most, fastest), (least, slowest) = max(moved, default=(0.0, "")), min(moved, default=(1.0, ""))
     fast = f"{fastest}: a step changes its parameters by {100 * most:,.0f} % of their size; lower lr"
@@ -197,7 +200,7 @@ def _updates(rows: list[LayerStep]) -> list[str]:
 
 
 def _alike(z: np.ndarray) -> list[str]:
-    """Of outputs that do not depend on x."""
+    """Report outputs that do not depend on x."""
     if len(z) == 1 or not np.ptp(z, axis=0).max() <= ALIKE * np.abs(z).max():
         return []
     return [f"all {len(z)} rows get the same output, whatever x is; other first weights, or lower lr"]

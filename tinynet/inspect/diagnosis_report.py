@@ -1,4 +1,4 @@
-"""What `diagnose` found: a row for each layer, their table and picture, and the sentences below."""
+"""The result of `diagnose`: one row per layer, a table, a plot, and sentences about what looks wrong."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 120
-"""Columns of a printed diagnosis; names of layers that do not fit are cut."""
+"""Maximum width of a printed diagnosis in characters. Longer layer names are cut."""
 
 SHOWN = {
     "shape": "{}",
@@ -25,19 +25,18 @@ SHOWN = {
     "saturated": "{:.0%}",
     "update": "{:.2g}",
 }
-"""The columns behind the layer's name, and how each is written."""
+"""The columns after the layer's name, and their formats."""
 
 
 @dataclass(frozen=True)
 class LayerStep:
-    """One layer in one training step: y is what it gives, dy the gradient dL/dy that comes back to it.
+    """One layer in one training step: y is its output, dy = dL/dy the gradient that reaches it.
 
-    Mean and spread (standard deviation) are over all numbers of y and of dy; those of dy are None where none comes,
-    as below the first layer that learns. `dead` is the share of a ReLU's units, the numbers of one row or the maps of
-    one picture, that are 0 for every row; `saturated` the share of outputs where the curve is flat: |y| > 0.99 after
-    Tanh, y < 0.01 or y > 0.99 after Sigmoid. Both are None for other layers, ones of your own too. `parameters` counts
-    the layer's own, without those of layers inside; `update` = |change of theta| / |theta| over them, None where
-    nothing is to move.
+    Mean and spread (standard deviation) are over all numbers of y and of dy. Those of dy are None if no gradient
+    reaches the layer. `dead` is the share of a ReLU's units (of pictures, its channels) that are 0 for every row.
+    `saturated` is the share of outputs where the activation is flat: |y| > 0.99 for Tanh, y < 0.01 or y > 0.99 for
+    Sigmoid. Both are None for other layers. `parameters` counts the layer's own parameters, without those of layers
+    inside. `update` = |change of theta| / |theta| over them, or None if they are not updated.
     """
 
     layer: str
@@ -54,26 +53,26 @@ class LayerStep:
 
     @property
     def learns(self) -> bool:
-        """Whether it has parameters of its own that are trained."""
+        """Whether the layer itself has parameters that are trained."""
         return self.parameters > 0 and not self.frozen
 
     @property
     def dy_size(self) -> float | None:
-        """The root mean square of dy, which tells a gradient of one sign from none; None where none comes."""
+        """The root mean square of dy, or None if no gradient reaches the layer."""
         return None if self.dy_mean is None or self.dy_spread is None else math.hypot(self.dy_mean, self.dy_spread)
 
     @property
     def dy_length(self) -> float | None:
-        """The length of a row's dy, root mean square: a map's many pixels share what a number alone would have."""
+        """The norm of the dy of one row, as the root mean square over rows; None if no gradient reaches the layer."""
         return None if self.dy_size is None else self.dy_size * math.sqrt(math.prod(self.shape[1:]))
 
 
 @dataclass(frozen=True, repr=False)
 class Diagnosis:
-    """A row for each layer, in the order of `network.summary()`; the loss; sentences about what looks wrong.
+    """One row per layer, in the order of `network.summary()`; the loss; `warnings`, sentences about what looks wrong.
 
-    `not_finite` names the first tensor of the step with a NaN or an inf, and what went in; empty if there is none.
-    ImportError where `to_frame` finds no pandas, or `plot` no matplotlib.
+    `not_finite` names the first tensor of the step with a NaN or an inf, and its inputs; it is empty if there is none.
+    `to_frame` raises ImportError without pandas, `plot` without matplotlib.
     """
 
     rows: list[LayerStep]
@@ -82,33 +81,33 @@ class Diagnosis:
     not_finite: str = ""
 
     def to_frame(self) -> pandas.DataFrame:
-        """A pandas table with a row a layer and the fields of LayerStep as columns."""
+        """Return a pandas DataFrame: one row per layer, the fields of LayerStep as columns."""
         import pandas
 
         return pandas.DataFrame([asdict(row) for row in self.rows])
 
     def plot(self) -> Figure:
-        """The spreads of y and of dy, layer by layer, as a matplotlib Figure (never shown here).
+        """Return a matplotlib Figure of the spreads of y and dy, layer by layer. It is not shown.
 
-        The axes are logarithmic: a spread of 0, or one that is not finite, has no point.
+        The axes are logarithmic, so a spread that is 0 or not finite has no point.
         """
         from matplotlib.figure import Figure
 
-        names, places = [row.layer for row in self.rows], range(len(self.rows))
+        names, positions = [row.layer for row in self.rows], range(len(self.rows))
         figure = Figure(figsize=(11, 1.5 + 0.3 * len(names)), layout="constrained")
         panels = figure.subplots(1, 2, sharey=True)
         for axes, of, color in zip(panels, ("y", "dy"), ("tab:blue", "tab:orange"), strict=True):
             spreads = [_drawn(getattr(row, f"{of}_spread")) for row in self.rows]
-            axes.plot(spreads, places, "o-", color=color)
+            axes.plot(spreads, positions, "o-", color=color)
             axes.set(xscale="log", xlabel=f"spread of {of}", xlim=_decades(spreads))
             axes.xaxis.set_minor_formatter("")
             axes.grid(alpha=0.3)
-        panels[0].set_yticks(places, names)
+        panels[0].set_yticks(positions, names)
         panels[0].invert_yaxis()
         return figure
 
     def __repr__(self) -> str:
-        """A table with a row a layer and the columns that hold something, then the loss and the sentences."""
+        """Return a table of the layers, without empty columns, then the loss and the sentences."""
         table = self._cells()
         _, *widths = (max(map(len, column)) for column in zip(*table, strict=True))
         room = WIDTH - sum(widths) - 2 * len(widths)
@@ -122,24 +121,24 @@ class Diagnosis:
         return "\n".join([lines[0], "-" * (WIDTH - room + first), *lines[1:], *wrapped])
 
     def _repr_html_(self) -> str:
-        """The same in a notebook."""
+        """Return the same as HTML for notebooks."""
         cells = [[html.escape(cell).replace("  ", "&emsp;") for cell in row] for row in self._cells()]
         head, *rows = ("".join(f"<td>{cell}</td>" for cell in row) for row in cells)
         table = "".join(f"<tr>{row}</tr>" for row in (head.replace("td>", "th>"), *rows))
         return f"<table>{table}</table>" + "".join(f"<p>{html.escape(line)}</p>" for line in self._sentences())
 
     def _cells(self) -> list[list[str]]:
-        """The names of the columns, then the cells of each layer."""
+        """Return the column names, then the cells of each layer."""
         names = [name for name in SHOWN if any(getattr(row, name) is not None for row in self.rows)]
         rows = [[indented(row), *(_shown(row, name) for name in names)] for row in self.rows]
         return [["layer", *(name.replace("_", " ") for name in names)], *rows]
 
     def _sentences(self) -> list[str]:
-        return [f"loss {self.loss:.5g}", *([f"! {line}" for line in self.warnings] or ["nothing to warn of"])]
+        return [f"loss {self.loss:.5g}", *([f"! {line}" for line in self.warnings] or ["no warnings"])]
 
 
 def indented(row: LayerStep) -> str:
-    """ "2 Residual / 0 Dense(8, 8)" as a line below "2 Residual"."""
+    """Return the name to print: "2 Residual / 0 Dense(8, 8)" is indented below "2 Residual"."""
     *around, name = row.layer.split(" / ")
     return "  " * len(around) + name + (" (frozen)" if row.frozen else "")
 
@@ -150,11 +149,11 @@ def _shown(row: LayerStep, name: str) -> str:
 
 
 def _drawn(spread: float | None) -> float:
-    """The spread where a logarithmic axis has a place for it, else nan."""
+    """Return the spread, or nan if a logarithmic axis cannot show it."""
     return spread if spread and math.isfinite(spread) else math.nan
 
 
 def _decades(spreads: list[float]) -> tuple[float, float]:
-    """The whole powers of ten around them, so that ticks at powers of ten say enough."""
+    """Return the powers of ten around the spreads, as limits of an axis."""
     powers = [math.floor(math.log10(spread)) for spread in spreads if not math.isnan(spread)] or [0]
     return 10.0 ** min(powers), 10.0 ** (max(powers) + 1)

@@ -1,4 +1,4 @@
-"""python -m tinynet.inspect.doctor: what is installed, which backends work and why not, and how fast they are here."""
+"""python -m tinynet.inspect.doctor: installed packages, which backends work (or why not), and how fast they train."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..training.fit import fit
 
 PACKAGES = ("numpy", "tqdm", "numba", "cupy-cuda12x", "cupy-cuda13x", "threadpoolctl", "pandas", "matplotlib", "pillow")
 SECONDS = 3.0
-"""For all speed checks together."""
+"""Seconds for all speed checks together."""
 
 
 def main() -> None:
-    """Prints the report; it returns in a few seconds, or after Numba's first compilation."""
+    """Print the report. It takes a few seconds; Numba's first compilation takes longer."""
     print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores")
     print("packages   " + ", ".join(f"{name} {version(name)}" for name in PACKAGES))
     for line in blas_lines():
@@ -37,11 +37,11 @@ def version(name: str) -> str:
 
 
 def blas_lines() -> list[str]:
-    """What multiplies NumPy's matrices, as threadpoolctl says."""
+    """Return lines about the BLAS that NumPy uses, from threadpoolctl."""
     try:
         from threadpoolctl import threadpool_info
     except ImportError:
-        return ["BLAS       not known: threadpoolctl is not installed"]
+        return ["BLAS       unknown: threadpoolctl is not installed"]
     found = [
         f"BLAS       {blas['internal_api']} {blas['version']}, {blas['num_threads']} threads, "
         f"kernels for {blas.get('architecture', 'an unnamed processor')}"
@@ -49,15 +49,15 @@ def blas_lines() -> list[str]:
         if blas["user_api"] == "blas"
     ]
     forced = [
-        f"           because {name}={os.environ[name]} is set: without it, they may be faster"
+        f"           because {name}={os.environ[name]} is set; without it, they may be faster"
         for name in ("OPENBLAS_CORETYPE", "OPENBLAS_NUM_THREADS")
         if name in os.environ
     ]
-    return [*(found or ["BLAS       not known: threadpoolctl does not know this one"]), *forced]
+    return [*(found or ["BLAS       unknown to threadpoolctl"]), *forced]
 
 
 def backend_lines() -> list[str]:
-    """A line for each backend: what it computes on and how fast it trains, or why it does not work."""
+    """Return a line for each backend: what it computes on and how fast it trains, or why it does not work."""
     lines = []
     for name in backends():
         try:
@@ -69,7 +69,7 @@ def backend_lines() -> list[str]:
 
 
 def speed(name: str, seconds: float) -> float:
-    """Rows that 784x48x24x10 trains on in a second, in batches of 32."""
+    """Return the rows per second of training 784x48x24x10 in batches of 32."""
     draw = np.random.default_rng(0)
     x, t = draw.integers(0, 256, (3200, 784)).astype(np.uint8), draw.integers(0, 10, 3200)
     network = mlp(784, [48, 24], 10, backend=name)

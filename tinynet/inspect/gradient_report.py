@@ -1,4 +1,4 @@
-"""What a gradient check found: its comparisons, their table, and a guess at what is wrong."""
+"""The result of a gradient check: its comparisons, a table, and hints at what is wrong."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 class Comparison:
     """gradient . v (`analytic`) and the difference quotient (`numeric`) along one direction of one array.
 
-    `index` is the coordinate in a full check. `verdict` is "ok", "wrong", "kink" (f has a corner here: skipped) or
-    "zero" (both are zero, as in the whole array: nothing was tested).
+    `index` is the coordinate in a full check. `status` is "ok", "wrong", "kink" (f has a corner here, so the comparison
+    is skipped) or "zero" (both numbers are zero in the whole array, so nothing was tested).
     error = |analytic - numeric| / max(|analytic|, |numeric|, 1e-4, 1e-4 |f|)
     """
 
@@ -22,18 +22,17 @@ class Comparison:
     analytic: float
     numeric: float
     error: float
-    verdict: str
+    status: str
 
     def __str__(self) -> str:
-        place = list(self.index) if self.index else ""
-        return f"{self.name}{place}: backward {self.analytic:.9g}, difference quotient {self.numeric:.9g}"
+        index = list(self.index) if self.index else ""
+        return f"{self.name}{index}: backward {self.analytic:.9g}, difference quotient {self.numeric:.9g}"
 
 
 class GradientReport(list[Comparison]):
-    """All comparisons, and `hints`: what looks wrong, with the names of the arrays where it does.
+    """All comparisons, and `hints`: what looks wrong, with the names of the arrays concerned.
 
-    bool(report) = nothing failed and every array was tested at least once, so that `assert gradient_check(...)` is a
-    test.
+    bool(report) = nothing failed, and every array was tested at least once. So `assert gradient_check(...)` is a test.
     """
 
     def __init__(self) -> None:
@@ -45,21 +44,21 @@ class GradientReport(list[Comparison]):
 
     @property
     def failures(self) -> list[Comparison]:
-        return [entry for entry in self if entry.verdict in ("wrong", "zero")]
+        return [entry for entry in self if entry.status in ("wrong", "zero")]
 
     @property
     def skipped(self) -> list[Comparison]:
-        return [entry for entry in self if entry.verdict == "kink"]
+        return [entry for entry in self if entry.status == "kink"]
 
     @property
     def untested(self) -> set[str]:
-        """Names of the arrays whose every comparison was skipped."""
-        return {entry.name for entry in self} - {entry.name for entry in self if entry.verdict != "kink"}
+        """Names of the arrays whose comparisons were all skipped."""
+        return {entry.name for entry in self} - {entry.name for entry in self if entry.status != "kink"}
 
     @property
     def worst(self) -> Comparison | None:
-        """The comparison with the largest relative error, kinks apart."""
-        return max((e for e in self if e.verdict != "kink"), key=lambda e: e.error, default=None)
+        """The comparison with the largest relative error, without those at a kink."""
+        return max((e for e in self if e.status != "kink"), key=lambda e: e.error, default=None)
 
     def __repr__(self) -> str:
         counts = f"{len(self)} comparisons, {len(self.failures)} failed, {len(self.skipped)} skipped at a kink"
@@ -71,9 +70,9 @@ class GradientReport(list[Comparison]):
         width = max([24, *map(len, arrays)])
         for name in arrays:
             entries = [entry for entry in self if entry.name == name]
-            verdicts = ", ".join(dict.fromkeys(entry.verdict for entry in entries))
+            statuses = ", ".join(dict.fromkeys(entry.status for entry in entries))
             error = max(entry.error for entry in entries)
-            lines.append(f"  {name:<{width}} {len(entries):>6} x   largest relative error {error:.1e}   {verdicts}")
+            lines.append(f"  {name:<{width}} {len(entries):>6} x   largest relative error {error:.1e}   {statuses}")
         lines += [f"worst: {self.worst} (relative error {self.worst.error:.1e})"] if self.worst else []
         for hint, names in self.hints.items():
             lines.append(f"hint: {hint} ({'everywhere' if names == arrays else ', '.join(names)})")
@@ -81,19 +80,19 @@ class GradientReport(list[Comparison]):
 
 
 def guess(comparisons: Sequence[Comparison], transposed: Sequence[float], N: int) -> str:
-    """What looks wrong with one array's gradient; empty if nothing does, or nothing familiar.
+    """Return what looks wrong with one array's gradient; "" if nothing does, or nothing familiar.
 
-    `transposed` holds gradient . v for the transposed gradient, `N` is the number of rows in the batch.
+    `transposed` holds gradient . v for the transposed gradient; `N` is the number of rows in the batch.
     """
-    if any(entry.verdict == "zero" for entry in comparisons):
-        return "zero on both sides, nothing tested: f is flat here, as behind dead ReLUs, or before a normalization"
-    wrong = [k for k, entry in enumerate(comparisons) if entry.verdict == "wrong"]
+    if any(entry.status == "zero" for entry in comparisons):
+        return "zero on both sides, nothing tested: f is flat here, such as behind dead ReLUs or before a normalization"
+    wrong = [k for k, entry in enumerate(comparisons) if entry.status == "wrong"]
     analytic = np.array([comparisons[k].analytic for k in wrong])
     numeric = np.array([comparisons[k].numeric for k in wrong])
     if not wrong:
         return ""
     if np.isnan(analytic).any():
-        return "left unwritten; write into the view, self.dW[...] = or out=self.dW, and never rebind it"
+        return "not written; write into the view, self.dW[...] = or out=self.dW, and never rebind it"
     if not analytic.any():
         return "backward gives zero"
     for ratio, text in _familiar_ratios(N).items():

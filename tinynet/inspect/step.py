@@ -1,4 +1,4 @@
-"""One training step, and every tensor that is made in it, in order."""
+"""One training step, and every tensor that it computes, in order."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Tensors = dict[str, np.ndarray]
 
 
 class Made(NamedTuple):
-    """Where in the step a tensor is made, what goes in there, by name, and the tensor itself."""
+    """A tensor: what it is, the tensors it is computed from, by name, and its values."""
 
-    place: str
+    name: str
     given: Tensors
     tensor: np.ndarray
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a step computes, on the host: y, dy and |change of theta| / |theta| by layer; z, the loss; and `made`."""
+    """The results of a step, on the host: y, dy and |change of theta| / |theta| by layer; z; the loss; all tensors."""
 
     layers: dict[str, Layer]
     y: Tensors
@@ -41,9 +41,9 @@ class Step:
 
 
 def take_step(network: Network, loss: Loss, x: Array, t: Any, optimizer: Optimizer | None = None) -> Step:
-    """A step as in `train_steps`, with all that passes through; without an optimizer it ends with the gradients.
+    """Take a step as in `train_steps`, and keep all tensors. Without an optimizer it ends with the gradients.
 
-    `updates` and `dy` leave out the layers that nothing moves, and to which no gradient comes.
+    `updates` has only layers that are updated, and `dy` only layers that a gradient reaches.
     """
     layers, to_host = {name: layer for _, name, layer in walk(network.layers)}, network.backend.to_host
     z, y, given, made = _forward(network, layers, x)
@@ -60,7 +60,7 @@ def take_step(network: Network, loss: Loss, x: Array, t: Any, optimizer: Optimiz
 def _forward(
     network: Network, layers: dict[str, Layer], x: Array
 ) -> tuple[Array, Tensors, dict[str, Tensors], list[Made]]:
-    """z; y of every layer; what went into it, x and its parameters and buffers; and the tensors made."""
+    """Return z, y of every layer, each layer's inputs (x, its parameters and buffers), and all tensors."""
     before = _values(layers)
     with received(network.layers, "forward") as xs, recorded(network.layers, "forward") as ys:
         z = network.forward(x, train=True)
@@ -75,7 +75,7 @@ def _forward(
 def _backward(
     network: Network, layers: dict[str, Layer], dz: Array, given: dict[str, Tensors]
 ) -> tuple[Tensors, list[Made]]:
-    """dy of every layer that backward reaches; and the tensors made, a layer's gradients before its dx."""
+    """Return dy of every layer that backward reaches, and all tensors, a layer's gradients before its dx."""
     with (
         received(network.layers, "backward_parameters") as first,
         received(network.layers, "backward") as dys,
@@ -92,7 +92,7 @@ def _backward(
 
 
 def _move(optimizer: Optimizer, layers: dict[str, Layer]) -> tuple[dict[str, float], list[Made]]:
-    """How far each layer moves, in parts of its size; and the tensors made, the optimizer's own first."""
+    """Return |change of theta| / |theta| of each layer, and all tensors, the optimizer's slots first."""
     to_host, who = optimizer.network.backend.to_host, f"step of {type(optimizer).__name__}"
     before, gradients, grad = _values(layers), _gradients(layers), to_host(optimizer.grad).copy()
     optimizer.step()
@@ -105,7 +105,7 @@ def _move(optimizer: Optimizer, layers: dict[str, Layer]) -> tuple[dict[str, flo
 
 
 def _ratios(layers: dict[str, Layer], before: dict[str, Tensors], after: dict[str, Tensors]) -> dict[str, float]:
-    """|change of theta| / |theta| of every layer that is trained, where theta is not zero altogether."""
+    """Return |change of theta| / |theta| of every layer that is trained and has a theta other than 0."""
     ratios = {}
     for name, layer in layers.items():
         theta, moved = _joined(before[name], [*layer.shapes()]), _joined(after[name], [*layer.shapes()])
@@ -115,7 +115,7 @@ def _ratios(layers: dict[str, Layer], before: dict[str, Tensors], after: dict[st
 
 
 def _values(layers: dict[str, Layer]) -> dict[str, Tensors]:
-    """Parameters and buffers of every layer, as they are now."""
+    """Return the parameters and buffers of every layer."""
     return {name: _held(layer, [*layer.shapes(), *layer.buffers()]) for name, layer in layers.items()}
 
 
@@ -132,10 +132,10 @@ def _fetched(network: Network, found: dict[str, Any]) -> Tensors:
 
 
 def _each(held: dict[str, Tensors]) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Layer, name and value of every tensor."""
+    """Yield the layer, name and value of every tensor."""
     return ((name, own, value) for name, tensors in held.items() for own, value in tensors.items())
 
 
 def _joined(tensors: Tensors, names: list[str]) -> np.ndarray:
-    """The tensors of these names in one vector, in float64, in which no square overflows."""
+    """Return the tensors of these names as one float64 vector, so that no square overflows."""
     return np.concatenate([np.zeros(0), *(np.ravel(tensors[name]) for name in names)])

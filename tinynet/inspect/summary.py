@@ -1,4 +1,4 @@
-"""A network as a table: its layers, what they give, hold and cost."""
+"""A network as a table: layers, output shapes, parameters, bytes and multiply-adds."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ..layers.residual import features_in
 if TYPE_CHECKING:
     from ..network import Network
 
-UNKNOWN = "? where no layer says what goes in: summary((1, 28, 28)), as it may be, knows all shapes and multiply-adds"
+UNKNOWN = "?: no layer determines the input shape; pass it, such as summary((1, 28, 28)), to see all shapes"
 COLUMNS = ("layer", "output shape", "parameters", "bytes", "multiply-adds", "buffers")
 
 
 def summary(network: Network, row: Shape = None) -> str:
-    """A row a layer, those inside a block below it, indented; totals; where and how far it is trained."""
+    """Return the table: layers, those inside a block indented below it; totals; dtype, backend, seed and epochs."""
     row = row or ((D,) if (D := features_in(network.layers)) else None)
     with recorded(network.layers, "output_shape") as shapes:
         network.output_shape(row)
-    rows = [_row(network, place, layer, shapes.get(name)) for place, name, layer in walk(network.layers)]
+    rows = [_row(network, path, layer, shapes.get(name)) for path, name, layer in walk(network.layers)]
     adds = sum(layer.multiply_adds(shapes.get(name)) for _, name, layer in walk(network.layers))
     total = _cells(network, "total", "", network.theta.size, adds, network.buffers.size)
     table = [COLUMNS, *rows, total]
@@ -38,10 +38,10 @@ def summary(network: Network, row: Shape = None) -> str:
     return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where, *notes])
 
 
-def _row(network: Network, place: str, layer: Layer, shape: tuple[int, ...] | None) -> tuple[str, ...]:
-    """A layer's own numbers: those of the layers inside stand in rows of their own."""
+def _row(network: Network, path: str, layer: Layer, shape: tuple[int, ...] | None) -> tuple[str, ...]:
+    """Return the row of a layer without the layers inside, which have their own rows."""
     inside = layer.children()
-    name = "  " * place.count(".") + (type(layer).__name__ if inside else f"{layer}")
+    name = "  " * path.count(".") + (type(layer).__name__ if inside else f"{layer}")
     frozen = "" if layer.trainable or not layer.size else " (frozen)"
     row = ", ".join(["N", *(map(str, shape) if shape else "?")])
     adds = layer.multiply_adds(shape)

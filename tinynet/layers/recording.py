@@ -1,4 +1,4 @@
-"""What passes through each layer, by name, all the way down."""
+"""Record what passes through each layer, by name, including the layers inside blocks."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Call = Callable[..., Any]
 
 @contextlib.contextmanager
 def recorded(layers: Sequence[Layer], method: str) -> Iterator[dict[str, Any]]:
-    """What `method` of each layer returns while the block runs, in the order in which they finish."""
+    """Record what `method` of each layer returns while the with-block runs, in the order of the returns."""
     with _replaced(layers, method, _recording) as found:
         yield found
 
 
 @contextlib.contextmanager
 def received(layers: Sequence[Layer], method: str) -> Iterator[dict[str, Any]]:
-    """What `method` of each layer is given first while the block runs, in the order in which they begin."""
+    """Record the first argument of `method` of each layer while the with-block runs, in the order of the calls."""
     with _replaced(layers, method, _receiving) as found:
         yield found
 

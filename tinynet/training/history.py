@@ -1,4 +1,4 @@
-"""What a training left: one plain Record an epoch."""
+"""The record of a training: one Record per epoch."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Record:
-    """One epoch. `loss` = sum over its batches of N L / rows and `accuracy` are running means, with dropout and while
-    theta moved; `val_loss` and `val_accuracy` are measured after it, without dropout (None without validation data);
-    accuracies are None where the loss knows no classes. `seconds` is the training alone, `rows` the number of rows
-    trained on, `lr` the rate of its first step.
+    """One epoch. `loss` = sum over its batches of N L / rows and `accuracy` are means over the epoch, with dropout and
+    while theta changes. `val_loss` and `val_accuracy` are measured after it, without dropout (None without validation
+    data). Accuracies are None if the loss has no classes. `seconds` is the time of training, without validation; `rows`
+    the number of rows trained on; `lr` the learning rate of the first step.
     """
 
     epoch: int
@@ -30,7 +30,7 @@ class Record:
 
     @property
     def rows_per_second(self) -> float:
-        """nan where no time was taken."""
+        """Rows trained on per second; nan if no time was measured."""
         return self.rows / self.seconds if self.seconds else math.nan
 
 
@@ -42,25 +42,25 @@ SHOWN = {
     "val_accuracy": "{:.4f}",
     "seconds": "{:.2f}",
 }
-"""The fields that a printed History shows, and how; the bar shows them alike."""
+"""The fields that a printed History and the progress bar show, and their formats."""
 
 
 class History(list[Record]):
-    """The records of a training, in order; `stopped` says why it ended early (empty if it did not).
+    """The records of a training, in order. `stopped` says why it stopped early; it is empty if it did not.
 
-    ImportError where `to_frame` finds no pandas, or `plot` no matplotlib.
+    `to_frame` raises ImportError without pandas, `plot` without matplotlib.
     """
 
     stopped: str = ""
 
     def to_frame(self) -> pandas.DataFrame:
-        """A pandas table with a row an epoch and the fields of Record as columns."""
+        """Return a pandas DataFrame: one row per epoch, the fields of Record as columns."""
         import pandas
 
         return pandas.DataFrame([asdict(record) for record in self])
 
     def plot(self) -> Figure:
-        """Loss and accuracy over the epochs, training and validation, as a matplotlib Figure (never shown here)."""
+        """Return a matplotlib Figure of loss and accuracy over the epochs, training and validation. It is not shown."""
         from matplotlib.figure import Figure
 
         epochs, fields = [record.epoch for record in self], ["loss", "accuracy"]
@@ -80,25 +80,25 @@ class History(list[Record]):
         return figure
 
     def __repr__(self) -> str:
-        """A table with a row an epoch, and the columns that hold something."""
+        """Return a table with one row per epoch, without empty columns."""
         rows = self._rows()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         lines = ["  ".join(map(str.rjust, row, widths)) for row in rows]
         return "\n".join([*lines, *([f"stopped: {self.stopped}"] if self.stopped else [])])
 
     def _repr_html_(self) -> str:
-        """The same in a notebook."""
+        """Return the same as HTML for notebooks."""
         head, *rows = ("".join(f"<td>{cell}</td>" for cell in row) for row in self._rows())
         table = "".join(f"<tr>{row}</tr>" for row in (head.replace("td>", "th>"), *rows))
         return f"<table>{table}</table>" + (f"<p>stopped: {self.stopped}</p>" if self.stopped else "")
 
     def _rows(self) -> list[list[str]]:
-        """The names of the columns, then the cells of each epoch."""
+        """Return the column names, then the cells of each epoch."""
         names = [name for name in SHOWN if not self or any(getattr(record, name) is not None for record in self)]
         return [names, *([shown(record, name) for name in names] for record in self)]
 
 
 def shown(record: Record, name: str) -> str:
-    """A field as text; empty for None."""
+    """Return a field as text; "" for None."""
     value = getattr(record, name)
     return "" if value is None else SHOWN[name].format(value)
