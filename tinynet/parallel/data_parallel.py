@@ -84,9 +84,12 @@ def _(backend: DataParallelBackend, act: Callable[[], Any]) -> Any:
 
 @open_bar.register(DataParallelBackend)
 def _(backend: DataParallelBackend, wanted: tqdm[Any] | bool | None, rows: int) -> tqdm[Any]:
-    """Return a bar on rank 0, over the rows of all ranks, and a silent bar on the others."""
+    """Return a bar on rank 0, and a silent bar on the others. With shards, its total assumes equal shards.
+
+    It asks the other ranks nothing: one that passes progress=False opens no bar, and would never answer.
+    """
     team = backend.team
-    rows = team.comm.allreduce(rows) if team.sharded else rows
+    rows = rows * team.comm.size if team.sharded else rows
     return open_bar(NUMPY, wanted if team.comm.rank == 0 else False, rows)
 
 

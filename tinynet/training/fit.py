@@ -15,7 +15,7 @@ from .checkpoint import Checkpoint
 from .evaluation import evaluate_prepared, prepare
 from .history import History, Record
 from .input_validation import check_fit, loss_for
-from .listeners import Augmentation, Divergence, EarlyStopping, Listener, Training, as_listeners, listening, notify
+from .listeners import Augmentation, Divergence, EarlyStopping, Training, as_listeners, listening, notify
 from .loop import train_epoch
 from .progress import ProgressBar
 
@@ -66,7 +66,12 @@ def fit(
     or cannot be read or written.
     """
     check_fit(network, optimizer, epochs, batch_size, validation)
-    listeners = listeners_for(patience, validation, checkpoint, every, augment, progress, callbacks)
+    stopping = EarlyStopping(patience, validation) if patience is not None else None
+    saving = Checkpoint(checkpoint, every, stopping) if checkpoint is not None else None
+    augmenting = Augmentation(augment) if augment is not None else None
+    bar = ProgressBar(progress) if progress is not False else None
+    chosen = [listener for listener in (stopping, saving, augmenting, bar) if listener]
+    listeners = [Divergence(), *chosen, *as_listeners(callbacks)]
     loss = loss_for(network, loss)
     data = prepare(network, loss, x, t, class_weight, sample_weight)
     held_out = prepare(network, loss, *validation) if validation else None
@@ -81,22 +86,3 @@ def fit(
             history.append(replace(record, seconds=training.seconds + record.seconds))
             history.stopped = notify(listeners, history[-1])
     return history
-
-
-def listeners_for(
-    patience: int | None,
-    validation: Any,
-    checkpoint: str | os.PathLike[str] | None,
-    every: int,
-    augment: Callable[[Array, int, int], Array] | None,
-    progress: tqdm[Any] | bool | None,
-    callbacks: Iterable[Callable[[Record], Any]],
-) -> list[Listener]:
-    """Return the listeners that the keywords of `fit` describe, in the order in which they are called."""
-    stopping = EarlyStopping(patience, validation) if patience is not None else None
-    saving = Checkpoint(checkpoint, every, stopping) if checkpoint is not None else None
-    augmenting = Augmentation(augment) if augment is not None else None
-    return [
-        *filter(None, [Divergence(), stopping, saving, augmenting, ProgressBar(progress)]),
-        *as_listeners(callbacks),
-    ]
