@@ -15,19 +15,13 @@ import standin
 
 import tinynet as tn
 
-TRAINING = (
-    "layers",
-    "blocks",
-    "losses",
-    "network",
-    "optim",
-    "training",
-    "gradcheck",
-    "parity",
-    "pictures",
-    "diagnosis",
-)
-ON_EVERY_BACKEND = {f"test_{name}" for name in TRAINING}
+ON_EVERY_BACKEND = {
+    f"test_{subject}"
+    for subject in (
+        *("layers", "pictures", "buffers", "blocks", "freezing", "network", "network_parts", "losses", "optim"),
+        *("fit", "evaluation", "weights", "listeners", "gradcheck", "diagnosis", "parity"),
+    )
+}
 BACKENDS = ["numpy", "numba", "cupy on a stand-in", pytest.param("cupy", marks=pytest.mark.gpu)]
 
 

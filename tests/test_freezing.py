@@ -1,0 +1,172 @@
+"""Frozen layers: they do not change, and the others train as usual."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from block_networks import LABELS, ROWS, X, each_optimizer, layer_of
+from own_layers import OPTIMIZERS, PARTS, network, state, train, trained
+
+import tinynet as tn
+from tinynet.arrays.backend import FUNCTIONS
+from tinynet.layers.bound import walk
+
+FROZEN = {
+    "the first layers": PARTS[:12],
+    "a layer in a block in a block": PARTS[7:8],
+    "a block": PARTS[6:10],
+    "a shortcut": PARTS[15:16],
+    "the last layer": PARTS[18:],
+}
+
+
+def froze(net: tn.Network, names: list[str], trainable: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Freezes these layers; says which numbers of theta are theirs, and which are not."""
+    marked = net.copy()
+    for name in names:
+        layer_of(net, name).trainable = trainable
+        for own in layer_of(net, name).shapes():
+            layer_of(marked, name).views[own][...] = np.nan
+    return np.isnan(marked.theta), ~np.isnan(marked.theta)
+
+
+@each_optimizer
+@pytest.mark.parametrize("which", FROZEN)
+def test_what_is_frozen_stays_and_the_rest_moves(kind, which):
+    net, optimizer = trained(kind)
+    frozen, free = froze(net, FROZEN[which])
+    before = net.theta.copy()
+    train(optimizer, epochs=2)
+    assert net.theta[frozen].tobytes() == before[frozen].tobytes()
+    assert (net.theta[free] != before[free]).mean() > 0.9
+    froze(net, FROZEN[which], trainable=True)
+    train(optimizer)
+    assert (net.theta[frozen] != before[frozen]).mean() > 0.9
+
+
+@each_optimizer
+def test_a_frozen_network_of_mlp_takes_no_short_cut(kind):
+    net = tn.mlp(4, [6, 5], 3, dropout=[0.1])
+    optimizer = OPTIMIZERS[kind](net)
+    tn.fit(net, optimizer, ROWS, LABELS, epochs=1)
+    before = net.theta.copy()
+    net[1].trainable = False
+    tn.fit(net, optimizer, ROWS, LABELS, epochs=2)
+    same = net.theta == before
+    assert same[:30].all()
+    assert not same[30:].all()
+
+
+def test_frozen_layers_count_for_nothing_when_gradients_are_clipped():
+    """What is left moves as if it were all there is."""
+    whole = tn.Network(tn.Dense(4, 4), tn.Tanh(), tn.Dense(4, 3))
+    whole[0].trainable = False
+    rest = tn.Network(whole[2:])
+    features = tn.outputs(whole[:2], ROWS)
+    for net, x in ((whole, ROWS), (rest, features)):
+        tn.fit(net, tn.SGD(net, lr=1.0, clip_norm=0.01), x, LABELS, epochs=1, batch_size=8)
+    np.testing.assert_allclose(whole[2].W, rest[0].W, rtol=1e-6)
+
+
+def counting(calls: list[str]) -> tn.Backend:
+    """The numpy backend, whose two backward functions of Dense leave a note each time."""
+    plain = tn.backend("numpy")
+
+    def noting(name):
+        def call(*arguments):
+            calls.append(name)
+            return getattr(tn.functions, name)(*arguments)
+
+        return call
+
+    names = ("dense_backward", "dense_backward_parameters")
+    return replace(plain, ops=SimpleNamespace(**FUNCTIONS | {name: noting(name) for name in names}))
+
+
+@pytest.mark.parametrize(
+    ("names", "parameters", "dx"),
+    [
+        ([], 7, 7),
+        (["1 Forked / 5 Dense(8, 6)"], 6, 7),
+        (["1 Forked / 0 Dense(4, 8)"], 6, 7),
+        (["1 Forked"], 3, 3),
+        (["1 Forked", "2 Residual"], 1, 1),
+        (["1 Forked", "2 Residual", "4 BatchNorm(5, 0.25)"], 1, 0),
+    ],
+    ids=str,
+)
+def test_backward_spares_the_work_for_frozen_layers(names, parameters, dx):
+    calls: list[str] = []
+    net = network(backend=counting(calls))
+    for name in names:
+        layer_of(net, name).trainable = False
+    net.backward(net.forward(X, train=True))
+    assert (calls.count("dense_backward_parameters"), calls.count("dense_backward")) == (parameters, dx)
+
+
+@pytest.mark.parametrize("part", [slice(None), slice(2), slice(2, None)], ids=str)
+def test_a_network_or_a_part_is_frozen_as_a_whole(part):
+    net = network()
+    net[part].trainable = False
+    assert [layer.trainable for layer in net] == [layer not in net.layers[part] for layer in net]
+    assert (net.trainable, net[part].trainable) == (part != slice(None), False)
+    net.trainable = True
+    assert all(layer.trainable for _, _, layer in walk(net.layers))
+
+
+def test_freezing_a_block_freezes_what_is_inside_and_one_inside_can_be_freed():
+    net = network()
+    net[1].trainable = False
+    assert [layer.trainable for _, name, layer in walk(net.layers) if name.startswith("1 ")] == [False] * 11
+    layer_of(net, "1 Forked / 4 Residual / 0 Dense(8, 8)").trainable = True
+    before = net.theta.copy()
+    train(tn.Adam(net))
+    moved = net.theta[:236] != before[:236]
+    assert moved.sum() == moved[56:128].sum() > 0
+
+
+def test_a_gradient_check_tests_frozen_layers_too_and_leaves_them_frozen():
+    net = network()
+    net[1].trainable = False
+    report = tn.gradient_check(net, X, LABELS)
+    assert report
+    assert "1 Forked / 0 Dense(4, 8).W" in {entry.name for entry in report}
+    assert not net[1].stem.trainable
+    block = tn.Residual(tn.Dense(4, 4))
+    block.trainable = False
+    assert tn.gradient_check_layer(block, ROWS)
+    assert not block.layers[0].trainable
+
+
+@pytest.mark.parametrize("loss", [None, tn.MeanSquaredError()])
+def test_fit_refuses_a_network_that_is_frozen_from_end_to_end(loss):
+    net = network()
+    for layer in net:
+        layer.trainable = False
+    before = state(net)
+    with pytest.raises(ValueError, match=r"^fit has nothing to train: every layer is frozen; layer.trainable = True"):
+        tn.fit(net, tn.Adam(net), X, LABELS, epochs=1, loss=loss)
+    assert state(net) == before
+    net[1].rest[1].trainable = True
+    train(tn.Adam(net))
+
+
+def test_the_gradient_of_a_frozen_layer_is_zero_so_that_a_hand_written_update_does_not_move_it():
+    net = tn.Network(tn.Dense(4, 4), tn.BatchNorm(4), tn.Tanh(), tn.Dense(4, 3))
+    net[1].trainable = net[3].trainable = False
+    net.grad[...] = 7
+    net.backward(np.ones_like(net.forward(ROWS, train=True)))
+    assert net[0].dW.any()
+    assert not np.concatenate([net.grad[20:28], net.grad[28:]]).any()
+
+
+def test_a_frozen_batch_norm_passes_on_the_same_dx():
+    dx = []
+    for trainable in (True, False):
+        net = tn.Network(tn.BatchNorm(4), tn.Dense(4, 3), seed=1)
+        net[0].trainable = trainable
+        dx.append(net.backward(net.forward(ROWS, train=True), need_dx=True))
+    np.testing.assert_array_equal(*dx)
