@@ -108,7 +108,7 @@ class BoundLayer:
 
     def check_views(self) -> None:
         """Raise ValueError if an attribute is no longer the view that the network set."""
-        if replaced := [name for name, view in self.views.items() if vars(self)[name] is not view]:
+        if replaced := [name for name, view in self.views.items() if vars(self).get(name) is not view]:
             raise self._replaced(replaced[0])
 
     def misfit(self, shape: tuple[int, ...]) -> ValueError:
