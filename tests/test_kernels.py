@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-import tinynet.kernels.numba.threads as threads_module
+import tinynet.kernels.numba.barrier as barrier_module
+import tinynet.kernels.numba.thread_count as thread_count_module
 from tinynet.arrays.backend import FUNCTIONS, kernels_of
 from tinynet.kernels.numba import large
 from tinynet.kernels.numba import steps as steps_module
@@ -382,9 +383,9 @@ def test_steps_on_threads_equal_the_plain_ones(case, optimizer):
 def test_no_bit_depends_on_the_number_of_threads(monkeypatch, case):
     outcomes = []
     for threads in (1, 2, 4):
-        monkeypatch.setattr(threads_module, "most_threads", lambda: 4)
+        monkeypatch.setattr(thread_count_module, "most_threads", lambda: 4)
         monkeypatch.setattr(large, "most_threads", lambda: 4)
-        monkeypatch.setattr(large.Pace, "next", lambda pace, threads=threads: (threads, True))
+        monkeypatch.setattr(large.FastestThreads, "next", lambda self, threads=threads: (threads, True))
         outcomes.append(stepped("numba", np.random.default_rng(5), optimizer="Adam", **LARGE[case])[0])
     for found in outcomes[1:]:
         for values, expected in zip(found, outcomes[0], strict=True):
@@ -459,46 +460,46 @@ def test_evaluation_by_ones_own_loss_is_not_compiled(draw):
 
 def test_threads_work_together_or_not_at_all():
     ranks = []
-    threads_module.together(3, ranks.append)
+    barrier_module.run_together(3, ranks.append)
     assert sorted(ranks) == [0, 1, 2]
     with pytest.raises(ZeroDivisionError):
-        threads_module.together(2, lambda rank: 1 // rank)
+        barrier_module.run_together(2, lambda rank: 1 // rank)
 
 
 def test_a_thread_that_cannot_start_holds_up_no_other(monkeypatch):
-    class Pool(threads_module.ThreadPoolExecutor):
+    class Pool(barrier_module.ThreadPoolExecutor):
         def submit(self, work, rank):
             if rank == 1:
                 raise RuntimeError("can't start new thread")
             return super().submit(work, rank)
 
     ranks = []
-    monkeypatch.setattr(threads_module, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(barrier_module, "ThreadPoolExecutor", Pool)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        threads_module.together(2, ranks.append)
+        barrier_module.run_together(2, ranks.append)
     assert ranks == []
 
 
-def test_an_epoch_begins_at_the_pace_of_the_one_before(draw):
+def test_an_epoch_starts_with_the_number_of_threads_that_was_fastest_before(draw):
     net = tn.mlp(40, [300], 3, backend="numba")
     rule, x, t = tn.Adam(net), draw.normal(size=(100, 40)), draw.integers(0, 3, 100)
     tn.fit(net, rule, x, t, epochs=1, batch_size=50, progress=False)
-    pace = large._paces[net]
-    assert pace.seconds[threads_module.most_threads()] < float("inf")
+    measured = large._fastest_threads[net]
+    assert measured.seconds[thread_count_module.most_threads()] < float("inf")
     tn.fit(net, rule, x, t, epochs=1, batch_size=50, progress=False)
-    assert large._paces[net] is pace
+    assert large._fastest_threads[net] is measured
 
 
 def test_the_faster_number_of_threads_is_taken_and_the_other_tried_again(monkeypatch):
     now, taken = [0.0], []
-    monkeypatch.setattr(threads_module, "most_threads", lambda: 2)
-    monkeypatch.setattr(threads_module.time, "perf_counter", lambda: now[0])
-    pace = threads_module.Pace()
+    monkeypatch.setattr(thread_count_module, "most_threads", lambda: 2)
+    monkeypatch.setattr(thread_count_module.time, "perf_counter", lambda: now[0])
+    fastest = thread_count_module.FastestThreads()
     for k in range(100):
-        threads, is_trial = pace.next()
+        threads, is_trial = fastest.next()
         assert is_trial == (threads != (1 if k > 60 else 2)) or 50 <= k <= 60
         taken.append(threads)
-        with pace.timed(threads, 10):
+        with fastest.timed(threads, 10):
             busy = k >= 50
             now[0] += {1: 1.0, 2: 2.5 if busy else 0.6}[threads]
     assert taken[:2] == [2, 1]

@@ -10,46 +10,46 @@ import pytest
 
 pytest.importorskip("numba")
 
-import tinynet.kernels.numba.threads as threads_module
+import tinynet.kernels.numba.thread_pool as thread_pool_module
 from tinynet.kernels.numba import memory
 from tinynet.kernels.numba.functions import jit
-from tinynet.kernels.numba.threads import PARTS, in_parts, parts, shared
+from tinynet.kernels.numba.thread_pool import CHUNKS, own_chunks, own_rows, parallel_for
 
 
 @jit
 def count_rows(seen, call):
-    for n in shared(len(seen), call):
+    for n in own_rows(len(seen), call):
         seen[n] += 1
 
 
 @jit
-def write_parts(found, call):
-    for part, first, last in parts(len(found), call):
-        found[first:last] = part
+def write_chunks(found, call):
+    for chunk, first, end in own_chunks(len(found), call):
+        found[first:end] = chunk
 
 
 @pytest.fixture(params=[1, 2, 4], ids="{} threads".format)
 def threads(request, monkeypatch):
     """A crew of so many, which is not that of other tests."""
-    crew = threads_module._Crew(request.param - 1)
-    monkeypatch.setattr(threads_module, "_crew", lambda process: crew)
+    crew = thread_pool_module._Pool(request.param - 1)
+    monkeypatch.setattr(thread_pool_module, "_pool_of", lambda process: crew)
     return request.param
 
 
-@pytest.mark.parametrize("rows", [0, 1, 3, PARTS, 1000])
+@pytest.mark.parametrize("rows", [0, 1, 3, CHUNKS, 1000])
 def test_every_row_is_done_once(threads, rows):
     for _ in range(50):
         seen = np.zeros(rows, int)
-        in_parts(count_rows, seen)
+        parallel_for(count_rows, seen)
         assert (seen == 1).all()
 
 
-@pytest.mark.parametrize("rows", [1, 5, PARTS, 100])
+@pytest.mark.parametrize("rows", [1, 5, CHUNKS, 100])
 def test_parts_are_the_same_on_any_number_of_threads(threads, rows):
     found = np.full(rows, -1)
-    in_parts(write_parts, found)
+    parallel_for(write_chunks, found)
     assert sorted(found) == list(found)
-    assert len(set(found)) == min(rows, PARTS)
+    assert len(set(found)) == min(rows, CHUNKS)
     assert np.ptp(np.bincount(found)) <= 1
 
 
@@ -63,7 +63,7 @@ def test_a_thread_without_memory_leaves_its_rows_to_the_others(threads):
 
     for work in (count_here_alone, count_rows):
         seen = np.zeros(100, int)
-        in_parts(work, seen)
+        parallel_for(work, seen)
         assert (seen == 1).all()
 
 
@@ -77,13 +77,13 @@ def test_a_thread_that_comes_too_late_is_not_waited_for(threads):
         count_rows(seen, call)
 
     seen = np.zeros(100, int)
-    in_parts(count_late, seen)
+    parallel_for(count_late, seen)
     assert (seen == 1).all()
     assert not late
     may_begin.set()
     deadline, calls = time.monotonic() + 60, 1
     while len(late) < threads - 1 and time.monotonic() < deadline:
-        in_parts(count_rows, seen)
+        parallel_for(count_rows, seen)
         calls += 1
     assert len(late) == threads - 1
     assert (seen == calls).all()
@@ -91,16 +91,16 @@ def test_a_thread_that_comes_too_late_is_not_waited_for(threads):
 
 def test_a_call_that_is_interrupted_leaves_the_next_alone(threads):
     def interrupt(seen, call):
-        if call[2]:
+        if call.is_caller:
             raise KeyboardInterrupt
         count_rows(seen, call)
 
     left = np.zeros(100, int)
     for _ in range(20):
         with pytest.raises(KeyboardInterrupt):
-            in_parts(interrupt, left)
+            parallel_for(interrupt, left)
         seen = np.zeros(100, int)
-        in_parts(count_rows, seen)
+        parallel_for(count_rows, seen)
         assert (seen == 1).all()
 
 
@@ -109,7 +109,7 @@ def test_programs_with_threads_of_their_own_may_call_at_once(threads):
 
     def call_often(seen):
         for _ in range(200):
-            in_parts(count_rows, seen)
+            parallel_for(count_rows, seen)
 
     callers = [threading.Thread(target=call_often, args=(seen,)) for seen in results]
     for caller in callers:
@@ -121,20 +121,20 @@ def test_programs_with_threads_of_their_own_may_call_at_once(threads):
 
 def count_here(connection):
     seen = np.zeros(100, int)
-    in_parts(count_rows, seen)
+    parallel_for(count_rows, seen)
     connection.send((seen.tolist(), threading.active_count()))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_process_has_threads_of_its_own():
-    in_parts(count_rows, np.zeros(100, int))
+    parallel_for(count_rows, np.zeros(100, int))
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
     process = context.Process(target=count_here, args=(there,))
     process.start()
     assert here.poll(60), "the forked process never came to an end"
-    assert here.recv() == ([1] * 100, threads_module.most_threads())
+    assert here.recv() == ([1] * 100, thread_pool_module.most_threads())
     process.join()
 
 
