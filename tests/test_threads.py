@@ -1,4 +1,4 @@
-"""Kernels on threads of our own: every row once, whatever happens; and arrays in the memory of others."""
+"""The thread pool of the numba backend: every row is computed once, whatever happens. And reuse of array memory."""
 
 import multiprocessing
 import sys
@@ -30,9 +30,9 @@ def write_chunks(found, call):
 
 @pytest.fixture(params=[1, 2, 4], ids="{} threads".format)
 def threads(request, monkeypatch):
-    """A crew of so many, which is not that of other tests."""
-    crew = thread_pool_module._Pool(request.param - 1)
-    monkeypatch.setattr(thread_pool_module, "_pool_of", lambda process: crew)
+    """A pool of this many threads that no other test uses."""
+    pool = thread_pool_module._Pool(request.param - 1)
+    monkeypatch.setattr(thread_pool_module, "_pool_of", lambda process: pool)
     return request.param
 
 
@@ -45,7 +45,7 @@ def test_every_row_is_done_once(threads, rows):
 
 
 @pytest.mark.parametrize("rows", [1, 5, CHUNKS, 100])
-def test_parts_are_the_same_on_any_number_of_threads(threads, rows):
+def test_chunks_are_the_same_on_any_number_of_threads(threads, rows):
     found = np.full(rows, -1)
     parallel_for(write_chunks, found)
     assert sorted(found) == list(found)
@@ -53,7 +53,7 @@ def test_parts_are_the_same_on_any_number_of_threads(threads, rows):
     assert np.ptp(np.bincount(found)) <= 1
 
 
-def test_a_thread_without_memory_leaves_its_rows_to_the_others(threads):
+def test_other_threads_take_the_rows_of_a_thread_that_runs_out_of_memory(threads):
     caller = threading.current_thread()
 
     def count_here_alone(seen, call):
@@ -67,7 +67,7 @@ def test_a_thread_without_memory_leaves_its_rows_to_the_others(threads):
         assert (seen == 1).all()
 
 
-def test_a_thread_that_comes_too_late_is_not_waited_for(threads):
+def test_the_caller_does_not_wait_for_a_thread_that_arrives_late(threads):
     caller, may_begin, late = threading.current_thread(), threading.Event(), []
 
     def count_late(seen, call):
@@ -89,7 +89,7 @@ def test_a_thread_that_comes_too_late_is_not_waited_for(threads):
     assert (seen == calls).all()
 
 
-def test_a_call_that_is_interrupted_leaves_the_next_alone(threads):
+def test_an_interrupted_call_does_not_disturb_the_next(threads):
     def interrupt(seen, call):
         if call.is_caller:
             raise KeyboardInterrupt
@@ -104,7 +104,7 @@ def test_a_call_that_is_interrupted_leaves_the_next_alone(threads):
         assert (seen == 1).all()
 
 
-def test_programs_with_threads_of_their_own_may_call_at_once(threads):
+def test_several_threads_of_a_program_can_call_at_once(threads):
     results = [np.zeros(1000, int) for _ in range(6)]
 
     def call_often(seen):
@@ -125,15 +125,15 @@ def count_here(connection):
     connection.send((seen.tolist(), threading.active_count()))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_has_threads_of_its_own():
+def test_a_forked_process_starts_its_own_threads():
     parallel_for(count_rows, np.zeros(100, int))
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
     process = context.Process(target=count_here, args=(there,))
     process.start()
-    assert here.poll(60), "the forked process never came to an end"
+    assert here.poll(60), "the forked process did not finish within 60 seconds"
     assert here.recv() == ([1] * 100, thread_pool_module.most_threads())
     process.join()
 
@@ -143,26 +143,26 @@ def test_a_forked_process_has_threads_of_its_own():
 
 @pytest.fixture
 def empty():
-    memory._waiting.clear()
+    memory._free.clear()
     return memory.empty
 
 
 LARGE = (memory.SMALL,)
 
 
-def test_an_array_takes_over_the_memory_of_one_that_is_gone(empty):
+def test_an_array_reuses_the_memory_of_a_deleted_one(empty):
     first = empty(LARGE, np.float32)
-    place = first.ctypes.data
-    assert place % memory.LINE == 0
+    address = first.ctypes.data
+    assert address % memory.LINE == 0
     assert first.shape == LARGE
     assert first.dtype == np.float32
     del first
     second, third = empty((LARGE[0] // 4, 4), np.float32), empty(LARGE, np.float32)
-    assert second.ctypes.data == place
+    assert second.ctypes.data == address
     assert not np.shares_memory(second, third)
 
 
-def test_no_memory_is_taken_over_while_any_view_of_it_lives(empty):
+def test_memory_is_not_reused_while_a_view_of_it_exists(empty):
     view = empty(LARGE, np.float32)[5:10].T
     view[...] = 7
     other = empty(LARGE, np.float32)
@@ -171,13 +171,13 @@ def test_no_memory_is_taken_over_while_any_view_of_it_lives(empty):
     assert not np.shares_memory(view, other)
 
 
-def test_memory_that_waits_has_a_limit(empty, monkeypatch):
+def test_the_memory_kept_for_reuse_is_limited(empty, monkeypatch):
     monkeypatch.setattr(memory, "MOST", 10 * 4 * LARGE[0])
     for size in range(30):
         empty((LARGE[0] + size,), np.float32)
-    held = sum(size * len(arrays) for size, arrays in memory._waiting.items())
+    held = sum(size * len(arrays) for size, arrays in memory._free.items())
     assert 0 < held <= memory.MOST
 
 
-def test_small_arrays_are_numpys_own(empty):
+def test_small_arrays_come_from_numpy(empty):
     assert empty((4, 3), np.float64).base is None

@@ -102,7 +102,7 @@ def _without_devices(error: str) -> str:
         return NO_GPU
     if "InsufficientDriver" in error:
         return (
-            "there is no NVIDIA driver, or it supports only an older CUDA version than this CuPy needs (nvidia-smi shows "
+            "there is no NVIDIA driver, or it supports only an older CUDA than this CuPy needs (nvidia-smi shows "
             "which); install or update the driver, or install the extra cuda12 instead of cuda13"
         )
     return f"CuPy finds no working NVIDIA driver ({error}); install one, or use another backend"

@@ -58,7 +58,7 @@ def _step_for(network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: A
         with network.theta.device:
             _steps[network] = _Step(network, optimizer, loss, x, t, batch_size)
     except (OSError, RuntimeError) as error:
-        warnings.warn(f"cupy runs training steps function by function, which is slower: {error}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"steps run function by function, which is slower: {error}", RuntimeWarning, stacklevel=2)
         return None
     return _steps[network]
 
@@ -127,11 +127,14 @@ class _Step:
                 if layer:
                     layer.counter += launched
         stop = start + steps * N
-        loss, correct = self.row_loss[start:stop].sum(dtype=np.float64), self.row_correct[start:stop].sum(dtype=np.int64)
+        loss, correct = (
+            self.row_loss[start:stop].sum(dtype=np.float64),
+            self.row_correct[start:stop].sum(dtype=np.int64),
+        )
         return steps * N, loss, correct
 
     def _launch(self, N: int) -> None:
-        """Launch a step of N rows: the first kernel by kernel, which loads all kernels; the second is captured."""
+        """Launch a step of N rows. The first runs kernel by kernel, which loads them; the second is captured."""
         if N in self.launched and N not in self.graphs:
             self.graphs[N] = self._captured(N)
         self.launched.add(N)
@@ -151,7 +154,7 @@ class _Step:
                 self.stream.end_capture()
             if not isinstance(error, Exception):
                 raise
-            warnings.warn(f"cupy runs training steps kernel by kernel, which is slower, without a CUDA graph: {error}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"steps run kernel by kernel, without a CUDA graph: {error}", RuntimeWarning, stacklevel=2)
             return None
 
     def _kernels(self, N: int) -> None:
@@ -196,7 +199,7 @@ class _Step:
         if largest := rule.get("clip_norm"):
             launch("sum_squares", np.float32, SQUARES, self.grad, self.squares, np.int64(size))
             launch("clip_factor", np.float32, 1, self.squares, self.factors, np.int32(SQUARES), np.float64(largest))
-            launch("shorten", np.float32, size, self.grad, self.factors)
+            launch("scale_gradient", np.float32, size, self.grad, self.factors)
         vectors = self.theta, self.grad, *self.slots, self.factors
         if "beta1" in rule:
             launch("adam_step", np.float32, size, *vectors, np.float64(rule["beta1"]), np.float64(rule["beta2"]))
