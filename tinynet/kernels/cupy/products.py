@@ -1,8 +1,8 @@
 """Matrix products of float32 that can be captured in a CUDA graph.
 
-CuPy refuses its own cuBLAS calls during capture. cuBLAS itself allows them if its workspace was allocated before, so
-this module has its own handle with its own workspace, on one stream. cuBLAS is column-major: it computes the row-major
-y = a b as y^T = b^T a^T and gets the operands in the other order.
+CuPy refuses its own cuBLAS calls during capture. cuBLAS itself allows them if its workspace was allocated before. So
+this module has its own handle and workspace, on one stream. cuBLAS is column-major: it computes the row-major y = a b
+as y^T = b^T a^T, and gets the operands in the other order.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The functions of `functions.py` as serial Numba loops over NumPy arrays. BLAS computes the matrix products.
 
 Loops run row by row (`row = z[n]`), so that LLVM sees plain pointers and vectorizes them. Numbers are first cast to the
-arrays' dtype; otherwise everything would be computed in float64. The fast-math flags leave NaN as it is. Arrays with
+arrays' dtype; otherwise everything would be computed in float64. The fast-math flags keep NaN. Arrays with
 axes in front of the last two go to `functions.py`, and so do the functions that are not here.
 """
 

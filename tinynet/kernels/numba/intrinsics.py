@@ -1,4 +1,4 @@
-"""Functions written as LLVM code, for what Numba does not offer: vectors in registers, bit masks, atomic counters.
+"""Functions written as LLVM code: vectors in registers, bit masks and atomic counters, which Numba does not offer.
 
 From a Python loop over listed rows, LLVM would make vectors only behind a check, in every iteration, that no two rows
 overlap.

@@ -1,9 +1,9 @@
 """`loop.train_steps` for larger networks such as `mlp` makes: many steps in one compiled loop, on threads with BLAS.
 
-In the forward pass each thread computes its own columns of y, for all rows of the batch. In the backward pass it
-computes the gradient of its own rows of W and updates them at once, while both are in the cache; the same indices are
-its columns of dx. Threads wait for each other once a layer. Columns are cut into pieces, and their number depends only
-on the cores of the machine. So every bit is the same on any number of threads.
+In the forward pass a thread computes some columns of y, for all rows of the batch. In the backward pass it computes
+the same columns of dx and the gradient of the same rows of W, which it updates while they are in the cache. Threads
+wait for each other once a layer. The number of pieces into which columns are cut depends only on the cores of the
+machine. So every bit is the same on any number of threads.
 
 Where most numbers of x are zero, as in pictures of digits, the first layer uses lists of the others (sparse.py).
 """
@@ -87,8 +87,8 @@ def train(
 
     def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
         count = -(-len(rows) // batch_size)
+        timetable = timetable_of(network, optimizer, count)
         try:
-            timetable = timetable_of(network, optimizer, count)
             return _on_threads(threads, Vectors(*copies), plan, lists, timetable, Data(x, t, rows, batch_size))
         finally:
             advance(network, optimizer, count)
@@ -215,15 +215,15 @@ def _steps(worker, vectors, plan, lists, timetable, data, totals):
     passed, last, pieces = 0, len(plan.widths) - 1, worker.pieces
     for start in range(0, data.order.size, data.batch_size):
         index = data.order[start : start + data.batch_size]
-        number, N = start // data.batch_size, index.size
-        passed = _forward(worker, passed, vectors.theta, plan, lists, timetable.counters + number, data, index)
+        steps_done, N = start // data.batch_size, index.size
+        passed = _forward(worker, passed, vectors.theta, plan, lists, timetable.counters + steps_done, data, index)
         for p in range(worker.number, pieces, worker.threads):
             loss, correct = _softmax_cross_entropy(plan, data.t, index, data.whole or N, p, pieces)
             totals[p, 0] += loss
             totals[p, 1] += correct
         passed = barrier(worker.counter, worker.threads, passed)
         if vectors.grad.size:
-            step = step_of(timetable, number)
+            step = step_of(timetable, steps_done)
             for k in range(last - 1, -1, -1):
                 for p in range(worker.number, pieces, worker.threads):
                     if k == 0 and are_used(lists):

@@ -177,13 +177,13 @@ def advance(network: Network, optimizer: Any, steps: int) -> None:
 
 
 @inner
-def step_of(timetable, number):
-    """Return what `update` needs for one of the timetable's steps."""
-    settings, lr = timetable.settings, timetable.rates[number]
+def step_of(timetable, steps_done):
+    """Return what `update` needs after this many of the timetable's steps."""
+    settings, lr = timetable.settings, timetable.rates[steps_done]
     kept = 1 - lr * settings.weight_decay
     if not settings.is_adam:
         return Step(settings, lr, 0.0, kept)
-    step_count = timetable.step_count + number + 1
+    step_count = timetable.step_count + steps_done + 1
     root = (1 - settings.beta2**step_count) ** 0.5
     return Step(settings, lr / (1 - settings.beta1**step_count) * root, settings.eps * root, kept)
 

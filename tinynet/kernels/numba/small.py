@@ -106,8 +106,8 @@ def _steps(vectors, plan, lists, timetable, x, t, order, batch_size):
     K = plan.widths[last]
     targets, columns = np.empty(K * batch_size, np.float32), np.empty((3, batch_size), np.float32)
     for start in range(0, order.size, batch_size):
-        index, number = order[start : start + batch_size], start // batch_size
-        N, counters = index.size, timetable.counters + number
+        index, steps_done = order[start : start + batch_size], start // batch_size
+        N, counters = index.size, timetable.counters + steps_done
         t_batch = targets[: K * N].reshape(K, N)
         _gather_transposed(t, index, t_batch)
         _first_layer(theta, plan, lists, x, index, counters[0])
@@ -118,7 +118,7 @@ def _steps(vectors, plan, lists, timetable, x, t, order, batch_size):
         correct += batch_correct
         if grad.size:
             _backward(theta, grad, plan, lists, N)
-            update(theta, grad, m, v, step_of(timetable, number))
+            update(theta, grad, m, v, step_of(timetable, steps_done))
     return loss, correct
 
 

@@ -19,7 +19,7 @@ from .intrinsics import add_one
 from .thread_count import most_threads
 
 CHUNKS = 8
-"""Chunks into which rows are cut, whatever the number of threads, so that sums over chunks are equal bit for bit."""
+"""Chunks into which rows are cut. It does not depend on the number of threads, so that sums are equal bit for bit."""
 
 MOST_READS = SPINS + 300
 """Reads of the counter, a fifth of a millisecond, in which a thread waits for the next call before it sleeps."""
