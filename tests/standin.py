@@ -1,9 +1,9 @@
-"""A strict stand-in for CuPy, where there is no GPU: arrays over NumPy that behave like a device's, only stricter.
+"""A strict stand-in for CuPy on machines without a GPU: NumPy arrays that behave like arrays on a device.
 
-Whatever would cross between host and device without being told to is refused: host arrays as operands, NumPy's own
-functions, float(), bool(), iteration. What CuPy refuses during capture is refused too. Transfers, synchronizations
-and launches are counted. CUDA kernels are compiled as C++ and run thread by thread, their arguments checked against
-their signatures; a captured graph is a list of launches that runs when it is launched, and not before.
+It refuses every implicit transfer between host and device: host arrays as operands, NumPy functions, float(), bool(),
+iteration. It also refuses what CuPy refuses during capture. It counts transfers, synchronizations and launches. It
+compiles CUDA kernels as C++, checks their arguments against their signatures and runs them thread by thread. A captured
+graph is a list of launches, which run when the graph is launched.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from tinynet import kernels
 from tinynet.arrays import erf
 
 counts: Counter[str] = Counter()
-"""Launches, transfers and synchronizations since it was last cleared."""
+"""Launches, transfers and synchronizations since the last clear()."""
 
 SCALARS = (bool, int, float, np.generic)
 
 
 class ndarray:
-    """An array on the device. `_host` is the memory that stands for the device's; only this file may touch it."""
+    """An array on the device. `_host` represents the device's memory; only this file may use it."""
 
     __array_ufunc__ = None
     __hash__ = None
@@ -129,18 +129,18 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne", "neg", "abs", "invert"):
 
 
 def unwrapped(value):
-    """The memory behind device arrays, also in tuples, lists and slices; host arrays are refused."""
+    """Return the memory of device arrays, also in tuples and lists. Raises TypeError for a host array."""
     if isinstance(value, ndarray):
         return value._host
     if isinstance(value, np.ndarray):
-        raise TypeError("a host array where a device array belongs: use the backend's to_device")
+        raise TypeError("expected a device array, got a host array: use the backend's to_device")
     if isinstance(value, tuple | list):
         return type(value)(unwrapped(part) for part in value)
     return value
 
 
 def computed(function, args, options):
-    """The function's result as a device array, counted as a launch. CuPy refuses cuBLAS during capture; so do we."""
+    """Return the function's result as a device array; counts a launch. Like CuPy, refuses cuBLAS during capture."""
     if function in (operator.matmul, np.matmul) and Stream.current.captured is not None:
         raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
     if Stream.current.non_blocking and Stream.current.captured is None:
@@ -151,12 +151,12 @@ def computed(function, args, options):
     if target is not None:
         return target
     if not results:
-        raise RuntimeError("memory was asked for during capture")
+        raise RuntimeError("memory was allocated during capture")
     return ndarray(results[0])
 
 
 def launched(action):
-    """Gives the action to the current stream."""
+    """Put the action on the current stream."""
     counts["launches"] += 1
     Stream.current.take(action)
 
@@ -178,9 +178,9 @@ def asnumpy(array):
 
 def empty(shape, dtype=float):
     if Stream.current.captured is not None:
-        raise RuntimeError("memory was asked for during capture")
+        raise RuntimeError("memory was allocated during capture")
     host = np.empty(shape, dtype)
-    host.view(np.uint8).fill(0xFF)  # NaN, or the largest number: nothing may count on zeros
+    host.view(np.uint8).fill(0xFF)  # NaN or the largest number, so that a test fails if code relies on zeros
     return ndarray(host)
 
 
@@ -192,8 +192,10 @@ def ascontiguousarray(array):
 
 
 class Stream:
-    """A queue. The default one runs everything at once; another runs it when somebody waits for it, so that who does
-    not wait finds nothing done. While a stream captures, it writes down and runs nothing."""
+    """A queue of actions. The default stream runs them at once, another one when it is waited for.
+
+    So code that does not wait finds no results. While a stream captures, it records actions and runs none.
+    """
 
     current: Stream
     ptr = 4711
@@ -282,22 +284,22 @@ using namespace std;
 #define __device__ static
 #define __shared__ static
 #define __syncthreads() wait()
-struct Place { unsigned x; };
-static Place blockIdx, blockDim, threadIdx;
-static jmp_buf scheduler, places[1024];
+struct Index { unsigned x; };
+static Index blockIdx, blockDim, threadIdx;
+static jmp_buf scheduler, contexts[1024];
 static char stacks[1024][1 << 15];
 static bool started[1024];
 static function<void()> kernel;
 static volatile unsigned finished;
 
-__attribute__((noinline)) static void wait() { if (!_setjmp(places[threadIdx.x])) _longjmp(scheduler, 1); }
+__attribute__((noinline)) static void wait() { if (!_setjmp(contexts[threadIdx.x])) _longjmp(scheduler, 1); }
 
 static void thread() { for (;;) kernel(), finished = finished + 1, wait(); }
 
-__attribute__((noinline)) static void go_on(unsigned k) {
+__attribute__((noinline)) static void resume(unsigned k) {
     threadIdx.x = k;
     if (_setjmp(scheduler)) return;
-    if (started[k]) _longjmp(places[k], 1);
+    if (started[k]) _longjmp(contexts[k], 1);
     started[k] = true;
     ucontext_t fresh;
     getcontext(&fresh);
@@ -308,9 +310,9 @@ __attribute__((noinline)) static void go_on(unsigned k) {
 
 static void run_together() {
     finished = 0;
-    while (finished < blockDim.x) {  // 7919 is prime: each once, in an order that nothing may count on
-        for (unsigned k = 0; k < blockDim.x; k++) go_on((7919 * k + 1) % blockDim.x);
-        if (finished % blockDim.x) abort();  // some threads wait for others that are gone
+    while (finished < blockDim.x) {  // each once, as 7919 is prime, in an order unknown to kernels
+        for (unsigned k = 0; k < blockDim.x; k++) resume((7919 * k + 1) % blockDim.x);
+        if (finished % blockDim.x) abort();  // some threads wait at a barrier, others have returned
     }
 }
 
@@ -331,7 +333,7 @@ REALS = {"float": (np.float32, ctypes.c_float), "double": (np.float64, ctypes.c_
 
 
 class RawModule:
-    """CUDA source as C++, in which every thread runs after the other, until its end or until it waits for its block."""
+    """CUDA source compiled as C++. Threads run one after another, each until it returns or waits for its block."""
 
     folder: Path
 
@@ -352,7 +354,7 @@ class RawModule:
                 ["g++", "-O2", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", f"-Dreal={real}", source, "-o", library],
                 check=True,
             )
-        self.library = ctypes.PyDLL(str(library))  # which keeps Python's other threads waiting
+        self.library = ctypes.PyDLL(str(library))  # PyDLL holds the GIL, so that no other Python thread runs
 
     def get_function(self, name):
         return functools.partial(self._launch, name)
@@ -393,7 +395,7 @@ extern "C" void run_{name}(long long blocks, int threads, {parameters}) {{
 
 
 class Cublas:
-    """cuBLAS as its documentation has it: column-major, on the stream it was given, with a workspace set before."""
+    """cuBLAS as documented: column-major, on the given stream, with a workspace that was set before."""
 
     workspace = 0
 
@@ -424,7 +426,7 @@ class Cublas:
 
 
 def _columns(pointer, leading, rows, columns):
-    """A column-major matrix of float32 in memory: its columns are `leading` numbers apart."""
+    """Return the column-major matrix of float32 at the pointer. Its columns are `leading` numbers apart."""
     assert leading >= rows
     memory = np.ctypeslib.as_array(ctypes.cast(pointer, ctypes.POINTER(ctypes.c_float)), (columns, leading))
     return memory[:, :rows].T
@@ -434,7 +436,7 @@ def _columns(pointer, leading, rows, columns):
 
 
 class _Cupy(types.ModuleType):
-    """The module itself; every function that is not here is NumPy's, on device arrays."""
+    """The module `cupy`. A function that is not defined here is NumPy's, applied to device arrays."""
 
     __version__ = "stand-in"
 
@@ -446,7 +448,7 @@ class _Cupy(types.ModuleType):
 
 
 def _on_device(name, args):
-    """The arguments, if no list of the host's numbers is among them, which CuPy's functions refuse."""
+    """Return the arguments. Raises TypeError for a list of host numbers, as CuPy does."""
     for arg in args:
         if isinstance(arg, list | tuple) and not all(map(_is_device_or_whole, arg)):
             raise TypeError(f"{name} takes device arrays, got {arg!r}: use the backend's to_device")
@@ -454,7 +456,7 @@ def _on_device(name, args):
 
 
 def _is_device_or_whole(part):
-    """Device arrays; whole numbers, and pairs of them, as pad takes."""
+    """Return True for a device array, an integer, or a tuple of integers such as `pad` accepts."""
     return isinstance(part, (ndarray, int)) or (isinstance(part, tuple) and all(isinstance(n, int) for n in part))
 
 
@@ -463,7 +465,7 @@ def _sliding_window_view(x, patch_shape, axis):
 
 
 def make(folder: Path) -> types.ModuleType:
-    """A module to stand in sys.modules["cupy"]."""
+    """Return a module for sys.modules["cupy"]."""
     RawModule.folder = folder
     cupy = _Cupy("cupy")
     vars(cupy).update(
@@ -491,7 +493,7 @@ def make(folder: Path) -> types.ModuleType:
 
 
 def add_nccl(comm):
-    """From here on `import cupy.cuda.nccl` gives a stand-in that adds up by MPI, when its turn comes on the stream."""
+    """Make `import cupy.cuda.nccl` return a stand-in that adds by MPI, in its turn on the stream."""
 
     class NcclCommunicator:
         def __init__(self, ndev, commId, rank):
@@ -511,9 +513,9 @@ def add_nccl(comm):
 
 @contextlib.contextmanager
 def installed(folder: Path):
-    """While this lasts, `import cupy` gives the stand-in; yields tinynet's backend on it."""
+    """Make `import cupy` return the stand-in inside the `with` block. Yields tinynet's backend on it."""
     if not shutil.which("g++"):
-        pytest.skip("the stand-in for a GPU compiles CUDA kernels with g++, which is not installed")
+        pytest.skip("the stand-in for a GPU needs g++ to compile CUDA kernels; it is not installed")
     forget()
     folder.mkdir(exist_ok=True)
     before = sys.modules.pop("cupy", None)
@@ -529,36 +531,36 @@ def installed(folder: Path):
 
 
 def forget():
-    """So that the next import of kernels.cupy is a new one."""
+    """Remove kernels.cupy from the imported modules, so that the next import loads it again."""
     for name in [name for name in sys.modules if name.startswith("tinynet.kernels.cupy")]:
         del sys.modules[name]
     vars(kernels).pop("cupy", None)
 
 
 def real_gpu():
-    """tinynet's backend on a real GPU; a test that asks for it is skipped where there is none."""
+    """Return tinynet's backend on a real GPU. Skips the test if there is none."""
     try:
         return tn.backend("cupy")
     except ImportError as error:
         pytest.skip(str(error))
 
 
-def by_functions(place):
-    """A backend of host arrays, each of whose functions runs on that device: for tests written for the host."""
+def by_functions(backend):
+    """Return a backend of host arrays whose functions run on the device, for tests written for the host."""
 
-    def there_and_back(function):
+    def on_device(function):
         def call(*args):
-            there = [place.to_device(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
-            found = function(*there)
-            for here, its in zip(args, there, strict=True):
-                if isinstance(here, np.ndarray) and here.flags.writeable:
-                    here[...] = place.to_host(its)
+            moved = [backend.to_device(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
+            found = function(*moved)
+            for arg, changed in zip(args, moved, strict=True):
+                if isinstance(arg, np.ndarray) and arg.flags.writeable:
+                    arg[...] = backend.to_host(changed)
             found = found if isinstance(found, tuple) else (found,)
-            found = tuple(place.to_host(value) if isinstance(value, place.xp.ndarray) else value for value in found)
+            found = tuple(backend.to_host(value) if isinstance(value, backend.xp.ndarray) else value for value in found)
             return found if len(found) > 1 else found[0]
 
         return call
 
     host = tn.backend("numpy")
-    ops = {name: there_and_back(function) for name, function in vars(place.ops).items()}
+    ops = {name: on_device(function) for name, function in vars(backend.ops).items()}
     return dataclasses.replace(host, name="cupy", ops=types.SimpleNamespace(**ops), note="")

@@ -1,4 +1,4 @@
-"""kernels/cupy, on a strict stand-in for a GPU; and, where there is one, on the GPU (marked gpu)."""
+"""kernels/cupy, on a strict stand-in for a GPU. Tests marked gpu run on a real one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOSSES = [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError]
 
 @pytest.fixture
 def backend(request, tmp_path_factory):
-    """`backend("cupy")` on the stand-in; a test marked gpu gets the real one, or is skipped."""
+    """`backend("cupy")` on the stand-in. A test marked gpu gets the real GPU, or is skipped if there is none."""
     if request.node.get_closest_marker("gpu"):
         yield standin.real_gpu()
         return
@@ -36,7 +36,7 @@ def backend(request, tmp_path_factory):
 
 @pytest.fixture
 def plain(backend):
-    """The readable functions, on arrays of the stand-in."""
+    """A backend with the readable functions, on arrays of the stand-in."""
     fields = {name: getattr(backend, name) for name in ("xp", "to_device", "to_host", "synchronize", "describe")}
     return tn.Backend(name="plain", ops=tn.functions, **fields)
 
@@ -50,7 +50,7 @@ def fetched(backend, values):
 
 
 def outcome(backend, name, values):
-    """What a call on the device gives, and its arrays afterwards, both on the host."""
+    """Call a function on the device. Return its results, and its array arguments after the call, on the host."""
     values = moved(backend, copies(values))
     returned = getattr(backend.ops, name)(*values)
     returned = returned if isinstance(returned, tuple) else () if returned is None else (returned,)
@@ -105,7 +105,7 @@ def test_these_are_all_the_kernels(backend):
 
 
 @pytest.mark.parametrize("name", [name for name in OVERRIDES if name not in ("sgd", "adam")])
-def test_kernel_takes_axes_in_front(backend, draw, name):
+def test_kernel_accepts_axes_in_front(backend, draw, name):
     check_kernel(backend, draw, name, "float32", rows=(2,))
 
 
@@ -158,7 +158,7 @@ WHERE = ["standin", pytest.param("gpu", marks=pytest.mark.gpu)]
 
 
 def pool_calls(draw, shape, size, dtype="float32"):
-    """Numbers of which many are equal."""
+    """Yield pooling calls in which many numbers are equal."""
     x = draw.integers(-3, 3, shape).astype(dtype)
     dy = draw.normal(size=(*shape[:2], shape[2] // size, shape[3] // size)).astype(dtype)
     yield from [("max_pool2d", (x, size)), ("max_pool2d_backward", (dy, x, size))]
@@ -175,7 +175,7 @@ def norm_calls(draw, shape, dtype="float32"):
 
 
 def convolution_calls(draw, shape, W_shape, stride, padding, dtype="float32"):
-    """Numbers of which each result has a size of about 1, however many it is the sum of."""
+    """Yield convolutions whose results are about 1 in size, whatever the number of terms."""
     y_shape = shape[0], W_shape[0], *tn.arrays.positions(shape, W_shape[-1], stride, padding)
     x, dy = draw.normal(size=shape).astype(dtype), (draw.normal(size=y_shape) / y_shape[-1]).astype(dtype)
     W = (draw.normal(size=W_shape) / W_shape[1] ** 0.5).astype(dtype)
@@ -210,35 +210,35 @@ def test_kernels_for_pictures_repeat_bit_for_bit(backend, draw, where):
 
 def test_kernels_for_pictures_stay_on_the_device(backend, draw):
     for name, values in picture_calls(draw):
-        there = moved(backend, values)
+        on_device = moved(backend, values)
         standin.counts.clear()
-        getattr(backend.ops, name)(*there)
+        getattr(backend.ops, name)(*on_device)
         assert not standin.counts["transfers"]
         assert standin.counts["launches"] <= 5
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_kernels_for_pictures_take_arrays_that_are_not_contiguous(backend, draw, where):
+def test_kernels_for_pictures_accept_non_contiguous_arrays(backend, draw, where):
     for name, values in picture_calls(draw):
         expected, changed = outcome(backend, name, values)
         is_array = [isinstance(value, np.ndarray) for value in values]
         wide = [np.repeat(value, 2, axis=-1) if known else value for value, known in zip(values, is_array, strict=True)]
-        there = moved(backend, wide)
-        there = [value[..., ::2] if known else value for value, known in zip(there, is_array, strict=True)]
-        found = getattr(backend.ops, name)(*there)
+        on_device = moved(backend, wide)
+        on_device = [value[..., ::2] if known else value for value, known in zip(on_device, is_array, strict=True)]
+        found = getattr(backend.ops, name)(*on_device)
         found = found if isinstance(found, tuple) else () if found is None else (found,)
-        for a, b in zip(fetched(backend, [*found, *there]), [*expected, *changed], strict=True):
+        for a, b in zip(fetched(backend, [*found, *on_device]), [*expected, *changed], strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_a_pool_keeps_what_is_not_a_number(backend, where):
+def test_max_pooling_keeps_nan(backend, where):
     x = np.array([[[[1, np.nan, 2, 3], [np.nan, 5, 2, 3]]]], np.float32)
     check_call(backend, "max_pool2d", (x, 2))
     check_call(backend, "max_pool2d_backward", (np.ones((1, 1, 1, 2), np.float32), x, 2))
 
 
-def test_numbers_that_no_kernel_knows_go_to_the_readable_functions(backend, draw):
+def test_arrays_that_no_kernel_covers_go_to_the_readable_functions(backend, draw):
     x = draw.integers(-9, 9, (2, 3, 4, 4))
     check_call(backend, "max_pool2d", (x, 2))
     (_, values), *_ = norm_calls(draw, (2, 3, 4, 5))
@@ -246,7 +246,7 @@ def test_numbers_that_no_kernel_knows_go_to_the_readable_functions(backend, draw
     check_call(backend, "batch_norm", (values[0], *draw.uniform(1, 2, (4, 1, 3, 1, 1)), 1e-5))
 
 
-# ------------------------------------------------------------------------- nothing crosses by itself
+# ------------------------------------------------------------------------- no implicit transfers
 
 
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
@@ -296,7 +296,7 @@ def test_an_epoch_waits_for_the_device_once(request, version):
 
 
 @pytest.mark.parametrize("use", ["evaluate", "predict", "save", "gradient_check"])
-def test_everything_else_keeps_to_the_border_too(backend, tmp_path, use):
+def test_everything_else_makes_no_implicit_transfer(backend, tmp_path, use):
     net, (x, t) = network(backend), digits()
     standin.counts.clear()
     if use == "evaluate":
@@ -311,7 +311,7 @@ def test_everything_else_keeps_to_the_border_too(backend, tmp_path, use):
         assert tn.gradient_check(net, x[:4], t[:4])
 
 
-def test_a_planted_call_of_numpy_is_caught(backend):
+def test_a_layer_that_calls_numpy_is_refused(backend):
     class Careless(tn.Layer):
         def forward(self, x, train=False):
             return np.tanh(x)
@@ -322,19 +322,19 @@ def test_a_planted_call_of_numpy_is_caught(backend):
 
 
 @pytest.mark.parametrize(
-    "slip",
+    "transfer",
     [np.asarray, float, bool, list, lambda y: y + np.ones(3), lambda y: np.ones(3) * y, lambda y: y[np.array([0])]],
 )
-def test_the_stand_in_refuses_what_would_cross(backend, slip):
+def test_the_stand_in_refuses_implicit_transfers(backend, transfer):
     with pytest.raises(TypeError, match="backend's"):
-        slip(backend.to_device(np.ones(3)))
+        transfer(backend.to_device(np.ones(3)))
 
 
 # ------------------------------------------------------------------------------- whole training steps
 
 
 def trained(backend, optimizer="Adam", hidden=(6, 5), batch_size=16, epochs=3, pixels=False, **options):
-    """History, theta, optimizer and network after a training, on the host."""
+    """Train a network. Return the losses, and the vectors and counters after it, on the host."""
     x, t = digits()
     x = np.clip(128 + 50 * x, 0, 255).astype(np.uint8) if pixels else x
     net = network(backend, hidden, **options)
@@ -345,16 +345,16 @@ def trained(backend, optimizer="Adam", hidden=(6, 5), batch_size=16, epochs=3, p
     return [record.loss for record in history], [net.backend.to_host(vector) for vector in vectors], counters
 
 
-def assert_trained_alike(found, expected):
+def assert_same_training(found, expected):
     np.testing.assert_allclose(found[0], expected[0], rtol=1e-4)
     for device, host in zip(found[1], expected[1], strict=True):
         np.testing.assert_allclose(device, host, rtol=1e-3, atol=1e-4)
     assert found[2] == expected[2]
 
 
-def test_smoothed_labels_are_captured_and_trained_on(backend):
-    def trained_on(place):
-        net, (x, t) = network(place), digits()
+def test_captured_steps_smooth_labels(backend):
+    def trained_on(backend):
+        net, (x, t) = network(backend), digits()
         tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=5, loss=tn.SoftmaxCrossEntropy(label_smoothing=0.3))
         return net.backend.to_host(net.theta)
 
@@ -366,10 +366,10 @@ def test_smoothed_labels_are_captured_and_trained_on(backend):
 @pytest.mark.parametrize("hidden", [(), (6,), (7, 5, 4)], ids=str)
 @pytest.mark.parametrize("pixels", [False, True], ids=["floats", "pixels"])
 @pytest.mark.parametrize("where", ["standin", pytest.param("gpu", marks=pytest.mark.gpu)])
-def test_captured_steps_train_as_the_plain_ones(backend, optimizer, hidden, pixels, where):
+def test_captured_steps_equal_those_of_backend_numpy(backend, optimizer, hidden, pixels, where):
     found = trained(backend, optimizer, hidden, pixels=pixels) if hidden else trained_without_dropout(backend, pixels)
     host = trained("numpy", optimizer, hidden, pixels=pixels) if hidden else trained_without_dropout("numpy", pixels)
-    assert_trained_alike(found, host)
+    assert_same_training(found, host)
 
 
 def trained_without_dropout(backend, pixels):
@@ -380,16 +380,17 @@ def trained_without_dropout(backend, pixels):
     return [record.loss for record in history], [net.backend.to_host(net.theta)], []
 
 
-def test_a_diagnosis_fetches_its_numbers(backend):
+def test_a_diagnosis_on_the_device_equals_that_on_the_host(backend):
     x, t = digits()
-    there = network(backend)
-    before = backend.to_host(there.theta).tobytes()
-    here = there.copy(backend="numpy")
-    found, expected = tn.diagnose(there, x, t, tn.Adam(there)), tn.diagnose(here, x, t, tn.Adam(here))
+    net = network(backend)
+    before = backend.to_host(net.theta).tobytes()
+    reference = net.copy(backend="numpy")
+    found = tn.diagnose(net, x, t, tn.Adam(net))
+    expected = tn.diagnose(reference, x, t, tn.Adam(reference))
     assert [row.y_spread for row in found.rows] == pytest.approx([row.y_spread for row in expected.rows], rel=1e-4)
     updates = [[row.update for row in report.rows if row.learns] for report in (found, expected)]
     assert updates[0] == pytest.approx(updates[1], rel=1e-2)
-    assert backend.to_host(there.theta).tobytes() == before
+    assert backend.to_host(net.theta).tobytes() == before
 
 
 def test_steps_are_launched_as_graphs(backend):
@@ -407,11 +408,11 @@ def test_a_step_is_captured_on_the_gpu(backend):
 
 def test_without_capture_the_same_kernels_run_one_by_one(backend, monkeypatch):
     def refuse(self):
-        raise RuntimeError("capture is not to be had")
+        raise RuntimeError("capture is not available")
 
     captured = trained(backend)
     monkeypatch.setattr(standin.Stream, "begin_capture", refuse)
-    with pytest.warns(RuntimeWarning, match="capture is not to be had"):
+    with pytest.warns(RuntimeWarning, match="capture is not available"):
         launched = trained(backend)
     for a, b in zip(captured[1], launched[1], strict=True):
         np.testing.assert_array_equal(a, b)
@@ -446,21 +447,21 @@ def test_gradient_check_passes_in_float64_on_the_gpu(backend):
     ],
     ids=str,
 )
-def test_the_eight_networks_learn_on_the_gpu_what_they_learn_on_the_cpu(backend, hidden, batch_size, dropout):
+def test_the_eight_networks_reach_the_same_accuracy_on_gpu_and_cpu(backend, hidden, batch_size, dropout):
     digits, accuracies = tn.data.mnist_split(), []
-    for place in (backend, "numpy"):
-        net = tn.mlp(784, hidden, 10, dropout=dropout, seed=1, backend=place)
+    for name in (backend, "numpy"):
+        net = tn.mlp(784, hidden, 10, dropout=dropout, seed=1, backend=name)
         tn.fit(net, tn.Adam(net), digits.x_train, digits.y_train, epochs=3, batch_size=batch_size)
         accuracies.append(tn.evaluate(net, digits.x_val, digits.y_val).accuracy)
     assert abs(accuracies[0] - accuracies[1]) < 0.02
 
 
-# ------------------------------------------------------------------------------------- what is said
+# ------------------------------------------------------------------------------------- messages
 
 
 def test_a_gpu_describes_itself(backend):
     assert backend.describe() == (
-        "CuPy stand-in on a stand-in; memory in MiB: 0 in arrays, 1 kept for more, 1024 of 2048 free"
+        "CuPy stand-in on a stand-in; memory in MiB: 0 in arrays, 1 reserved, 1024 of 2048 free"
     )
 
 
@@ -468,7 +469,7 @@ def test_a_device_is_chosen_by_number(backend):
     net = network("cupy:1")
     tn.fit(net, tn.Adam(net), *digits(), epochs=2)
     assert standin.counts["device switches"] == 1
-    with pytest.raises(ValueError, match="has 2 devices, numbered from 0; got 'cupy:2'"):
+    with pytest.raises(ValueError, match="expected a device below 2, got 'cupy:2'"):
         tn.backend("cupy:2")
     for wrong in ("cupy:first", "numpy:0"):
         with pytest.raises(ValueError, match=f"got '{wrong}'"):
@@ -478,12 +479,12 @@ def test_a_device_is_chosen_by_number(backend):
 def test_without_cublas_steps_run_function_by_function(backend, monkeypatch):
     products = sys.modules["tinynet.kernels.cupy.products"]
     monkeypatch.setattr(products, "library", fails(OSError("no libcublas")))
-    with pytest.warns(RuntimeWarning, match="steps run function by function: no libcublas"):
+    with pytest.warns(RuntimeWarning, match="steps run function by function, which is slower: no libcublas"):
         found = trained(backend)
-    assert_trained_alike(found, trained("numpy"))
+    assert_same_training(found, trained("numpy"))
 
 
-def test_an_interrupt_while_steps_are_launched_leaves_all_in_step(backend, monkeypatch):
+def test_an_interrupt_while_steps_are_launched_leaves_counters_consistent(backend, monkeypatch):
     launches, launch = [], standin.Graph.launch
 
     def interrupted(self, stream):
@@ -509,10 +510,10 @@ def test_an_interrupt_during_capture_leaves_the_stream_usable(backend, monkeypat
         with pytest.raises(KeyboardInterrupt):
             tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=5)
     found = trained(backend)
-    assert_trained_alike(found, trained("numpy"))
+    assert_same_training(found, trained("numpy"))
 
 
-def test_a_step_is_captured_once_a_fit_and_freed_with_its_network(backend):
+def test_a_step_is_captured_once_per_fit_and_freed_with_its_network(backend):
     captures = []
     end_capture = standin.Stream.end_capture
     standin.Stream.end_capture = lambda self: captures.append(self) or end_capture(self)
@@ -522,11 +523,11 @@ def test_a_step_is_captured_once_a_fit_and_freed_with_its_network(backend):
     finally:
         standin.Stream.end_capture = end_capture
     assert len(captures) == 1
-    kept = sys.modules["tinynet.kernels.cupy.steps"]._kept
-    assert len(kept) == 1
+    steps = sys.modules["tinynet.kernels.cupy.steps"]._steps
+    assert len(steps) == 1
     del net
     gc.collect()
-    assert len(kept) == 0
+    assert len(steps) == 0
 
 
 @pytest.mark.parametrize(
@@ -538,9 +539,9 @@ def test_a_step_is_captured_once_a_fit_and_freed_with_its_network(backend):
     ],
     ids=["beta1", "clip_norm", "label_smoothing"],
 )
-def test_settings_changed_between_epochs_are_not_those_that_were_captured(backend, change):
-    def trained_with_a_change(place):
-        net, (x, t) = network(place), digits()
+def test_settings_changed_between_epochs_are_used(backend, change):
+    def trained_with_a_change(backend):
+        net, (x, t) = network(backend), digits()
         optimizer, loss = tn.Adam(net, 0.01), tn.SoftmaxCrossEntropy(label_smoothing=0.3)
         tn.fit(net, optimizer, x, t, epochs=3, batch_size=5, loss=loss, callbacks=[lambda _: change(optimizer, loss)])
         return net.backend.to_host(net.theta)
@@ -548,7 +549,7 @@ def test_settings_changed_between_epochs_are_not_those_that_were_captured(backen
     np.testing.assert_allclose(trained_with_a_change(backend), trained_with_a_change("numpy"), rtol=1e-3, atol=1e-4)
 
 
-def test_a_batch_larger_than_the_data_takes_no_more_memory(backend):
+def test_a_batch_size_beyond_the_number_of_rows_allocates_no_more_memory(backend):
     net, (x, t) = network(backend), digits()
     tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=10**12)
     assert net.epoch == 1
@@ -562,7 +563,7 @@ def fails(error):
 
 
 @pytest.mark.parametrize(
-    ("where", "replacement", "sentence"),
+    ("function", "replacement", "sentence"),
     [
         ("getDeviceCount", fails(RuntimeError("no libcuda")), "finds no working NVIDIA driver .*no libcuda.*install"),
         ("getDeviceCount", lambda: 0, "there is no GPU here, or CUDA_VISIBLE_DEVICES hides it"),
@@ -574,15 +575,15 @@ def fails(error):
         ),
     ],
 )
-def test_each_failure_of_a_gpu_has_its_sentence(backend, monkeypatch, where, replacement, sentence):
-    monkeypatch.setattr(sys.modules["cupy"].cuda.runtime, where, replacement)
+def test_the_error_names_what_is_wrong_with_the_gpu(backend, monkeypatch, function, replacement, sentence):
+    monkeypatch.setattr(sys.modules["cupy"].cuda.runtime, function, replacement)
     standin.forget()
     with pytest.raises(ImportError, match=f"backend 'cupy' does not work here: .*{sentence}"):
         tn.backend("cupy")
     assert sentence.split()[1] in tn.backend("auto").note
 
 
-def test_a_gpu_that_runs_no_kernel_is_refused(backend, monkeypatch):
+def test_a_gpu_on_which_no_kernel_runs_is_refused(backend, monkeypatch):
     monkeypatch.setattr(sys.modules["cupy"], "RawModule", fails(RuntimeError("no nvrtc")))
     standin.forget()
     with pytest.raises(ImportError, match=r"runs no kernel \(RuntimeError: no nvrtc\); CuPy needs CUDA's compiler"):

@@ -1,4 +1,4 @@
-"""Every kernel beside its original in functions.py: values, dtype, shapes, and arrays that are not contiguous."""
+"""Every kernel compared with its original in functions.py: values, dtypes, shapes, and non-contiguous arrays."""
 
 import os
 import shutil
@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-import tinynet.kernels.numba.threads as threads_module
+import tinynet.kernels.numba.barrier as barrier_module
+import tinynet.kernels.numba.thread_count as thread_count_module
 from tinynet.arrays.backend import FUNCTIONS, kernels_of
 from tinynet.kernels.numba import large
 from tinynet.kernels.numba import steps as steps_module
@@ -30,7 +31,7 @@ KEY = (12345, 67890)
 
 
 def arguments(name, draw, dtype, rows=()):
-    """What the function of that name takes; `rows` are axes in front of the last two."""
+    """Return arguments for the function of that name; `rows` are axes in front of the last two."""
 
     def array(*shape):
         return draw.normal(size=(*rows, *shape)).astype(dtype)
@@ -40,7 +41,7 @@ def arguments(name, draw, dtype, rows=()):
 
     x, W, b, y, p = array(7, 5), array(5, 3), array(1, 3), array(7, 3), tn.functions.softmax(array(7, 3))
     t = draw.dirichlet(np.ones(3), (*rows, 7)).astype(dtype)
-    picture, kernel, slopes, pixels = array(7, 2, 5, 6), array(3, 2, 3, 3), array(7, 3, 3, 3), (-4, -2, -1)
+    picture, weights, dy, pixels = array(7, 2, 5, 6), array(3, 2, 3, 3), array(7, 3, 3, 3), (-4, -2, -1)
     channels = [abs(array(1, 2, 1, 1)) for _ in range(4)]
     gamma, beta = abs(array(1, 5)), array(1, 5)
     return {
@@ -76,9 +77,9 @@ def arguments(name, draw, dtype, rows=()):
         "count_correct_binary": (array(7, 1), t[..., :1]),
         "patches": (picture, 3, 2, 1),
         "patches_backward": (array(7, 18, 9), picture.shape, 3, 2, 1),
-        "conv2d": (picture, kernel, array(3, 1, 1), 2, 1),
-        "conv2d_backward": (slopes, kernel, picture.shape, 2, 1),
-        "conv2d_backward_parameters": (slopes, picture, kernel, array(3, 1, 1), 2, 1),
+        "conv2d": (picture, weights, array(3, 1, 1), 2, 1),
+        "conv2d_backward": (dy, weights, picture.shape, 2, 1),
+        "conv2d_backward_parameters": (dy, picture, weights, array(3, 1, 1), 2, 1),
         "max_pool2d": (picture, 2),
         "max_pool2d_backward": (array(7, 2, 2, 3), picture, 2),
         "average_pool2d": (picture, 2),
@@ -106,7 +107,7 @@ def copies(values):
 
 
 def outcome(function, values):
-    """All that a call gives: what it returns, and its arguments, which it may have changed."""
+    """Return the results of a call, and its array arguments after the call, which it may have changed."""
     values = copies(values)
     returned = function(*values)
     returned = returned if isinstance(returned, tuple) else () if returned is None else (returned,)
@@ -123,7 +124,7 @@ def assert_same(backend, name, values):
 
 
 def strided(value):
-    """The same numbers in every second place of a larger array, with its axes in the other order."""
+    """Return the same numbers as every second element of a larger array whose axes are in reverse order."""
     if not isinstance(value, np.ndarray) or value.ndim == 0:
         return value
     wide = np.zeros([2 * size for size in value.shape[::-1]], value.dtype).T
@@ -139,20 +140,20 @@ def test_kernel_equals_its_original(draw, backend, name, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("backend", "name"), KERNELS)
-def test_kernel_takes_arrays_that_are_not_contiguous(draw, backend, name, dtype):
+def test_kernel_accepts_non_contiguous_arrays(draw, backend, name, dtype):
     values = arguments(name, draw, dtype)
     kernel = getattr(kernels_of(backend), name)
-    places = [strided(value) for value in values]
-    returned = kernel(*places)
+    given = [strided(value) for value in values]
+    returned = kernel(*given)
     expected = outcome(FUNCTIONS[name], values)
     returned = returned if isinstance(returned, tuple) else () if returned is None else (returned,)
-    found = [*returned, *(value for value in places if isinstance(value, np.ndarray))]
+    found = [*returned, *(value for value in given if isinstance(value, np.ndarray))]
     for kernel_value, plain in zip(found, expected, strict=True):
         np.testing.assert_allclose(kernel_value, plain, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("backend", "name"), KERNELS)
-def test_kernel_takes_axes_in_front(draw, backend, name):
+def test_kernel_accepts_axes_in_front(draw, backend, name):
     assert_same(backend, name, arguments(name, draw, "float32", rows=(2,)))
 
 
@@ -182,14 +183,14 @@ def test_convolutions_of_every_shape(draw, backend, dtype, picture, M, size, str
     x, W, b = (draw.normal(size=shape).astype(dtype) for shape in (picture, (M, picture[1], size, size), (M, 1, 1)))
     W /= np.sqrt(W[0].size).astype(dtype)
     y = tn.functions.conv2d(x, W, b, stride, padding)
-    dy, how = draw.normal(size=y.shape).astype(dtype), (stride, padding)
-    assert_same(backend, "conv2d", (x, W, b, *how))
-    assert_same(backend, "conv2d_backward", (dy, W, x.shape, *how))
+    dy, settings = draw.normal(size=y.shape).astype(dtype), (stride, padding)
+    assert_same(backend, "conv2d", (x, W, b, *settings))
+    assert_same(backend, "conv2d_backward", (dy, W, x.shape, *settings))
     dy /= np.sqrt(dy[:, 0].size).astype(dtype)
-    assert_same(backend, "conv2d_backward_parameters", (dy, x, W, b, *how))
+    assert_same(backend, "conv2d_backward_parameters", (dy, x, W, b, *settings))
 
 
-def test_a_picture_is_convolved_alike_in_every_batch_and_beside_one_that_is_not_finite(draw):
+def test_a_convolution_does_not_depend_on_the_other_pictures_of_the_batch(draw):
     ops = tn.backend("numba").ops
     x, W, b = (draw.normal(size=shape).astype("float32") for shape in ((41, 4, 7, 6), (5, 4, 3, 3), (5, 1, 1)))
     y = ops.conv2d(x, W, b, 1, 1)
@@ -199,7 +200,7 @@ def test_a_picture_is_convolved_alike_in_every_batch_and_beside_one_that_is_not_
     assert np.isnan(ops.conv2d(x, W, b, 1, 1)[1]).all()
 
 
-def test_slopes_of_another_precision_are_taken(draw):
+def test_dy_may_have_another_precision(draw):
     x, W, b = (draw.normal(size=shape).astype("float32") for shape in ((5, 4, 7, 6), (5, 4, 3, 3), (5, 1, 1)))
     assert_same("numba", "conv2d_backward_parameters", (draw.normal(size=(5, 5, 7, 6)), x, W, b, 1, 1))
 
@@ -241,9 +242,9 @@ def test_a_nan_is_not_lost_in_a_kernel(backend):
     assert np.isnan(ops.dense(x, np.ones((3, 2), np.float32), np.ones((1, 2), np.float32))).all()
     assert np.isnan(ops.softmax_cross_entropy(x, np.ones_like(x))[0])
     assert np.isnan(ops.gelu(x)).all()
-    for place in np.ndindex(2, 2):
+    for index in np.ndindex(2, 2):
         picture = np.zeros((1, 1, 2, 2), np.float32)
-        picture[0, 0, *place] = np.nan
+        picture[0, 0, *index] = np.nan
         assert np.isnan(ops.max_pool2d(picture, 2)).all()
         np.testing.assert_array_equal(ops.max_pool2d_backward(np.ones((1, 1, 1, 1)), picture, 2), np.isnan(picture))
     grad = np.array([1, np.nan, 2], np.float32)
@@ -252,7 +253,7 @@ def test_a_nan_is_not_lost_in_a_kernel(backend):
 
 
 @pytest.mark.parametrize("backend", ["numba"])
-def test_moments_that_fade_become_zero_and_not_denormal(backend):
+def test_denormal_moments_become_zero(backend):
     theta, m, v = (np.full(3, value, np.float32) for value in (1, 1e-37, 1e-40))
     tn.backend(backend).ops.adam(theta, np.zeros(3, np.float32), m, v, 100, 0.001, 0.9, 0.999, 1e-8)
     assert (m == 0).all()
@@ -261,7 +262,7 @@ def test_moments_that_fade_become_zero_and_not_denormal(backend):
 
 
 @pytest.mark.parametrize("backend", ["numba"])
-def test_training_follows_the_plain_backend(draw, backend):
+def test_training_equals_that_of_backend_numpy(draw, backend):
     x, t = draw.normal(size=(200, 8)).astype("float32"), draw.integers(0, 3, 200)
     losses = []
     for name in ("numpy", backend):
@@ -283,8 +284,8 @@ OPTIMIZERS = {
 }
 
 
-class Ours(tn.ReLU):
-    """A layer that is not what it inherits from."""
+class DoubledReLU(tn.ReLU):
+    """A subclass that computes something else than its base class."""
 
     def forward(self, x, train=False):
         return 2 * super().forward(x, train)
@@ -293,17 +294,17 @@ class Ours(tn.ReLU):
         return super().backward(2 * dy)
 
 
-class OwnAdam(tn.Adam):
+class DoubledAdam(tn.Adam):
     def update(self, lr):
         super().update(2 * lr)
 
 
-class OwnLoss(tn.SoftmaxCrossEntropy):
+class DoubledLoss(tn.SoftmaxCrossEntropy):
     def backward(self):
         return 2 * super().backward()
 
 
-class OwnNetwork(tn.Network):
+class DoubledNetwork(tn.Network):
     def forward(self, x, train=False):
         return super().forward(x, train) * 2
 
@@ -311,7 +312,7 @@ class OwnNetwork(tn.Network):
 def stepped(
     backend, draw, hidden, optimizer, *, D=20, K=4, rows=50, batch=16, pixels=False, zeros=0.0, smoothing=0.0, **options
 ):
-    """All that training one epoch leaves behind: totals, vectors, counters; and how often it yielded."""
+    """Train one epoch. Return totals, vectors and counters afterwards, and how often the steps yielded."""
     x = draw.integers(0, 256, (rows, D)).astype(np.uint8) if pixels else draw.normal(size=(rows, D)).astype("float32")
     x[draw.random(x.shape) < zeros] = 0
     t = draw.dirichlet(np.ones(K), rows).astype("float32")
@@ -342,7 +343,7 @@ def stepped(
     ],
     ids=str,
 )
-def test_steps_compiled_as_a_whole_equal_the_plain_ones(hidden, options, optimizer):
+def test_compiled_steps_equal_those_of_backend_numpy(hidden, options, optimizer):
     (plain, _), (compiled, yields) = (
         stepped(name, np.random.default_rng(5), hidden, optimizer, **options) for name in ("numpy", "numba")
     )
@@ -369,7 +370,7 @@ LARGE = {
 
 @pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if "clipped" not in name])
 @pytest.mark.parametrize("case", LARGE)
-def test_steps_on_threads_equal_the_plain_ones(case, optimizer):
+def test_steps_on_threads_equal_those_of_backend_numpy(case, optimizer):
     (plain, _), (compiled, yields) = (
         stepped(name, np.random.default_rng(5), optimizer=optimizer, **LARGE[case]) for name in ("numpy", "numba")
     )
@@ -382,9 +383,9 @@ def test_steps_on_threads_equal_the_plain_ones(case, optimizer):
 def test_no_bit_depends_on_the_number_of_threads(monkeypatch, case):
     outcomes = []
     for threads in (1, 2, 4):
-        monkeypatch.setattr(threads_module, "most_threads", lambda: 4)
+        monkeypatch.setattr(thread_count_module, "most_threads", lambda: 4)
         monkeypatch.setattr(large, "most_threads", lambda: 4)
-        monkeypatch.setattr(large.Pace, "next", lambda pace, threads=threads: (threads, True))
+        monkeypatch.setattr(large.FastestThreads, "next", lambda self, threads=threads: (threads, True))
         outcomes.append(stepped("numba", np.random.default_rng(5), optimizer="Adam", **LARGE[case])[0])
     for found in outcomes[1:]:
         for values, expected in zip(found, outcomes[0], strict=True):
@@ -400,12 +401,12 @@ def test_no_bit_depends_on_the_number_of_threads(monkeypatch, case):
         (0.8, (50, 256), 4097, False),
     ],
 )
-def test_lists_are_for_wide_rows_that_are_mostly_zero(draw, zeros, shape, batch, expected):
+def test_lists_are_used_for_wide_rows_that_are_mostly_zero(draw, zeros, shape, batch, expected):
     x = np.where(draw.random(shape) < zeros, 0, draw.integers(1, 256, shape)).astype(np.uint8)
     assert are_used(lists_for(x, batch, pieces=4)) == expected
 
 
-def test_large_networks_take_these_steps(monkeypatch):
+def test_large_networks_use_the_steps_on_threads(monkeypatch):
     def none(*arguments):
         raise AssertionError("taken")
 
@@ -416,7 +417,7 @@ def test_large_networks_take_these_steps(monkeypatch):
     stepped("numba", np.random.default_rng(5), optimizer="Adam", **LARGE["floats"])
 
 
-def test_training_on_threads_that_ends_early_leaves_the_steps_that_were_made(draw):
+def test_training_on_threads_that_stops_early_keeps_the_steps_taken(draw):
     x, t = draw.normal(size=(5000, 40)).astype("float32"), np.eye(3, dtype="float32")[draw.integers(0, 3, 5000)]
     net = tn.mlp(40, [300], 3, backend="numba")
     rule, first = tn.Adam(net), net.theta.copy()
@@ -425,14 +426,18 @@ def test_training_on_threads_that_ends_early_leaves_the_steps_that_were_made(dra
     assert (net.theta == first).all()
     steps.close()
     assert rule.step_count == rows / 50
-    twin = tn.mlp(40, [300], 3, backend="numba")
-    list(twin.backend.train_steps(twin, tn.Adam(twin), tn.SoftmaxCrossEntropy(), x, t, np.arange(rows), 50))
-    np.testing.assert_array_equal(net.theta, twin.theta)
+    reference = tn.mlp(40, [300], 3, backend="numba")
+    list(
+        reference.backend.train_steps(
+            reference, tn.Adam(reference), tn.SoftmaxCrossEntropy(), x, t, np.arange(rows), 50
+        )
+    )
+    np.testing.assert_array_equal(net.theta, reference.theta)
 
 
 @pytest.mark.parametrize("hidden", [[12, 8], [40, 8], [200, 100]], ids=str)
 @pytest.mark.parametrize("kind", ["pixels", "mostly zero", "floats"])
-def test_compiled_evaluation_equals_the_plain_one(draw, hidden, kind):
+def test_compiled_evaluation_equals_that_of_backend_numpy(draw, hidden, kind):
     x = draw.normal(size=(5001, 140)).astype("float32")
     x = (
         draw.integers(0, 256, x.shape).astype(np.uint8)
@@ -450,55 +455,55 @@ def test_compiled_evaluation_equals_the_plain_one(draw, hidden, kind):
     assert [layer.counter for layer in net] == [0] * len(net.layers)
 
 
-def test_evaluation_by_ones_own_loss_is_not_compiled(draw):
+def test_evaluation_with_a_replaced_method_of_the_loss_is_not_compiled(draw):
     net = tn.mlp(6, [5], 3, backend="numba")
     loss = tn.SoftmaxCrossEntropy()
     loss.count_correct = lambda z, t: np.array(1)
     assert tn.evaluate(net, draw.normal(size=(10, 6)), draw.integers(0, 3, 10), loss).accuracy == 0.1
 
 
-def test_threads_work_together_or_not_at_all():
+def test_an_error_in_a_thread_is_raised():
     ranks = []
-    threads_module.together(3, ranks.append)
+    barrier_module.run_together(3, ranks.append)
     assert sorted(ranks) == [0, 1, 2]
     with pytest.raises(ZeroDivisionError):
-        threads_module.together(2, lambda rank: 1 // rank)
+        barrier_module.run_together(2, lambda rank: 1 // rank)
 
 
-def test_a_thread_that_cannot_start_holds_up_no_other(monkeypatch):
-    class Pool(threads_module.ThreadPoolExecutor):
+def test_no_thread_waits_for_one_that_cannot_start(monkeypatch):
+    class Pool(barrier_module.ThreadPoolExecutor):
         def submit(self, work, rank):
             if rank == 1:
                 raise RuntimeError("can't start new thread")
             return super().submit(work, rank)
 
     ranks = []
-    monkeypatch.setattr(threads_module, "ThreadPoolExecutor", Pool)
+    monkeypatch.setattr(barrier_module, "ThreadPoolExecutor", Pool)
     with pytest.raises(RuntimeError, match="can't start new thread"):
-        threads_module.together(2, ranks.append)
+        barrier_module.run_together(2, ranks.append)
     assert ranks == []
 
 
-def test_an_epoch_begins_at_the_pace_of_the_one_before(draw):
+def test_an_epoch_starts_with_the_number_of_threads_that_was_fastest_before(draw):
     net = tn.mlp(40, [300], 3, backend="numba")
     rule, x, t = tn.Adam(net), draw.normal(size=(100, 40)), draw.integers(0, 3, 100)
     tn.fit(net, rule, x, t, epochs=1, batch_size=50, progress=False)
-    pace = large._paces[net]
-    assert pace.seconds[threads_module.most_threads()] < float("inf")
+    measured = large._fastest_threads[net]
+    assert measured.seconds[thread_count_module.most_threads()] < float("inf")
     tn.fit(net, rule, x, t, epochs=1, batch_size=50, progress=False)
-    assert large._paces[net] is pace
+    assert large._fastest_threads[net] is measured
 
 
-def test_the_faster_number_of_threads_is_taken_and_the_other_tried_again(monkeypatch):
+def test_the_faster_number_of_threads_is_used_and_the_other_tried_again(monkeypatch):
     now, taken = [0.0], []
-    monkeypatch.setattr(threads_module, "most_threads", lambda: 2)
-    monkeypatch.setattr(threads_module.time, "perf_counter", lambda: now[0])
-    pace = threads_module.Pace()
+    monkeypatch.setattr(thread_count_module, "most_threads", lambda: 2)
+    monkeypatch.setattr(thread_count_module.time, "perf_counter", lambda: now[0])
+    fastest = thread_count_module.FastestThreads()
     for k in range(100):
-        threads, is_trial = pace.next()
+        threads, is_trial = fastest.next()
         assert is_trial == (threads != (1 if k > 60 else 2)) or 50 <= k <= 60
         taken.append(threads)
-        with pace.timed(threads, 10):
+        with fastest.timed(threads, 10):
             busy = k >= 50
             now[0] += {1: 1.0, 2: 2.5 if busy else 0.6}[threads]
     assert taken[:2] == [2, 1]
@@ -509,13 +514,13 @@ def test_the_faster_number_of_threads_is_taken_and_the_other_tried_again(monkeyp
 @pytest.mark.parametrize(
     "layers",
     [
-        lambda: [tn.Dense(6, 5), Ours(), tn.Dense(5, 3)],
+        lambda: [tn.Dense(6, 5), DoubledReLU(), tn.Dense(5, 3)],
         lambda: [tn.Dense(6, 5), tn.Dense(5, 3)],
         lambda: [tn.Dense(6, 5), tn.ReLU(), tn.Dense(5, 3), tn.Dropout(0.5)],
     ],
-    ids=["a layer of one's own", "no ReLU between", "dropout last"],
+    ids=["a subclass of a layer", "no ReLU between", "dropout last"],
 )
-def test_networks_of_another_form_take_the_plain_steps(draw, layers):
+def test_networks_that_are_not_covered_use_the_ordinary_steps(draw, layers):
     x, t = draw.normal(size=(20, 6)).astype("float32"), draw.integers(0, 3, 20)
     thetas = []
     for backend in ("numpy", "numba"):
@@ -525,14 +530,14 @@ def test_networks_of_another_form_take_the_plain_steps(draw, layers):
     np.testing.assert_allclose(*thetas, rtol=1e-3, atol=1e-5)
 
 
-def own_step(net):
+def with_replaced_step(net):
     optimizer = tn.Adam(net)
     step = optimizer.step
     optimizer.step = lambda: (step(), step())
     return optimizer
 
 
-def own_relu(net):
+def with_replaced_relu(net):
     net.backend = replace(net.backend, ops=SimpleNamespace(**vars(net.backend.ops)))
     net.backend.ops.relu = lambda x: 2 * tn.functions.relu(x)
     for layer in net:
@@ -543,15 +548,15 @@ def own_relu(net):
 @pytest.mark.parametrize(
     ("kind", "optimizer", "loss"),
     [
-        (OwnNetwork, tn.Adam, tn.SoftmaxCrossEntropy),
-        (tn.Network, OwnAdam, tn.SoftmaxCrossEntropy),
-        (tn.Network, tn.SGD, OwnLoss),
-        (tn.Network, own_step, tn.SoftmaxCrossEntropy),
-        (tn.Network, own_relu, tn.SoftmaxCrossEntropy),
+        (DoubledNetwork, tn.Adam, tn.SoftmaxCrossEntropy),
+        (tn.Network, DoubledAdam, tn.SoftmaxCrossEntropy),
+        (tn.Network, tn.SGD, DoubledLoss),
+        (tn.Network, with_replaced_step, tn.SoftmaxCrossEntropy),
+        (tn.Network, with_replaced_relu, tn.SoftmaxCrossEntropy),
     ],
     ids=["network", "optimizer", "loss", "a method replaced", "a function replaced"],
 )
-def test_what_is_ones_own_takes_the_plain_steps(draw, kind, optimizer, loss):
+def test_subclasses_and_replaced_methods_use_the_ordinary_steps(draw, kind, optimizer, loss):
     x, t = draw.normal(size=(20, 6)).astype("float32"), draw.integers(0, 3, 20)
     thetas = []
     for backend in ("numpy", "numba"):
@@ -561,14 +566,14 @@ def test_what_is_ones_own_takes_the_plain_steps(draw, kind, optimizer, loss):
     np.testing.assert_allclose(*thetas, rtol=1e-3, atol=1e-5)
 
 
-def test_a_batch_larger_than_the_data_takes_no_more_memory(draw):
+def test_a_batch_size_beyond_the_number_of_rows_allocates_no_more_memory(draw):
     net = tn.mlp(6, [4], 3, backend="numba")
     tn.fit(net, tn.Adam(net), draw.normal(size=(20, 6)), draw.integers(0, 3, 20), epochs=1, batch_size=10**12)
     assert net.epoch == 1
 
 
 @pytest.mark.parametrize("change", ["read-only", "not contiguous"])
-def test_compiled_steps_take_arrays_as_they_come(draw, change):
+def test_compiled_steps_accept_read_only_and_non_contiguous_arrays(draw, change):
     x, t = draw.normal(size=(20, 6)).astype("float32"), draw.dirichlet(np.ones(3), 20).astype("float32")
     thetas = []
     for backend in ("numpy", "numba"):
@@ -582,7 +587,7 @@ def test_compiled_steps_take_arrays_as_they_come(draw, change):
     np.testing.assert_allclose(*thetas, rtol=1e-4, atol=1e-6)
 
 
-def test_compiled_steps_return_to_python_often_and_go_on_exactly(draw):
+def test_compiled_steps_return_to_python_often_and_continue_exactly(draw):
     x, t = draw.normal(size=(10_000, 3)).astype("float32"), np.eye(2, dtype="float32")[draw.integers(0, 2, 10_000)]
     net = tn.mlp(3, [4], 2, backend="numba")
     rule = tn.Adam(net)
@@ -602,7 +607,7 @@ def test_a_nan_in_the_rows_reaches_the_loss_of_compiled_steps():
 
 
 @pytest.mark.slow
-def test_kernels_are_compiled_anew_when_a_file_changes_that_they_call_into(tmp_path):
+def test_kernels_are_compiled_again_when_a_file_with_functions_that_they_call_changes(tmp_path):
     shutil.copytree(Path(tn.__file__).parent, tmp_path / "tinynet", ignore=shutil.ignore_patterns("__pycache__"))
     script = """
 import numpy as np, tinynet as tn

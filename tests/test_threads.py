@@ -1,4 +1,4 @@
-"""Kernels on threads of our own: every row once, whatever happens; and arrays in the memory of others."""
+"""The thread pool of the numba backend: every row is computed once, whatever happens. And reuse of array memory."""
 
 import multiprocessing
 import sys
@@ -10,50 +10,50 @@ import pytest
 
 pytest.importorskip("numba")
 
-import tinynet.kernels.numba.threads as threads_module
+import tinynet.kernels.numba.thread_pool as thread_pool_module
 from tinynet.kernels.numba import memory
 from tinynet.kernels.numba.functions import jit
-from tinynet.kernels.numba.threads import PARTS, in_parts, parts, shared
+from tinynet.kernels.numba.thread_pool import CHUNKS, own_chunks, own_rows, parallel_for
 
 
 @jit
 def count_rows(seen, call):
-    for n in shared(len(seen), call):
+    for n in own_rows(len(seen), call):
         seen[n] += 1
 
 
 @jit
-def write_parts(found, call):
-    for part, first, last in parts(len(found), call):
-        found[first:last] = part
+def write_chunks(found, call):
+    for chunk, first, end in own_chunks(len(found), call):
+        found[first:end] = chunk
 
 
 @pytest.fixture(params=[1, 2, 4], ids="{} threads".format)
 def threads(request, monkeypatch):
-    """A crew of so many, which is not that of other tests."""
-    crew = threads_module._Crew(request.param - 1)
-    monkeypatch.setattr(threads_module, "_crew", lambda process: crew)
+    """A pool of this many threads that no other test uses."""
+    pool = thread_pool_module._Pool(request.param - 1)
+    monkeypatch.setattr(thread_pool_module, "_pool_of", lambda process: pool)
     return request.param
 
 
-@pytest.mark.parametrize("rows", [0, 1, 3, PARTS, 1000])
+@pytest.mark.parametrize("rows", [0, 1, 3, CHUNKS, 1000])
 def test_every_row_is_done_once(threads, rows):
     for _ in range(50):
         seen = np.zeros(rows, int)
-        in_parts(count_rows, seen)
+        parallel_for(count_rows, seen)
         assert (seen == 1).all()
 
 
-@pytest.mark.parametrize("rows", [1, 5, PARTS, 100])
-def test_parts_are_the_same_on_any_number_of_threads(threads, rows):
+@pytest.mark.parametrize("rows", [1, 5, CHUNKS, 100])
+def test_chunks_are_the_same_on_any_number_of_threads(threads, rows):
     found = np.full(rows, -1)
-    in_parts(write_parts, found)
+    parallel_for(write_chunks, found)
     assert sorted(found) == list(found)
-    assert len(set(found)) == min(rows, PARTS)
+    assert len(set(found)) == min(rows, CHUNKS)
     assert np.ptp(np.bincount(found)) <= 1
 
 
-def test_a_thread_without_memory_leaves_its_rows_to_the_others(threads):
+def test_other_threads_take_the_rows_of_a_thread_that_runs_out_of_memory(threads):
     caller = threading.current_thread()
 
     def count_here_alone(seen, call):
@@ -63,11 +63,11 @@ def test_a_thread_without_memory_leaves_its_rows_to_the_others(threads):
 
     for work in (count_here_alone, count_rows):
         seen = np.zeros(100, int)
-        in_parts(work, seen)
+        parallel_for(work, seen)
         assert (seen == 1).all()
 
 
-def test_a_thread_that_comes_too_late_is_not_waited_for(threads):
+def test_the_caller_does_not_wait_for_a_thread_that_arrives_late(threads):
     caller, may_begin, late = threading.current_thread(), threading.Event(), []
 
     def count_late(seen, call):
@@ -77,39 +77,39 @@ def test_a_thread_that_comes_too_late_is_not_waited_for(threads):
         count_rows(seen, call)
 
     seen = np.zeros(100, int)
-    in_parts(count_late, seen)
+    parallel_for(count_late, seen)
     assert (seen == 1).all()
     assert not late
     may_begin.set()
     deadline, calls = time.monotonic() + 60, 1
     while len(late) < threads - 1 and time.monotonic() < deadline:
-        in_parts(count_rows, seen)
+        parallel_for(count_rows, seen)
         calls += 1
     assert len(late) == threads - 1
     assert (seen == calls).all()
 
 
-def test_a_call_that_is_interrupted_leaves_the_next_alone(threads):
+def test_an_interrupted_call_does_not_disturb_the_next(threads):
     def interrupt(seen, call):
-        if call[2]:
+        if call.is_caller:
             raise KeyboardInterrupt
         count_rows(seen, call)
 
     left = np.zeros(100, int)
     for _ in range(20):
         with pytest.raises(KeyboardInterrupt):
-            in_parts(interrupt, left)
+            parallel_for(interrupt, left)
         seen = np.zeros(100, int)
-        in_parts(count_rows, seen)
+        parallel_for(count_rows, seen)
         assert (seen == 1).all()
 
 
-def test_programs_with_threads_of_their_own_may_call_at_once(threads):
+def test_several_threads_of_a_program_can_call_at_once(threads):
     results = [np.zeros(1000, int) for _ in range(6)]
 
     def call_often(seen):
         for _ in range(200):
-            in_parts(count_rows, seen)
+            parallel_for(count_rows, seen)
 
     callers = [threading.Thread(target=call_often, args=(seen,)) for seen in results]
     for caller in callers:
@@ -121,20 +121,20 @@ def test_programs_with_threads_of_their_own_may_call_at_once(threads):
 
 def count_here(connection):
     seen = np.zeros(100, int)
-    in_parts(count_rows, seen)
+    parallel_for(count_rows, seen)
     connection.send((seen.tolist(), threading.active_count()))
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_process_has_threads_of_its_own():
-    in_parts(count_rows, np.zeros(100, int))
+def test_a_forked_process_starts_its_own_threads():
+    parallel_for(count_rows, np.zeros(100, int))
     context = multiprocessing.get_context("fork")
     here, there = context.Pipe()
     process = context.Process(target=count_here, args=(there,))
     process.start()
-    assert here.poll(60), "the forked process never came to an end"
-    assert here.recv() == ([1] * 100, threads_module.most_threads())
+    assert here.poll(60), "the forked process did not finish within 60 seconds"
+    assert here.recv() == ([1] * 100, thread_pool_module.most_threads())
     process.join()
 
 
@@ -143,26 +143,26 @@ def test_a_forked_process_has_threads_of_its_own():
 
 @pytest.fixture
 def empty():
-    memory._waiting.clear()
+    memory._free.clear()
     return memory.empty
 
 
 LARGE = (memory.SMALL,)
 
 
-def test_an_array_takes_over_the_memory_of_one_that_is_gone(empty):
+def test_an_array_reuses_the_memory_of_a_deleted_one(empty):
     first = empty(LARGE, np.float32)
-    place = first.ctypes.data
-    assert place % memory.LINE == 0
+    address = first.ctypes.data
+    assert address % memory.LINE == 0
     assert first.shape == LARGE
     assert first.dtype == np.float32
     del first
     second, third = empty((LARGE[0] // 4, 4), np.float32), empty(LARGE, np.float32)
-    assert second.ctypes.data == place
+    assert second.ctypes.data == address
     assert not np.shares_memory(second, third)
 
 
-def test_no_memory_is_taken_over_while_any_view_of_it_lives(empty):
+def test_memory_is_not_reused_while_a_view_of_it_exists(empty):
     view = empty(LARGE, np.float32)[5:10].T
     view[...] = 7
     other = empty(LARGE, np.float32)
@@ -171,13 +171,13 @@ def test_no_memory_is_taken_over_while_any_view_of_it_lives(empty):
     assert not np.shares_memory(view, other)
 
 
-def test_memory_that_waits_has_a_limit(empty, monkeypatch):
+def test_the_memory_kept_for_reuse_is_limited(empty, monkeypatch):
     monkeypatch.setattr(memory, "MOST", 10 * 4 * LARGE[0])
     for size in range(30):
         empty((LARGE[0] + size,), np.float32)
-    held = sum(size * len(arrays) for size, arrays in memory._waiting.items())
+    held = sum(size * len(arrays) for size, arrays in memory._free.items())
     assert 0 < held <= memory.MOST
 
 
-def test_small_arrays_are_numpys_own(empty):
+def test_small_arrays_come_from_numpy(empty):
     assert empty((4, 3), np.float64).base is None

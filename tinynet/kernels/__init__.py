@@ -1,1 +1,1 @@
-"""Faster versions of named functions, one module a backend. Safe never to open: `functions.py` is the definition."""
+"""Kernels: faster versions of functions in `functions.py`, which defines what they compute. One module per backend."""

@@ -1,4 +1,4 @@
-"""Which trainings the compiled training steps cover: networks such as `mlp` makes, trained as `fit` trains them."""
+"""Which networks, losses and optimizers the compiled training steps cover: networks such as `mlp` makes."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ METHODS = {"forward", "backward", "backward_parameters", "step", "update", "rate
 
 
 def is_covered(network: Network, loss: Loss, x: Array) -> bool:
-    """Return whether compiled steps cover these layers, this loss and this x.
+    """Return True if compiled steps cover these layers, this loss and this x.
 
-    They do not cover subclasses, replaced methods and replaced functions.
+    They cover no subclasses, and no replaced methods or functions.
     """
     return (
         type(network) is Network
@@ -33,7 +33,7 @@ def is_covered(network: Network, loss: Loss, x: Array) -> bool:
 
 
 def _is_mlp(network: Network) -> bool:
-    """Return whether ReLUs alternate with Dense layers, Dense last, and each Dropout is directly before a Dense."""
+    """Return True if Dense and ReLU alternate, Dense is last, and each Dropout is directly before a Dense."""
     kinds = [type(layer) for layer in network]
     others = [kind for kind in kinds if kind is not Dropout]
     return (
@@ -44,7 +44,7 @@ def _is_mlp(network: Network) -> bool:
 
 
 def has_covered_optimizer(network: Network, optimizer: Optimizer) -> bool:
-    """Return whether compiled steps cover the optimizer, and no layer is frozen."""
+    """Return True if compiled steps cover the optimizer and no layer is frozen."""
     return (
         type(optimizer) in (SGD, Adam)
         and all(layer.trainable for layer in network)
@@ -53,7 +53,7 @@ def has_covered_optimizer(network: Network, optimizer: Optimizer) -> bool:
 
 
 def smoothed(loss: Loss, t: Array) -> Array:
-    """Return t with the label smoothing of the loss, for all batches at once."""
+    """Return the targets with the label smoothing of the loss, for all batches at once."""
     amount = loss.config().get("label_smoothing")
     return loss.ops.smooth_labels(t, amount) if amount else t
 

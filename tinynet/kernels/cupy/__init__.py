@@ -1,4 +1,7 @@
-"""A GPU by CuPy: functions as fused kernels, and whole training steps as CUDA graphs. ImportError where none works."""
+"""A GPU through CuPy: functions as fused kernels, and whole training steps as CUDA graphs.
+
+Raises ImportError if no GPU works.
+"""
 
 from .device import describe, probe, synchronize, to_device, to_host, use, xp
 from .functions import (

@@ -1,4 +1,4 @@
-"""The GPU itself: whether it can be used, the way there and back, and what its memory holds."""
+"""The GPU itself: whether it works, copies to and from its memory, and kernel launches."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ try:
     import cupy
 except ModuleNotFoundError as error:
     raise ImportError(
-        "CuPy is not installed; install the extra cuda12 or cuda13, whichever CUDA your driver speaks (nvidia-smi)"
+        "CuPy is not installed; install the extra cuda12 or cuda13, for the CUDA version that nvidia-smi shows"
     ) from error
 except ImportError as error:
-    raise ImportError(f"CuPy is installed, but cannot be imported: {error}; install it anew") from error
+    raise ImportError(f"CuPy is installed, but cannot be imported: {error}; reinstall it") from error
 
 xp = cupy
-NO_GPU = "there is no GPU here, or CUDA_VISIBLE_DEVICES hides it; the other backends need none"
+NO_GPU = "there is no GPU here, or CUDA_VISIBLE_DEVICES hides it; use another backend"
 SOURCE = "".join((Path(__file__).parent / name).read_text() for name in ("kernels.cu", "pictures.cu"))
 
 
 def probe() -> None:
-    """ImportError, with what to do, unless a GPU is there and has run a kernel."""
+    """Run a kernel. Raises ImportError, with a way to fix it, if there is no GPU or it does not work."""
     try:
         devices = cupy.cuda.runtime.getDeviceCount()
     except Exception as error:
@@ -39,17 +39,17 @@ def probe() -> None:
     except Exception as error:
         raise ImportError(
             f"the GPU runs no kernel ({_first_line(error)}); CuPy needs CUDA's compiler and headers, which the extras "
-            "cuda12 and cuda13 bring along, and a CuPy built for the driver's CUDA"
+            "cuda12 and cuda13 install, and must be built for the driver's CUDA version"
         ) from error
     if not works:
-        raise ImportError("the GPU computes 0 + 1 wrongly; CuPy and the driver do not fit together: update either")
+        raise ImportError("the GPU computes 0 + 1 wrongly: CuPy and the driver are not compatible; update one of them")
 
 
 def use(device: int) -> None:
-    """Makes a device the one on which arrays are made from now on. ValueError if there is none of that number."""
+    """Create new arrays on this device from now on. Raises ValueError if there is no device with that number."""
     devices = cupy.cuda.runtime.getDeviceCount()
     if not 0 <= device < devices:
-        raise ValueError(f"backend 'cupy' has {devices} devices, numbered from 0; got 'cupy:{device}'")
+        raise ValueError(f"backend 'cupy': expected a device below {devices}, got 'cupy:{device}'")
     cupy.cuda.Device(device).use()
 
 
@@ -66,12 +66,12 @@ def synchronize() -> None:
 
 
 def describe() -> str:
-    """Which GPU, and its memory in MiB: what arrays take, what CuPy's pool keeps for more, what the driver has free."""
+    """Return the name of the GPU, and its memory in MiB: in arrays, reserved by CuPy's pool, and free."""
     device = cupy.cuda.Device()
     name = cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode()
     pool, (free, total) = cupy.get_default_memory_pool(), cupy.cuda.runtime.memGetInfo()
-    used, kept, free, total = (round(size / 2**20) for size in (pool.used_bytes(), pool.free_bytes(), free, total))
-    memory = f"{used} in arrays, {kept} kept for more, {free} of {total} free"
+    used, reserved, free, total = (round(size / 2**20) for size in (pool.used_bytes(), pool.free_bytes(), free, total))
+    memory = f"{used} in arrays, {reserved} reserved, {free} of {total} free"
     return f"CuPy {cupy.__version__} on {name}; memory in MiB: {memory}"
 
 
@@ -82,18 +82,18 @@ def _module(real: str) -> Any:
 
 @functools.cache
 def kernel(name: str, dtype: np.dtype) -> Any:
-    """The kernel of that name in SOURCE, for float32 or float64."""
+    """Return the kernel of that name in SOURCE, for float32 or float64."""
     return _module("float" if dtype == np.float32 else "double").get_function(name)
 
 
 def launch(name: str, dtype: Any, size: int, *arguments: Any) -> None:
-    """Runs a kernel with `size` threads or a few more; `size` is its last argument."""
+    """Run a kernel with `size` threads, rounded up to whole blocks. `size` becomes its last argument."""
     if size:
         launch_blocks(name, dtype, -(-size // 128), 128, *arguments, np.int64(size))
 
 
 def launch_blocks(name: str, dtype: Any, blocks: int, threads: int, *arguments: Any) -> None:
-    """Runs a kernel with so many blocks of so many threads each."""
+    """Run a kernel with that number of blocks, each with that number of threads."""
     kernel(name, np.dtype(dtype))((blocks,), (threads,), arguments)
 
 
@@ -102,10 +102,10 @@ def _without_devices(error: str) -> str:
         return NO_GPU
     if "InsufficientDriver" in error:
         return (
-            "there is no NVIDIA driver, or one for an older CUDA than this CuPy's; install or update it (nvidia-smi "
-            "shows which CUDA it speaks), or take the extra cuda12 in place of cuda13"
+            "there is no NVIDIA driver, or it supports only an older CUDA than this CuPy needs (nvidia-smi shows "
+            "which); install or update the driver, or install the extra cuda12 instead of cuda13"
         )
-    return f"CuPy finds no working NVIDIA driver ({error}); install it, or use another backend, which needs none"
+    return f"CuPy finds no working NVIDIA driver ({error}); install one, or use another backend"
 
 
 def _first_line(error: Exception) -> str:

@@ -1,6 +1,6 @@
-"""The functions of `functions.py` as one CUDA kernel each; matrix products stay with cuBLAS.
+"""The functions of `functions.py` as one CUDA kernel each. cuBLAS computes the matrix products.
 
-Arrays with axes in front of the last two go to the plain versions, as do all functions that are not here.
+Arrays with axes in front of the last two go to `functions.py`, and so do the functions that are not here.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
 def count_correct(z: Array, t: Array) -> Array:
     if z.ndim != 2:
         return functions.count_correct(z, t)
-    right = cupy.empty(len(z), np.uint8)
-    launch("count_correct", z.dtype, len(z), _contiguous(z), _contiguous(t), right, np.int32(z.shape[1]))
-    return right.sum(dtype=np.int64)
+    correct = cupy.empty(len(z), np.uint8)
+    launch("count_correct", z.dtype, len(z), _contiguous(z), _contiguous(t), correct, np.int32(z.shape[1]))
+    return correct.sum(dtype=np.int64)
 
 
 def sgd(theta: Array, grad: Array, velocity: Array, lr: float, momentum: float, nesterov: bool) -> None:

@@ -1,7 +1,7 @@
-// The functions of functions.py on a GPU, and the parts of a whole training step (steps.py says in which order).
+// The functions of functions.py on a GPU, and the parts of a whole training step (steps.py defines their order).
 //
-// Compiled twice, with real = float and real = double. One thread does one number, unless the kernel says otherwise;
-// threads beyond `size` do nothing. Arrays are C-contiguous: N rows in a batch, D or M features, K classes.
+// The file is compiled twice, with real = float and real = double. A thread computes one number, unless the kernel says
+// otherwise; threads beyond `size` do nothing. Arrays are C-contiguous: N rows in a batch, D or M features, K classes.
 
 #define AT (blockIdx.x * (long long)blockDim.x + threadIdx.x)
 
@@ -16,9 +16,9 @@ __device__ word random_bits(word position, word key0, word key1) {
     return bits ^ (bits >> 16);
 }
 
-// rng.stream_key, both words in one
-__device__ word64 stream_key(word64 stream, word64 counter) {
-    word64 bits = stream + (counter + 1) * 0x9E3779B97F4A7C15ull;
+// rng.fold_in, both words in one
+__device__ word64 fold_in(word64 key, word64 counter) {
+    word64 bits = key + (counter + 1) * 0x9E3779B97F4A7C15ull;
     bits = (bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9ull;
     bits = (bits ^ (bits >> 27)) * 0x94D049BB133111EBull;
     return bits ^ (bits >> 31);
@@ -30,7 +30,7 @@ extern "C" __global__ void add_bias(real* y, const real* b, int M, long long siz
     if (AT < size) y[AT] += b[AT % M];
 }
 
-// a NaN passes: it is not below zero
+// a NaN stays NaN: it is not below zero
 extern "C" __global__ void relu(const real* x, real* y, long long size) {
     if (AT < size) y[AT] = x[AT] <= 0 ? 0 : x[AT];
 }
@@ -39,19 +39,19 @@ extern "C" __global__ void relu_backward(const real* dy, const real* y, real* dx
     if (AT < size) dx[AT] = y[AT] > 0 ? dy[AT] : 0;
 }
 
-// P(x), the chance that a normal number is below x
-__device__ real chance(real x) {
+// P(x), the probability that a normal number is below x
+__device__ real normal_cdf(real x) {
     return (1 + erf(x * (real)0.70710678118654752)) / 2;
 }
 
 extern "C" __global__ void gelu(const real* x, real* y, long long size) {
-    if (AT < size) y[AT] = x[AT] * chance(x[AT]);
+    if (AT < size) y[AT] = x[AT] * normal_cdf(x[AT]);
 }
 
 extern "C" __global__ void gelu_backward(const real* dy, const real* x, real* dx, long long size) {
     if (AT >= size) return;
     real density = exp(-x[AT] * x[AT] / 2) * (real)0.39894228040143268;
-    dx[AT] = dy[AT] * (chance(x[AT]) + x[AT] * density);
+    dx[AT] = dy[AT] * (normal_cdf(x[AT]) + x[AT] * density);
 }
 
 extern "C" __global__ void dropout(
@@ -62,7 +62,7 @@ extern "C" __global__ void dropout(
     y[AT] = x[AT] * mask[AT];
 }
 
-// one thread, one row: probabilities, and the row's loss
+// one thread for each row: probabilities, and the loss of the row
 extern "C" __global__ void softmax_cross_entropy(
     const real* z, const real* t, real* p, real* row_loss, int K, long long size) {
     if (AT >= size) return;
@@ -78,9 +78,9 @@ extern "C" __global__ void softmax_cross_entropy(
     row_loss[AT] = log(sum_e) - sum_tz;
 }
 
-// one thread, one row: 1 where z and t are largest in the same place
+// one thread for each row: 1 if z and t have their maximum at the same index
 extern "C" __global__ void count_correct(
-    const real* z, const real* t, unsigned char* right, int K, long long size) {
+    const real* z, const real* t, unsigned char* correct, int K, long long size) {
     if (AT >= size) return;
     z += AT * K, t += AT * K;
     int answer = 0, truth = 0;
@@ -88,7 +88,7 @@ extern "C" __global__ void count_correct(
         answer = z[k] > z[answer] ? k : answer;
         truth = t[k] > t[truth] ? k : truth;
     }
-    right[AT] = answer == truth;
+    correct[AT] = answer == truth;
 }
 
 extern "C" __global__ void sgd(
@@ -98,8 +98,8 @@ extern "C" __global__ void sgd(
     theta[AT] -= lr * (nesterov ? grad[AT] + momentum * velocity[AT] : velocity[AT]);
 }
 
-// rate = lr sqrt(1 - beta2^t) / (1 - beta1^t), eps = the paper's times sqrt(1 - beta2^t); in float32 1 - 0.999 would
-// be wrong in the fifth digit, hence doubles
+// rate = lr sqrt(1 - beta2^step) / (1 - beta1^step), eps = the paper's times sqrt(1 - beta2^step). The betas are
+// doubles, because in float32 1 - 0.999 is wrong in the fifth digit
 __device__ void adam_rule(
     real* theta, real g, real* m, real* v, real rate, double beta1, double beta2, real eps) {
     *m = (real)beta1 * *m + (real)(1 - beta1) * g;
@@ -124,29 +124,30 @@ extern "C" __global__ void gather_rows(
 
 // ------------------------------------------------------------------------------------ a training step
 //
-// A captured step takes no arguments from the host: what changes from step to step is in the clock, which the first
-// kernel of each step moves on. clock[0] is the step's number in this epoch, clock[1] the optimizer's t, clock[2 + k]
-// the counter of the dropout in front of the k-th Dense.
+// A captured step gets no arguments from the host. The numbers that change from step to step are in the clock, which
+// the first kernel of each step increments: clock[0] is the step's number in this epoch, clock[1] the optimizer's step
+// count, clock[2 + k] the counter of the dropout before Dense k.
 
-// one thread in all: keys of the dropouts; {rate, eps, what weight decay leaves} of the optimizer. beta1 < 0: SGD
+// one thread: the keys of the dropouts, and factors = {rate, eps, part of theta that weight decay leaves}; beta1 < 0
+// means SGD
 extern "C" __global__ void begin_step(
-    long long* clock, const word64* streams, word* keys, const double* rates, real* factors, int dropouts,
+    long long* clock, const word64* random_keys, word* keys, const double* rates, real* factors, int dropouts,
     double beta1, double beta2, double eps, double decay, long long size) {
     if (AT >= size) return;
     double lr = rates[++clock[0]];
-    double t = ++clock[1];
+    double step = ++clock[1];
     for (int k = 0; k < dropouts; k++) {
-        word64 key = stream_key(streams[k], clock[2 + k]++);
+        word64 key = fold_in(random_keys[k], clock[2 + k]++);
         keys[2 * k] = key >> 32;
         keys[2 * k + 1] = (word)key;
     }
-    double root = beta1 < 0 ? 1 : sqrt(1 - pow(beta2, t));
-    factors[0] = beta1 < 0 ? lr : lr / (1 - pow(beta1, t)) * root;
+    double root = beta1 < 0 ? 1 : sqrt(1 - pow(beta2, step));
+    factors[0] = beta1 < 0 ? lr : lr / (1 - pow(beta1, step)) * root;
     factors[1] = eps * root;
     factors[2] = 1 - lr * decay;
 }
 
-// rows of the step in the order of the epoch, scaled, and the dropout in front of the first Dense
+// the rows of this step in the order of the epoch, scaled, and the dropout before the first Dense
 extern "C" __global__ void gather_pixels_step(
     const unsigned char* x, const long long* order, const long long* clock, real* y, int D, int batch,
     const word* keys, word64 threshold, real scale, long long size) {
@@ -165,7 +166,7 @@ extern "C" __global__ void gather_rows_step(
     y[AT] = x[row * D + AT % D] * mask;
 }
 
-// bias, ReLU and the dropout behind it, in place
+// bias, ReLU and the dropout after it, in place
 extern "C" __global__ void bias_relu_dropout(
     real* z, const real* b, int M, const word* keys, word64 threshold, real scale, long long size) {
     if (AT >= size) return;
@@ -175,14 +176,14 @@ extern "C" __global__ void bias_relu_dropout(
     z[AT] = y;
 }
 
-// one thread, one row: the last bias, dz in the place of z, the row's loss and whether it is right, in the row's
-// own place of the epoch: no two threads add to the same number, so that the sums are the same in every run
+// one thread for each row: the last bias, and dz, which replaces z. Loss and correctness are stored at the row's own
+// position in the epoch: no two threads add to the same number, so the sums are the same in every run
 extern "C" __global__ void loss_step(
     real* z, const real* b, const real* t, const long long* order, const long long* clock,
-    real* row_loss, unsigned char* row_right, int K, int batch, long long size) {
+    real* row_loss, unsigned char* row_correct, int K, int batch, long long size) {
     if (AT >= size) return;
-    long long place = clock[0] * batch + AT;
-    z += AT * K, t += order[place] * K;
+    long long position = clock[0] * batch + AT;
+    z += AT * K, t += order[position] * K;
     int answer = 0, truth = 0;
     for (int k = 0; k < K; k++) {
         z[k] += b[k];
@@ -196,16 +197,16 @@ extern "C" __global__ void loss_step(
         sum_e += z[k];
     }
     for (int k = 0; k < K; k++) z[k] = (z[k] / sum_e - t[k]) / size;
-    row_loss[place] = log(sum_e) - sum_tz;
-    row_right[place] = answer == truth;
+    row_loss[position] = log(sum_e) - sum_tz;
+    row_correct[position] = answer == truth;
 }
 
-// ReLU and dropout have let something through where h > 0
+// ReLU and dropout let a number through where h > 0
 extern "C" __global__ void relu_dropout_backward(real* dh, const real* h, real scale, long long size) {
     if (AT < size) dh[AT] = h[AT] > 0 ? dh[AT] * scale : 0;
 }
 
-// one thread, one column
+// one thread for each column
 extern "C" __global__ void sum_rows(const real* dy, real* db, int N, long long size) {
     if (AT >= size) return;
     real total = 0;
@@ -213,7 +214,7 @@ extern "C" __global__ void sum_rows(const real* dy, real* db, int N, long long s
     db[AT] = total;
 }
 
-// one thread, every size-th number: the sum of their squares
+// the sum of squares of every size-th number, in one thread
 extern "C" __global__ void sum_squares(const real* grad, double* sums, long long numbers, long long size) {
     if (AT >= size) return;
     double total = 0;
@@ -221,7 +222,7 @@ extern "C" __global__ void sum_squares(const real* grad, double* sums, long long
     sums[AT] = total;
 }
 
-// one thread in all: factors[3], by which a gradient whose norm is above `largest` is shortened; a NaN passes
+// one thread: factors[3], which scales a gradient to the norm `largest` if its norm is larger; a NaN stays NaN
 extern "C" __global__ void clip_factor(
     const double* sums, real* factors, int count, double largest, long long size) {
     if (AT >= size) return;
@@ -231,7 +232,7 @@ extern "C" __global__ void clip_factor(
     factors[3] = norm <= largest ? 1 : largest / norm;
 }
 
-extern "C" __global__ void shorten(real* grad, const real* factors, long long size) {
+extern "C" __global__ void scale_gradient(real* grad, const real* factors, long long size) {
     if (AT < size) grad[AT] *= factors[3];
 }
 

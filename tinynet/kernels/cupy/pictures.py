@@ -1,6 +1,6 @@
-"""The functions for pictures as CUDA kernels, and what is not covered to the plain versions.
+"""The functions for pictures as CUDA kernels. Arrays that are not covered go to `functions.py`.
 
-Covered are pictures (N, C, rows, columns), and numbers of their channels (1, C, 1, 1).
+Covered are pictures (N, C, rows, columns), and vectors of one number for each channel (1, C, 1, 1).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from .functions import _are_contiguous, _contiguous
 PIXELS = (-4, -2, -1)
 """The axes of pictures over which a channel is normalized."""
 
-PLACES = 2**30
-"""Arrays have fewer numbers, so that an int counts them."""
+TOO_LARGE = 2**30
+"""Arrays must have fewer numbers, so that an int can count them."""
 
-OUTPUTS, PIXELS_AT_ONCE, TILE, SHARES, MOST = 8, 4, 4, 256, 1024
-"""What a thread or a block does at once: as in pictures.cu."""
+OUTPUTS, PIXELS_AT_ONCE, TILE, THREADS, MAX_THREADS = 8, 4, 4, 256, 1024
+"""Work of a thread or a block, as in pictures.cu."""
 
 
 def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
     y_shape = len(x), len(W), *positions(x.shape, W.shape[-1], stride, padding)
-    if not (_are_pictures(x, W, b) and math.prod(y_shape) < PLACES):
+    if not (_are_pictures(x, W, b) and math.prod(y_shape) < TOO_LARGE):
         return functions.conv2d(x, W, b, stride, padding)
     y = cupy.empty(y_shape, x.dtype)
     arrays, sizes = map(_contiguous, (x, W, b)), _sizes(x.shape, y_shape, W.shape[-1], stride, padding)
@@ -36,7 +36,7 @@ def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
 
 
 def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, padding: int) -> Array:
-    if not (_are_pictures(dy, W) and math.prod(shape) < PLACES):
+    if not (_are_pictures(dy, W) and math.prod(shape) < TOO_LARGE):
         return functions.conv2d_backward(dy, W, shape, stride, padding)
     dx = cupy.empty(shape, dy.dtype)
     sizes = _sizes(shape, dy.shape, W.shape[-1], stride, padding)
@@ -51,8 +51,8 @@ def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride
     dy, x = _contiguous(dy), _contiguous(x)
     blocks = -(-M // TILE) * -(-C // TILE) * size**2
     sizes = _sizes(x.shape, dy.shape, size, stride, padding)
-    launch_blocks("conv2d_backward_weights", x.dtype, blocks, SHARES, dy, x, dW, np.int32(len(x)), *sizes)
-    launch_blocks("channel_sums", x.dtype, M, MOST, dy, db, *_channels(dy))
+    launch_blocks("conv2d_backward_weights", x.dtype, blocks, THREADS, dy, x, dW, np.int32(len(x)), *sizes)
+    launch_blocks("channel_sums", x.dtype, M, MAX_THREADS, dy, db, *_channels(dy))
 
 
 def max_pool2d(x: Array, size: int) -> Array:
@@ -74,7 +74,7 @@ def average_pool2d(x: Array, size: int) -> Array:
 
 
 def average_pool2d_backward(dy: Array, shape: tuple[int, ...], size: int) -> Array:
-    if not (_are_pictures(dy) and math.prod(shape) < PLACES):
+    if not (_are_pictures(dy) and math.prod(shape) < TOO_LARGE):
         return functions.average_pool2d_backward(dy, shape, size)
     return _pooled_backward("average_pool2d_backward", (dy,), shape, size)
 
@@ -83,7 +83,7 @@ def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     if not (_are_pictures(x) and axes == PIXELS):
         return functions.moments(x, axes)
     mean, variance = _empty_channels(x), _empty_channels(x)
-    launch_blocks("moments", x.dtype, x.shape[1], MOST, _contiguous(x), mean, variance, *_channels(x))
+    launch_blocks("moments", x.dtype, x.shape[1], MAX_THREADS, _contiguous(x), mean, variance, *_channels(x))
     return mean, variance
 
 
@@ -116,13 +116,13 @@ def batch_norm_backward_parameters(
     if not (are_covered and _are_contiguous(dgamma, dbeta)):
         return functions.batch_norm_backward_parameters(dy, x, mean, variance, eps, axes, dgamma, dbeta)
     arrays = *map(_contiguous, (dy, x, mean, variance)), dgamma, dbeta
-    launch_blocks("batch_norm_sums", x.dtype, x.shape[1], MOST, *arrays, *_channels(x), x.dtype.type(eps))
+    launch_blocks("batch_norm_sums", x.dtype, x.shape[1], MAX_THREADS, *arrays, *_channels(x), x.dtype.type(eps))
 
 
 def _are_pictures(x: Array, *others: Array) -> bool:
-    """Whether kernels know them: floats of one kind, and places that an int can count."""
-    numbers = x.dtype.char in "fd" and all(array.dtype == x.dtype for array in others)
-    return x.ndim == 4 and numbers and all(0 < array.size < PLACES for array in (x, *others))
+    """Return True if the kernels cover them: floats of one dtype, and sizes that fit an int."""
+    same_dtype = x.dtype.char in "fd" and all(array.dtype == x.dtype for array in others)
+    return x.ndim == 4 and same_dtype and all(0 < array.size < TOO_LARGE for array in (x, *others))
 
 
 def _are_channels(x: Array, *vectors: Array) -> bool:
@@ -130,7 +130,7 @@ def _are_channels(x: Array, *vectors: Array) -> bool:
 
 
 def _channels(x: Array) -> tuple[np.int32, np.int32, np.int32]:
-    """How many channels there are, pixels in one of a picture, and in one of all pictures."""
+    """Return the number of channels, the pixels of a channel in one picture, and those in all pictures."""
     N, C, rows, columns = x.shape
     return np.int32(C), np.int32(rows * columns), np.int32(N * rows * columns)
 
@@ -140,12 +140,12 @@ def _empty_channels(x: Array) -> Array:
 
 
 def _sizes(x_shape: tuple[int, ...], y_shape: tuple[int, ...], *patch: int) -> list[np.int32]:
-    """C and M, rows and columns of x and of y, and what is said of the patch."""
+    """Return C, M, rows and columns of x and of y, and the numbers that describe the patch, as int32."""
     return [np.int32(number) for number in (x_shape[1], y_shape[1], *x_shape[2:], *y_shape[2:], *patch)]
 
 
 def _threads(shape: tuple[int, ...]) -> int:
-    """Those that a convolution takes to make an array of that shape."""
+    """Return how many threads compute a convolution whose result has that shape."""
     return shape[0] * -(-shape[1] // OUTPUTS) * -(-shape[2] * shape[3] // PIXELS_AT_ONCE)
 
 

@@ -1,8 +1,8 @@
-"""Matrix products of float32 that may be captured in a CUDA graph.
+"""Matrix products of float32 that can be captured in a CUDA graph.
 
-CuPy refuses its own cuBLAS calls during capture. cuBLAS itself allows them, if its workspace is there beforehand: so
-a handle of our own, with a workspace of our own, on one stream. Row-major y = a b is column-major y^T = b^T a^T:
-cuBLAS, which is column-major, gets the operands in the other order.
+CuPy refuses its own cuBLAS calls during capture. cuBLAS itself allows them if its workspace was allocated before. So
+this module has its own handle and workspace, on one stream. cuBLAS is column-major: it computes the row-major y = a b
+as y^T = b^T a^T, and gets the operands in the other order.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ import cupy
 from ...arrays import Array
 
 WORKSPACE = 32 * 2**20
-"""Bytes: what NVIDIA advises for Hopper; other generations need less."""
+"""Bytes that NVIDIA recommends for Hopper; other generations need less."""
 
-AS_IT_IS, TRANSPOSED = 0, 1
+NO_TRANSPOSE, TRANSPOSE = 0, 1
 ONE, ZERO = ctypes.c_float(1), ctypes.c_float(0)
 
 
 class Products:
-    """cuBLAS on one stream. RuntimeError, with cuBLAS's status, where a call fails; OSError if there is no cuBLAS."""
+    """cuBLAS on one stream. Raises RuntimeError with cuBLAS's status if a call fails, OSError if cuBLAS is missing."""
 
     def __init__(self, stream: Any) -> None:
         self.handle = ctypes.c_void_p()
@@ -37,17 +37,17 @@ class Products:
     def forward(self, x: Array, W: Array, y: Array) -> None:
         """y = x W        x (N, D), W (D, M) -> y (N, M)"""
         (N, D), M = x.shape, W.shape[1]
-        self._multiply(AS_IT_IS, AS_IT_IS, M, N, D, W, M, x, D, y)
+        self._multiply(NO_TRANSPOSE, NO_TRANSPOSE, M, N, D, W, M, x, D, y)
 
     def backward(self, dy: Array, W: Array, dx: Array) -> None:
         """dx = dy W^T        dy (N, M), W (D, M) -> dx (N, D)"""
         (N, M), D = dy.shape, W.shape[0]
-        self._multiply(TRANSPOSED, AS_IT_IS, D, N, M, W, M, dy, M, dx)
+        self._multiply(TRANSPOSE, NO_TRANSPOSE, D, N, M, W, M, dy, M, dx)
 
     def backward_parameters(self, dy: Array, x: Array, dW: Array) -> None:
         """dW = x^T dy        dy (N, M), x (N, D) -> dW (D, M)"""
         (N, M), D = dy.shape, x.shape[1]
-        self._multiply(AS_IT_IS, TRANSPOSED, M, D, N, dy, M, x, D, dW)
+        self._multiply(NO_TRANSPOSE, TRANSPOSE, M, D, N, dy, M, x, D, dW)
 
     def _multiply(
         self, op_a: int, op_b: int, m: int, n: int, k: int, a: Array, lda: int, b: Array, ldb: int, c: Array
@@ -69,7 +69,7 @@ class Products:
 
 @functools.cache
 def library() -> Any:
-    """The cuBLAS that CuPy uses, found as CuPy finds it."""
+    """Return the cuBLAS that CuPy uses, found in the same way."""
     from cuda.pathfinder import load_nvidia_dynamic_lib  # comes with CuPy 14
 
     return ctypes.CDLL(load_nvidia_dynamic_lib("cublas").abs_path)

@@ -1,9 +1,9 @@
-"""`loop.train_steps` for networks as `mlp` makes them: a whole training step as one CUDA graph.
+"""`loop.train_steps` for networks such as `mlp` makes: a whole training step as one CUDA graph.
 
-Some twenty small kernels make a step; launched one by one from Python they cost ten times what they compute. A graph
-launches them together. Nothing in it comes from the host: kernels.cu says how the clock replaces arguments. Where
-capture fails, the same kernels are launched one by one. Losses and right answers stay on the device, each row's in a
-place of its own; one synchronization an epoch, when `training` fetches their sums.
+A step is about twenty small kernels. To launch them one by one from Python takes ten times as long as their
+computation; a graph launches them together. No argument comes from the host: kernels.cu explains how the clock replaces
+them. If capture fails, the same kernels are launched one by one. Loss and correctness of each row stay on the device,
+and an epoch synchronizes once, when `training` fetches their sums.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from .device import launch
 from .products import Products
 
 STEPS_AT_ONCE = 500
-"""Launches of the graph between two returns to Python, so that the progress bar moves and Ctrl-C is heard."""
+"""Launches of the graph between two returns to Python, so that the progress bar moves and Ctrl-C is noticed."""
 
 SQUARES = 1024
-"""Threads that share the sum of squares of a gradient that is clipped."""
+"""Threads that share the sum of squares of a gradient that is to be clipped."""
 
 
 def train_steps(
@@ -45,26 +45,26 @@ def train_steps(
         yield from step.epoch(optimizer, order)
 
 
-_kept: weakref.WeakKeyDictionary[Network, _Step] = weakref.WeakKeyDictionary()
-"""Each network's last step, so that a fit captures it once; it keeps its rows and targets on the device until then."""
+_steps: weakref.WeakKeyDictionary[Network, _Step] = weakref.WeakKeyDictionary()
+"""The last step of each network, so that `fit` captures it once. It keeps its rows and targets on the device."""
 
 
 def _step_for(network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int) -> _Step | None:
-    """The step of the epoch before, or a new one; None, with a warning, where cuBLAS cannot be had for capture."""
-    step = _kept.get(network)
-    if step and step.serves(optimizer, loss, x, t, batch_size):
+    """Return the step of the epoch before or a new one; None, with a warning, if cuBLAS cannot be used for capture."""
+    step = _steps.get(network)
+    if step and step.matches(optimizer, loss, x, t, batch_size):
         return step
     try:
         with network.theta.device:
-            _kept[network] = _Step(network, optimizer, loss, x, t, batch_size)
+            _steps[network] = _Step(network, optimizer, loss, x, t, batch_size)
     except (OSError, RuntimeError) as error:
-        warnings.warn(f"steps run function by function: {error}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"steps run function by function, which is slower: {error}", RuntimeWarning, stacklevel=2)
         return None
-    return _kept[network]
+    return _steps[network]
 
 
 class _Step:
-    """A network's training step: its kernels over buffers that stay where they are, and the graphs of them."""
+    """A network's training step: its kernels, the buffers that they use, and a CUDA graph for each batch size."""
 
     def __init__(self, network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int) -> None:
         self.optimizer, self.settings, self.batch_size = weakref.ref(optimizer), _settings(optimizer, loss), batch_size
@@ -82,20 +82,20 @@ class _Step:
         self.clock = cupy.empty(2 + len(self.dropouts), np.int64)
         self.order, self.rates = cupy.empty(len(x), np.int64), cupy.empty(-(-len(x) // batch_size), np.float64)
         self.factors, self.squares = cupy.empty(4, np.float32), cupy.empty(SQUARES, np.float64)
-        self.row_loss, self.row_right = cupy.empty(len(x), np.float32), cupy.empty(len(x), np.uint8)
+        self.row_loss, self.row_correct = cupy.empty(len(x), np.float32), cupy.empty(len(x), np.uint8)
         self.h = [cupy.empty((batch_size, layer.D), np.float32) for layer in self.dense]
         self.z = cupy.empty((batch_size, self.dense[-1].M), np.float32)
         self.dh = [cupy.empty_like(h) for h in self.h[1:]]
         self.launched: set[int] = set()
         self.graphs: dict[int, Any] = {}
 
-    def serves(self, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int) -> bool:
-        """Whether it was made for these, and the settings are what they were."""
+    def matches(self, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int) -> bool:
+        """Return True if this step was made for the same optimizer, data, batch size and settings."""
         same = self.optimizer() is optimizer and self.given[0] is x and self.given[1] is t
         return same and self.batch_size == batch_size and self.settings == _settings(optimizer, loss)
 
     def epoch(self, optimizer: Optimizer, order: np.ndarray) -> Iterator[tuple[int, Array, Array]]:
-        """Steps for these rows in their order, some hundreds at a time."""
+        """Take the steps for these rows in their order. Yields totals after every few hundred steps."""
         full, rest = divmod(len(order), self.batch_size)
         counters = [layer.counter if layer else 0 for layer in self.dropouts]
         self.clock[...] = cupy.asarray(np.array([-1, optimizer.step_count, *counters], np.int64))
@@ -109,9 +109,9 @@ class _Step:
             yield self._run(optimizer, full * self.batch_size, 1, rest)
 
     def _run(self, optimizer: Optimizer, start: int, steps: int, N: int) -> tuple[int, Array, Array]:
-        """So many steps of N rows each, from that place of the order on: rows, summed loss, right answers.
+        """Take that many steps of N rows each, from `start` in the order. Return rows, summed loss and correct rows.
 
-        However it ends, Ctrl-C too, the caller's stream waits for what was launched, and t and counters count it.
+        Also after Ctrl-C, the caller's stream waits for the launched steps, and step count and counters include them.
         """
         outside, launched = cupy.cuda.get_current_stream(), 0
         self.stream.wait_event(outside.record())
@@ -127,11 +127,14 @@ class _Step:
                 if layer:
                     layer.counter += launched
         stop = start + steps * N
-        loss, right = self.row_loss[start:stop].sum(dtype=np.float64), self.row_right[start:stop].sum(dtype=np.int64)
-        return steps * N, loss, right
+        loss, correct = (
+            self.row_loss[start:stop].sum(dtype=np.float64),
+            self.row_correct[start:stop].sum(dtype=np.int64),
+        )
+        return steps * N, loss, correct
 
     def _launch(self, N: int) -> None:
-        """The first step of N rows goes kernel by kernel, which loads them all; the second is captured."""
+        """Launch a step of N rows. The first runs kernel by kernel, which loads them; the second is captured."""
         if N in self.launched and N not in self.graphs:
             self.graphs[N] = self._captured(N)
         self.launched.add(N)
@@ -141,7 +144,7 @@ class _Step:
             self._kernels(N)
 
     def _captured(self, N: int) -> Any:
-        """The graph of a step of N rows; None, with a warning, if it cannot be captured."""
+        """Return the graph of a step of N rows; None, with a warning, if it cannot be captured."""
         try:
             self.stream.begin_capture()
             self._kernels(N)
@@ -151,7 +154,7 @@ class _Step:
                 self.stream.end_capture()
             if not isinstance(error, Exception):
                 raise
-            warnings.warn(f"no CUDA graph, steps run kernel by kernel: {error}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"steps run kernel by kernel, without a CUDA graph: {error}", RuntimeWarning, stacklevel=2)
             return None
 
     def _kernels(self, N: int) -> None:
@@ -176,7 +179,7 @@ class _Step:
             launch("bias_relu_dropout", np.float32, z.size, z, layer.b, np.int32(layer.M), *self._mask(k + 1))
         last, z = self.dense[-1], self.z[:N]
         self.products.forward(self.h[-1][:N], last.W, z)
-        targets, results = (self.t, self.order, self.clock), (self.row_loss, self.row_right)
+        targets, results = (self.t, self.order, self.clock), (self.row_loss, self.row_correct)
         launch("loss_step", np.float32, N, z, last.b, *targets, *results, np.int32(last.M), batch)
 
     def _backward(self, N: int) -> None:
@@ -196,7 +199,7 @@ class _Step:
         if largest := rule.get("clip_norm"):
             launch("sum_squares", np.float32, SQUARES, self.grad, self.squares, np.int64(size))
             launch("clip_factor", np.float32, 1, self.squares, self.factors, np.int32(SQUARES), np.float64(largest))
-            launch("shorten", np.float32, size, self.grad, self.factors)
+            launch("scale_gradient", np.float32, size, self.grad, self.factors)
         vectors = self.theta, self.grad, *self.slots, self.factors
         if "beta1" in rule:
             launch("adam_step", np.float32, size, *vectors, np.float64(rule["beta1"]), np.float64(rule["beta2"]))
@@ -204,12 +207,12 @@ class _Step:
             launch("sgd_step", np.float32, size, *vectors, np.float32(rule["momentum"]), np.int32(rule["nesterov"]))
 
     def _mask(self, k: int) -> tuple[Array, np.uint64, np.float32]:
-        """The dropout in front of the k-th Dense: where its key is, its threshold (0: there is none) and its scale."""
+        """Return the view of the key, the threshold (0: no dropout) and the scale of the dropout before Dense k."""
         layer = self.dropouts[k]
         rate = layer.rate if layer else 0.0
         return self.keys[2 * k : 2 * k + 2], np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate))
 
 
 def _settings(optimizer: Optimizer, loss: Loss) -> dict[str, Any]:
-    """What a captured step has built in; the learning rate is none of it."""
+    """Return the settings that a captured step contains: all except the learning rate."""
     return {name: value for name, value in (optimizer.config() | loss.config()).items() if name != "lr"}

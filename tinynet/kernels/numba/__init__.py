@@ -1,9 +1,9 @@
-"""Numba loops over the same NumPy arrays: functions one by one, and whole training steps, on threads where it pays."""
+"""Functions and whole training steps compiled by Numba, for NumPy arrays, on threads where that is faster."""
 
 try:
     import numba as _numba
 except ImportError as _error:
-    raise ImportError("Numba is not installed; install the extra fast") from _error
+    raise ImportError("Numba is not installed: install the extra `fast`") from _error
 
 import numpy as _np
 
@@ -33,17 +33,17 @@ from .pictures import (
     relu_backward,
 )
 from .steps import evaluate_steps, share_steps, train_steps
-from .threads import most_threads as _most_threads
+from .thread_count import most_threads as _most_threads
 
 
 def to_device(x: _np.ndarray) -> _np.ndarray:
-    """The array, in order in memory: what is not, as x[::2], is copied once, and not by every epoch."""
+    """Return the array, C-contiguous: an array such as x[::2] is copied once, and not again in every epoch."""
     return _np.asarray(x, order="C")
 
 
 def describe() -> str:
-    """What compiles the loops."""
-    return f"Numba {_numba.__version__}, loops on the host, {_most_threads()} threads at most"
+    """Return Numba's version and the number of threads."""
+    return f"Numba {_numba.__version__}, compiled loops on the host, at most {_most_threads()} threads"
 
 
 __all__ = [

@@ -1,15 +1,16 @@
 """Convolutions without unrolled patches: each tap of a patch is a shift of the picture, as one long row of numbers.
 
-    y[m, f] = sum over taps t of W[m, t] x[f + shift_t]        f = i width + j, on a picture with its zeros around it
+    y[m, f] = sum over taps t of W[m, t] x[f + shift_t]        f = i columns + j, on a picture padded with zeros
 
-So vectors run on across the ends of rows; what they compute there is left out. With a stride s a picture becomes s^2
-pictures, of every s-th row and column, between which the taps choose. Pictures are shared out among threads. Patches of
-3 x 3 have a faster way, in winograd.py.
+Vectors run across the ends of rows, and what they compute there is left out. With a stride s, a picture becomes s^2
+pictures, each of every s-th row and column, and each tap belongs to one of them. Threads share the pictures. For 3 x 3
+patches, winograd.py has a faster algorithm.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,51 +20,64 @@ from . import winograd
 from .functions import inner, jit, total
 from .intrinsics import LANES, OUTPUTS, ROWS, STEP, TAPS, convolve, copy, correlate
 from .memory import empty
-from .threads import PARTS, in_parts, parts, shared
+from .thread_pool import CHUNKS, own_chunks, own_rows, parallel_for
 
 GROUP = 4
-"""Pictures whose gradients are summed in registers: as many as stay in the cache."""
+"""Pictures whose gradients are summed in registers: as many as fit the cache."""
+
+
+class Layout(NamedTuple):
+    """How a padded picture lies in memory: as stride^2 pictures of rows x columns.
+
+    Numbers that are neighbors in the original picture are `gap` apart.
+    """
+
+    rows: int
+    columns: int
+    padding: int
+    stride: int
+    gap: int
 
 
 def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
     if not _is_covered(x, W):
         return functions.conv2d(x, W, b, stride, padding)
-    if winograd.suits(x.shape, W, stride, padding):
+    if winograd.is_faster(x.shape, W, stride, padding):
         return winograd.conv2d(x, W, b, padding)
     size = W.shape[-1]
     y = empty((len(x), len(W), *positions(x.shape, size, stride, padding)), np.float32)
-    place, shifts = _places(y.shape[2:], x.shape[1], size, stride)
+    layout, shifts = _layout(y.shape[2:], x.shape[1], size, stride, padding)
     weights, x, b = _packed(W), np.ascontiguousarray(x), np.ascontiguousarray(b.reshape(-1))
-    in_parts(_convolve, x, weights, b, y, shifts[: W[0].size], (*place, padding, stride, 1))
+    parallel_for(_convolve, x, weights, b, y, shifts[: W[0].size], layout)
     return y
 
 
 def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, padding: int) -> Array:
-    """A convolution too: of dy, with stride - 1 zeros between its numbers, with W upside down."""
+    """The convolution of dy, with stride - 1 zeros between its numbers, with W rotated by 180 degrees."""
     size = W.shape[-1]
     if not _is_covered(dy, W) or padding >= size:
         return functions.conv2d_backward(dy, W, shape, stride, padding)
-    turned, no_bias = W[..., ::-1, ::-1].swapaxes(0, 1), np.zeros(shape[1], np.float32)
-    if winograd.suits(dy.shape, turned, stride, size - 1 - padding):
-        return winograd.conv2d(dy, turned, no_bias, size - 1 - padding)
+    rotated, no_bias = W[..., ::-1, ::-1].swapaxes(0, 1), np.zeros(shape[1], np.float32)
+    if winograd.is_faster(dy.shape, rotated, stride, size - 1 - padding):
+        return winograd.conv2d(dy, rotated, no_bias, size - 1 - padding)
     dx = empty(shape, np.float32)
-    place, shifts = _places(shape[2:], len(W), size, 1)
-    weights, dy = _packed(turned), np.ascontiguousarray(dy)
-    in_parts(_convolve, dy, weights, no_bias, dx, shifts[: W[:, 0].size], (*place, size - 1 - padding, 1, stride))
+    layout, shifts = _layout(shape[2:], len(W), size, 1, size - 1 - padding, gap=stride)
+    weights, dy = _packed(rotated), np.ascontiguousarray(dy)
+    parallel_for(_convolve, dy, weights, no_bias, dx, shifts[: W[:, 0].size], layout)
     return dx
 
 
 def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
     if not (_is_covered(x, dW) and dy.dtype == np.float32):
         return functions.conv2d_backward_parameters(dy, x, dW, db, stride, padding)
-    if winograd.suits(x.shape, dW, stride, padding):
+    if winograd.is_faster(x.shape, dW, stride, padding):
         return winograd.conv2d_backward_parameters(dy, x, dW, db, padding)
     M, C, size, _ = dW.shape
-    place, shifts = _places(dy.shape[2:], C, size, stride)
-    sums = np.zeros((PARTS, M + -M % ROWS, len(shifts)), np.float32)
-    bias_sums = np.zeros((PARTS, M), np.float32)
+    layout, shifts = _layout(dy.shape[2:], C, size, stride, padding)
+    sums = np.zeros((CHUNKS, M + -M % ROWS, len(shifts)), np.float32)
+    bias_sums = np.zeros((CHUNKS, M), np.float32)
     dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
-    in_parts(_correlate, dy, x, sums, bias_sums, shifts, (*place, padding, stride, 1))
+    parallel_for(_correlate, dy, x, sums, bias_sums, shifts, layout)
     dW[...] = sums.sum(axis=0)[:M, : dW[0].size].reshape(dW.shape)
     db[...] = bias_sums.sum(axis=0).reshape(db.shape)
 
@@ -73,32 +87,34 @@ def _is_covered(x: Array, W: Array) -> bool:
 
 
 @cache
-def _places(y_pixels: tuple[int, ...], channels: int, size: int, stride: int) -> tuple[tuple[int, int], np.ndarray]:
-    """Rows and columns of a picture with its zeros, of which y comes; the shift of each tap, and 0 up to whole TAPS."""
+def _layout(
+    y_pixels: tuple[int, ...], channels: int, size: int, stride: int, padding: int, gap: int = 1
+) -> tuple[Layout, np.ndarray]:
+    """Return the layout of the pictures that give y, and the shift of each tap, with 0 appended up to whole TAPS."""
     more = (size - 1) // stride
     rows, columns = y_pixels[0] + more, y_pixels[1] + more
     c, p, q = np.ogrid[:channels, :size, :size]
     picture = (p % stride * stride + q % stride) * channels + c
     shifts = ((picture * rows + p // stride) * columns + q // stride).ravel()
-    return (rows, columns), np.pad(shifts, (0, -shifts.size % TAPS))
+    return Layout(rows, columns, padding, stride, gap), np.pad(shifts, (0, -shifts.size % TAPS))
 
 
 def _packed(W: Array) -> np.ndarray:
-    """W (M, C, size, size) as (M / OUTPUTS, taps, OUTPUTS): in the order in which a tile reads it."""
+    """Return W (M, C, size, size) as (M / OUTPUTS, taps, OUTPUTS): in the order in which a tile reads it."""
     matrix = np.zeros((len(W) + -len(W) % OUTPUTS, W[0].size), np.float32)
     matrix[: len(W)] = W.reshape(len(W), -1)
     return np.ascontiguousarray(matrix.reshape(-1, OUTPUTS, matrix.shape[1]).swapaxes(1, 2)).ravel()
 
 
 @jit
-def _convolve(x, weights, b, y, shifts, place, call):
+def _convolve(x, weights, b, y, shifts, layout, call):
     channels, (outputs, down, across) = x.shape[1], y.shape[1:]
-    columns, stride = place[1], place[3]
-    numbers, taps = _whole(down * columns, STEP), shifts.size
-    padded = np.zeros(stride * stride * channels * place[0] * columns + 2 * STEP, np.float32)
-    out = np.empty(_whole(outputs, OUTPUTS) * numbers, np.float32)
-    for n in shared(len(x), call):
-        _fill(x[n], padded, place)
+    rows, columns, _, stride, _ = layout
+    numbers, taps = _round_up(down * columns, STEP), shifts.size
+    padded = np.zeros(stride * stride * channels * rows * columns + 2 * STEP, np.float32)
+    out = np.empty(_round_up(outputs, OUTPUTS) * numbers, np.float32)
+    for n in own_rows(len(x), call):
+        _pad(x[n], padded, layout)
         for m in range(0, outputs, OUTPUTS):
             for f in range(0, numbers, STEP):
                 convolve(padded, f, shifts, taps, weights, m * taps, out, m * numbers + f, numbers)
@@ -111,30 +127,30 @@ def _convolve(x, weights, b, y, shifts, place, call):
 
 
 @jit
-def _correlate(dy, x, sums, bias_sums, shifts, place, call):
+def _correlate(dy, x, sums, bias_sums, shifts, layout, call):
     channels, outputs, down = x.shape[1], dy.shape[1], dy.shape[2]
-    columns, stride = place[1], place[3]
-    numbers, taps, rows = _whole(down * columns, LANES), shifts.size, _whole(outputs, ROWS)
-    size = stride * stride * channels * place[0] * columns + 2 * STEP
-    padded, slopes = np.zeros(GROUP * size, np.float32), np.zeros(GROUP * rows * numbers, np.float32)
-    for part, first, last in parts(len(x), call):
-        gradients = sums[part].reshape(-1)
-        for begin in range(first, last, GROUP):
-            pictures = min(GROUP, last - begin)
+    rows, columns, _, stride, _ = layout
+    numbers, taps, dy_rows = _round_up(down * columns, LANES), shifts.size, _round_up(outputs, ROWS)
+    size, dy_size = stride * stride * channels * rows * columns + 2 * STEP, dy_rows * numbers
+    padded, padded_dy = np.zeros(GROUP * size, np.float32), np.zeros(GROUP * dy_size, np.float32)
+    for chunk, first, end in own_chunks(len(x), call):
+        dW = sums[chunk].reshape(-1)
+        for begin in range(first, end, GROUP):
+            pictures = min(GROUP, end - begin)
             for k in range(pictures):
-                _fill(x[begin + k], padded[k * size :], place)
-                _lay(dy[begin + k], slopes[k * rows * numbers :], numbers, columns, bias_sums[part])
+                _pad(x[begin + k], padded[k * size :], layout)
+                _pad_rows(dy[begin + k], padded_dy[k * dy_size :], numbers, columns, bias_sums[chunk])
             sizes = numbers // LANES, pictures, taps
             for m in range(0, outputs, ROWS):
                 for t in range(0, taps, TAPS):
-                    dy_at = m * numbers, numbers, rows * numbers
-                    correlate(slopes, *dy_at, padded, 0, size, shifts, t, sizes, gradients, m * taps + t)
+                    rows_of_dy = m * numbers, numbers, dy_size
+                    correlate(padded_dy, *rows_of_dy, padded, 0, size, shifts, t, sizes, dW, m * taps + t)
 
 
 @inner
-def _fill(picture, padded, place):
-    """The picture's numbers, `gap` apart, where its zeros leave room: in stride^2 pictures, of rows and columns."""
-    rows, columns, padding, stride, gap = place
+def _pad(picture, padded, layout):
+    """Write the picture's numbers to their positions among the zeros."""
+    rows, columns, padding, stride, gap = layout
     channels = picture.shape[0]
     for c in range(channels):
         for i in range(picture.shape[1]):
@@ -156,15 +172,14 @@ def _fill(picture, padded, place):
 
 
 @inner
-def _lay(dy, slopes, numbers, columns, bias_sums):
-    """dy in rows as long as those of x with its zeros, and added to the gradient of b."""
+def _pad_rows(dy, padded, numbers, columns, bias_sums):
+    """Write dy in rows as long as those of the padded x, and add it to the gradient of b."""
     for m in range(dy.shape[0]):
         for i in range(dy.shape[1]):
-            copy(dy[m, i], slopes, m * numbers + i * columns, dy.shape[2])
+            copy(dy[m, i], padded, m * numbers + i * columns, dy.shape[2])
         bias_sums[m] += total(dy[m].reshape(-1))
 
 
 @inner
-def _whole(number, step):
-    """The number, rounded up to a multiple."""
+def _round_up(number, step):
     return (number + step - 1) // step * step

@@ -1,8 +1,8 @@
-"""The functions of `functions.py` as serial Numba loops over the same NumPy arrays; matrix products stay with BLAS.
+"""The functions of `functions.py` as serial Numba loops over NumPy arrays. BLAS computes the matrix products.
 
-Loops run row by row (`row = z[n]`), so that LLVM sees plain pointers and vectorizes them. Numbers are cast to the
-arrays' dtype first, or all would be computed in float64. NaN passes through: fast-math may not assume it away.
-Arrays with axes in front of the last two go to the plain versions, as do all functions that are not here.
+Loops run row by row (`row = z[n]`), so that LLVM sees plain pointers and vectorizes them. Numbers are first cast to the
+arrays' dtype; otherwise everything would be computed in float64. The fast-math flags keep NaN. Arrays with
+axes in front of the last two go to `functions.py`, and so do the functions that are not here.
 """
 
 from __future__ import annotations
@@ -23,22 +23,24 @@ SOURCES = [(path.name, path.stat().st_mtime_ns) for path in sorted(Path(__file__
 
 
 def jit(function: Any, **options: Any) -> Any:
-    """Compiled when first called, and kept on disk until any file of this folder changes, not only the function's own:
-    what it calls was compiled into it."""
+    """Return the function compiled by Numba, on its first call. The machine code is cached on disk.
+
+    A change of any file of this folder, not only of the function's own, makes the cache invalid, because the functions
+    that it calls are compiled into it.
+    """
     compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH, **options)(function)
     compiled._cache._cache_file._source_stamp = SOURCES
     return compiled
 
 
 generator = numba.njit(error_model="numpy")
-"""For functions that yield to compiled code. Numba cannot read them from disk: who iterates has them compiled in."""
-
+"""Decorator of generators for compiled code. Numba compiles them into the function that iterates, without a cache."""
 
 inner = partial(jit, no_cpython_wrapper=True, no_cfunc_wrapper=True)
-"""For functions that compiled code alone calls: a fifth less to compile."""
+"""Decorator of functions that only compiled code calls. Compilation takes a fifth less time."""
 
 TINY = 1e-30
-"""Moments below this count as 0: denormal numbers slow a processor down by half and move no weight."""
+"""Moments below this are set to 0: denormal numbers slow the loop down by half and do not change any weight."""
 
 
 def dense(x: Array, W: Array, b: Array) -> Array:
@@ -142,7 +144,10 @@ def dropout(x: Array, rate: float, key: tuple[int, int], first: int = 0) -> tupl
 
 
 def threshold(rate: float) -> np.uint32:
-    """Random bits below this are dropped. In 32 bits, which halves the loop's time; they cannot express a rate of 1."""
+    """Return the limit below which 32 random bits mean that a number is dropped.
+
+    A 32-bit limit halves the time of the loop, but cannot express a rate of 1.
+    """
     return np.uint32(min(round(rate * 2**32), 2**32 - 1))
 
 
@@ -157,15 +162,15 @@ def _dropout(x, y, mask, key, first, threshold, scale):
 
 @inner
 def total(row):
-    found = row.dtype.type(0)
+    result = row.dtype.type(0)
     for k in range(row.size):
-        found += row[k]
-    return found
+        result += row[k]
+    return result
 
 
 @inner
 def random_bits(k, key):
-    """`rng.random_bits` at position k."""
+    """`rng.random_bits` at position k"""
     word = np.uint32
     bits = word(k) ^ key[0]
     bits = word((bits ^ (bits >> word(16))) * word(0x7FEB352D) + key[1])

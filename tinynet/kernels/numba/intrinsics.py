@@ -1,6 +1,7 @@
-"""What Python cannot say: vectors in registers, masks of comparisons, counters that threads share. Written as LLVM.
+"""Functions written as LLVM code: vectors in registers, bit masks and atomic counters, which Numba does not offer.
 
-LLVM would vectorize a loop over rows that lists choose only behind a check, in every round, that no two overlap.
+From a Python loop over listed rows, LLVM would make vectors only behind a check, in every iteration, that no two rows
+overlap.
 """
 
 from __future__ import annotations
@@ -14,21 +15,26 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 LANES = 16
-"""Numbers taken at once; a processor with narrower registers takes two or four in their place."""
+"""float32 numbers in a vector. A processor with narrower registers uses two or four registers for it."""
 
 _LONG, _INT = ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
 def _tile(vectors: int) -> tuple[Any, Any]:
-    """Two loops over (row_j, weight_j) = listed[j], j < count, on so many vectors of columns, of the last `lanes`."""
+    """Return two loops over (row_j, weight_j) = listed[j], j < count, for that many vectors of columns at once.
+
+    Of the last vector they use only the first `lanes` numbers.
+    """
 
     @intrinsic
     def gather(typing_context, listed, count, rows, first, out, begin, lanes):
         """out[begin:] += sum over j of weight_j rows[row_j, first:]"""
 
         def code(context, builder, signature, arguments):
-            pairs, terms, matrix, offset, out_array, start, last_lanes = _opened(context, builder, signature, arguments)
+            pairs, terms, matrix, offset, out_array, start, last_lanes = _unpacked(
+                context, builder, signature, arguments
+            )
             tile = _Tile(builder, vectors, last_lanes)
             sums = [cgutils.alloca_once_value(builder, part) for part in tile.load(out_array.data, start)]
             with cgutils.for_range(builder, terms) as loop:
@@ -45,7 +51,7 @@ def _tile(vectors: int) -> tuple[Any, Any]:
         """rows[row_j, first:] += weight_j vector[begin:]"""
 
         def code(context, builder, signature, arguments):
-            pairs, terms, matrix, offset, array, start, last_lanes = _opened(context, builder, signature, arguments)
+            pairs, terms, matrix, offset, array, start, last_lanes = _unpacked(context, builder, signature, arguments)
             tile = _Tile(builder, vectors, last_lanes)
             parts = tile.load(array.data, start)
             with cgutils.for_range(builder, terms) as loop:
@@ -60,8 +66,8 @@ def _tile(vectors: int) -> tuple[Any, Any]:
     return gather, scatter
 
 
-def _opened(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
-    """The arguments, arrays with their data and shape."""
+def _unpacked(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
+    """Return the arguments, each array as a structure with `data` and `shape`."""
     return [
         context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else value
         for kind, value in zip(signature.args, arguments, strict=True)
@@ -69,7 +75,7 @@ def _opened(context: Any, builder: Any, signature: Any, arguments: Any) -> list[
 
 
 class _Tile:
-    """So many vectors side by side in memory; of the last only the first `lanes` numbers."""
+    """Vectors that follow each other in memory, of the last one only the first `lanes` numbers."""
 
     def __init__(self, builder: Any, vectors: int, lanes: Any) -> None:
         numbers = ir.Constant(ir.VectorType(_LONG, LANES), list(range(LANES)))
@@ -77,17 +83,17 @@ class _Tile:
         self.mask = builder.icmp_signed("<", numbers, _in_all_lanes(builder, lanes))
 
     def load(self, data: Any, start: Any) -> list[Any]:
-        *whole, last = self._places(data, start)
+        *whole, last = self._pointers(data, start)
         arguments = [last, _INT(4), self.mask, ir.Constant(_VECTOR, None)]
         return [*(self.builder.load(at, align=4) for at in whole), self._call("load", _VECTOR, arguments)]
 
     def store(self, numbers: list[Any], data: Any, start: Any) -> None:
-        *whole, last = self._places(data, start)
+        *whole, last = self._pointers(data, start)
         for number, at in zip(numbers, whole, strict=False):
             self.builder.store(number, at, align=4)
         self._call("store", ir.VoidType(), [numbers[-1], last, _INT(4), self.mask])
 
-    def _places(self, data: Any, start: Any) -> list[Any]:
+    def _pointers(self, data: Any, start: Any) -> list[Any]:
         starts = [self.builder.add(start, _LONG(LANES * k)) for k in range(self.vectors)]
         return [_at(self.builder, data, _VECTOR, begin) for begin in starts]
 
@@ -98,12 +104,12 @@ class _Tile:
 
 
 def _at(builder: Any, data: Any, kind: Any, index: Any) -> Any:
-    """A pointer to such a vector, so many numbers behind the first."""
+    """Return a pointer of that kind to the number at the index."""
     return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
 
 def _entry(builder: Any, pairs: Any, j: Any, matrix: Any, offset: Any) -> tuple[Any, Any]:
-    """Where the columns from `offset` on begin in the row that entry j names, and its weight in all lanes."""
+    """Return where column `offset` of row_j is in the matrix, and weight_j in all lanes."""
     pair = builder.mul(j, _LONG(2))
     row = builder.fptosi(builder.load(builder.gep(pairs.data, [pair])), _LONG)
     weight = builder.load(builder.gep(pairs.data, [builder.add(pair, _LONG(1))]))
@@ -126,10 +132,10 @@ def _in_all_lanes(builder: Any, number: Any) -> Any:
 
 @intrinsic
 def copy(typing_context, row, target, begin, numbers):
-    """target[begin : begin + numbers] = row[:numbers], as the C library does: NumPy's way costs more than short rows"""
+    """target[begin : begin + numbers] = row[:numbers], by memcpy: Numba's slice assignment is slow for short rows"""
 
     def code(context, builder, signature, arguments):
-        source, out, first, count = _opened(context, builder, signature, arguments)
+        source, out, first, count = _unpacked(context, builder, signature, arguments)
         size = ir.Constant(_LONG, context.get_abi_sizeof(context.get_value_type(row.dtype)))
         cgutils.raw_memcpy(builder, builder.gep(out.data, [first]), source.data, count, size, align=1)
         return context.get_dummy_value()
@@ -138,10 +144,10 @@ def copy(typing_context, row, target, begin, numbers):
 
 
 OUTPUTS, VECTORS = 8, 2
-"""What a tile of a convolution computes at once: so many outputs, of so many vectors each."""
+"""Outputs that a tile of a convolution computes at once, and vectors of each."""
 STEP = LANES * VECTORS
 ROWS, TAPS = 4, 4
-"""What a tile of its gradient computes at once: so many outputs by so many taps."""
+"""Outputs and taps that a tile of its gradient computes at once."""
 
 
 @intrinsic
@@ -149,13 +155,13 @@ def convolve(typing_context, x, begin, shifts, taps, weights, first, y, start, w
     """y[start + m width:] = sum over taps t of weights[first + OUTPUTS t + m] x[begin + shift_t:], m < OUTPUTS"""
 
     def code(context, builder, signature, arguments):
-        data, place, shift, count, weight, first_weight, out, out_start, out_width = [
+        data, first_x, shift, count, weight, first_weight, out, out_start, out_width = [
             argument.data if hasattr(argument, "data") else argument
-            for argument in _opened(context, builder, signature, arguments)
+            for argument in _unpacked(context, builder, signature, arguments)
         ]
         sums = [[_zero(builder) for _ in range(VECTORS)] for _ in range(OUTPUTS)]
         with cgutils.for_range(builder, count) as loop:
-            tap = builder.add(place, builder.load(builder.gep(shift, [loop.index])))
+            tap = builder.add(first_x, builder.load(builder.gep(shift, [loop.index])))
             parts = [_vector(builder, data, builder.add(tap, _LONG(LANES * k))) for k in range(VECTORS)]
             weights_at = builder.add(first_weight, builder.mul(loop.index, _LONG(OUTPUTS)))
             for m, totals in enumerate(sums):
@@ -176,13 +182,13 @@ def convolve(typing_context, x, begin, shifts, taps, weights, first, y, start, w
 def correlate(typing_context, dy, dy_begin, dy_width, dy_next, x, x_begin, x_next, shifts, first, sizes, sums, start):
     """sums[start + m taps + t] += sum over n and f of dy[dy_begin + n dy_next + m dy_width + f] x[... + shift_t + f]
 
-    For ROWS outputs m and TAPS taps t from `first` on; sizes are those of f, in vectors, of n, and all taps.
+    For ROWS outputs m and TAPS taps t, from `first` on. sizes = (vectors of f, pictures n, all taps).
     """
 
     def code(context, builder, signature, arguments):
-        opened = _opened(context, builder, signature, arguments)
+        unpacked = _unpacked(context, builder, signature, arguments)
         dy_data, dy_at, width, dy_step, x_data, x_at, x_step, shift, tap, numbers, out, out_at = [
-            argument.data if hasattr(argument, "data") else argument for argument in opened
+            argument.data if hasattr(argument, "data") else argument for argument in unpacked
         ]
         vectors, pictures, all_taps = (builder.extract_value(numbers, k) for k in range(3))
         totals = [[_zero(builder) for _ in range(TAPS)] for _ in range(ROWS)]
@@ -195,7 +201,7 @@ def correlate(typing_context, dy, dy_begin, dy_width, dy_next, x, x_begin, x_nex
             with cgutils.for_range(builder, vectors) as loop:
                 f = builder.mul(loop.index, _LONG(LANES))
                 dy_parts = [_vector(builder, dy_data, builder.add(row, f)) for row in rows]
-                x_parts = [_vector(builder, x_data, builder.add(place, f)) for place in taps]
+                x_parts = [_vector(builder, x_data, builder.add(tap, f)) for tap in taps]
                 for row_totals, dy_part in zip(totals, dy_parts, strict=True):
                     _add_products(builder, row_totals, [dy_part] * TAPS, x_parts)
         for m, row_totals in enumerate(totals):
@@ -210,21 +216,21 @@ def correlate(typing_context, dy, dy_begin, dy_width, dy_next, x, x_begin, x_nex
 
 
 def combination(matrix: np.ndarray) -> Any:
-    """An intrinsic that makes rows of others: each a sum of these, with such weights, vector by vector."""
+    """Return an intrinsic that multiplies the matrix by rows of numbers, vector by vector."""
 
     @intrinsic
     def combine(typing_context, x, begin, width, y, start, y_width, vectors, constant):
-        """y[start + i y_width:] = constant + sum over k of matrix[i, k] x[begin + k width:], so many vectors"""
+        """y[start + i y_width:] = constant + sum over k of matrix[i, k] x[begin + k width:], for that many vectors"""
 
         def code(context, builder, signature, arguments):
-            opened = _opened(context, builder, signature, arguments)
+            unpacked = _unpacked(context, builder, signature, arguments)
             data, x_at, x_step, out, out_at, out_step, count, number = [
-                argument.data if hasattr(argument, "data") else argument for argument in opened
+                argument.data if hasattr(argument, "data") else argument for argument in unpacked
             ]
             with cgutils.for_range(builder, count) as loop:
                 f = builder.mul(loop.index, _LONG(LANES))
-                places = [_row(builder, x_at, k, x_step, f) for k in range(matrix.shape[1])]
-                rows = [_vector(builder, data, place) for place in places]
+                starts = [_row(builder, x_at, k, x_step, f) for k in range(matrix.shape[1])]
+                rows = [_vector(builder, data, start) for start in starts]
                 sums = [_weighted(builder, weights, rows, _in_all_lanes(builder, number)) for weights in matrix]
                 for i, total in enumerate(sums):
                     target = _at(builder, out, _VECTOR, _row(builder, out_at, i, out_step, f))
@@ -242,7 +248,7 @@ def _row(builder: Any, begin: Any, k: int, width: Any, f: Any) -> Any:
 
 
 def _weighted(builder: Any, weights: Any, rows: list[Any], total: Any) -> Any:
-    """The total and the sum of the rows, each times its weight."""
+    """Return the total plus the sum of the rows, each times its weight."""
     for weight, row in zip(weights, rows, strict=True):
         if weight:
             total = _multiply_add(builder, ir.Constant(_VECTOR, [float(weight)] * LANES), row, total)
@@ -263,38 +269,38 @@ def _add_products(builder: Any, totals: list[Any], a: list[Any], b: list[Any]) -
 
 
 def _sum(builder: Any, number: Any, lanes: Any) -> Any:
-    """The number and all lanes together."""
+    """Return the number plus the sum of all lanes."""
     kind = ir.FunctionType(ir.FloatType(), [ir.FloatType(), _VECTOR])
     reduce = cgutils.get_or_insert_function(builder.module, kind, f"llvm.vector.reduce.fadd.v{LANES}f32")
     return builder.call(reduce, [number, lanes], fastmath=("reassoc",))
 
 
-LOOKED_AT = 64
+COMPARED = 64
 """Numbers compared with zero at once."""
 
 
 @intrinsic
 def not_zero(typing_context, row, first):
-    """Bit k is set where row[first + k] is not 0, for k < LOOKED_AT."""
+    """Return 64 bits: bit k is 1 if row[first + k] is not 0, k < COMPARED."""
     item = row.dtype
 
     def code(context, builder, signature, arguments):
         array = context.make_array(row)(context, builder, arguments[0]).data
-        kind = ir.VectorType(context.get_value_type(item), LOOKED_AT)
+        kind = ir.VectorType(context.get_value_type(item), COMPARED)
         numbers = builder.load(_at(builder, array, kind, arguments[1]), align=1)
         zeros = ir.Constant(kind, None)
         is_float = isinstance(item, types.Float)
         found = (
             builder.fcmp_unordered("!=", numbers, zeros) if is_float else builder.icmp_unsigned("!=", numbers, zeros)
         )
-        return builder.bitcast(found, ir.IntType(LOOKED_AT))
+        return builder.bitcast(found, ir.IntType(COMPARED))
 
     return types.uint64(row, types.intp), code
 
 
 @intrinsic
 def lowest_bit(typing_context, bits):
-    """The place of the lowest bit that is set; there must be one."""
+    """Return the position of the lowest bit that is set. There must be one."""
 
     def code(context, builder, signature, arguments):
         return builder.cttz(arguments[0], ir.IntType(1)(1))
@@ -304,7 +310,7 @@ def lowest_bit(typing_context, bits):
 
 @intrinsic
 def add_one(typing_context, address):
-    """Adds 1 to the counter at this address, which threads share."""
+    """Add 1 to the counter at this address, atomically, and return its value before."""
 
     def code(context, builder, signature, arguments):
         return builder.atomic_rmw("add", builder.inttoptr(arguments[0], _LONG.as_pointer()), _LONG(1), "seq_cst")
@@ -314,7 +320,7 @@ def add_one(typing_context, address):
 
 @intrinsic
 def read_counter(typing_context, address):
-    """The counter at this address, as it is now."""
+    """Return the current value of the counter at this address."""
 
     def code(context, builder, signature, arguments):
         return builder.load_atomic(builder.inttoptr(arguments[0], _LONG.as_pointer()), "acquire", 8)
@@ -323,3 +329,4 @@ def read_counter(typing_context, address):
 
 
 offer_core = types.ExternalFunction("sched_yield", types.int32())
+"""Let another thread run on this core."""

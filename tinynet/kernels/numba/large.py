@@ -1,79 +1,104 @@
-"""`loop.train_steps` for larger networks as `mlp` makes them: many steps in one compiled loop, on threads of our own.
+"""`loop.train_steps` for larger networks such as `mlp` makes: many steps in one compiled loop, on threads with BLAS.
 
-Forward each thread makes its own columns of y, for all rows of the batch; backward its own rows of W, which are its
-own columns of dx: their gradient, and at once their update, while both are in the cache. Threads meet once a layer.
-What is a piece depends on the machine's cores alone, never on how many threads share the pieces, so no bit does.
+In the forward pass a thread computes some columns of y, for all rows of the batch. In the backward pass it computes
+the same columns of dx and the gradient of the same rows of W, which it updates while they are in the cache. Threads
+wait for each other once a layer. The number of pieces into which columns are cut depends only on the cores of the
+machine. So every bit is the same on any number of threads.
 
-Where most numbers of x are zero, as in pictures of digits, the first layer takes lists of those that are not.
+Where most numbers of x are zero, as in pictures of digits, the first layer uses lists of the others (sparse.py).
 """
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...arrays import Array
 from ...network import Network
+from .barrier import barrier, run_together
+from .blas import sgemm
 from .functions import inner, jit, random_bits
 from .plan import (
     ROWS_AT_ONCE,
     Plan,
     Timetable,
+    Vectors,
     advance,
     aligned,
-    fold_in,
-    four,
+    evaluation_timetable,
+    mask_of,
     piece_of,
     plan_of,
-    settings_at,
-    timetable,
+    step_of,
+    timetable_of,
     update,
     vectors_of,
-    without_training,
 )
 from .sparse import Lists, are_used, gradient_of_columns, list_pixels, lists_for, product_of_rows
-from .threads import Pace, meet, most_threads, product, together
+from .thread_count import FastestThreads, most_threads
 
-TRIAL = 4
+TRIAL_STEPS = 4
 """Steps for which another number of threads is tried."""
 
-
-MOVED_ROWS = 16
-"""Rows of the first W whose gradient is still in the cache when they are moved."""
+UPDATED_ROWS = 16
+"""Rows of the first W that are updated at once, while their gradient is still in the cache."""
 
 EVALUATED = 256
-"""Rows in a batch when nothing is trained."""
+"""Rows in a batch of an evaluation."""
+
+_fastest_threads: weakref.WeakKeyDictionary[Network, FastestThreads] = weakref.WeakKeyDictionary()
+"""What earlier epochs have measured for each network."""
 
 
-_paces: weakref.WeakKeyDictionary[Network, Pace] = weakref.WeakKeyDictionary()
-"""What was learned in the epochs before."""
+class Worker(NamedTuple):
+    """A thread's number among the threads, into how many pieces columns are cut, and the counter of the barriers."""
+
+    number: int
+    threads: int
+    pieces: int
+    counter: np.ndarray
+
+
+class Data(NamedTuple):
+    """All rows and targets, and the order in which batches of `batch_size` are taken from them.
+
+    In data-parallel training, `first_row` is the number of the first row in the whole batch, and `whole` the size of
+    that; otherwise both are 0.
+    """
+
+    x: Array
+    t: Array
+    order: np.ndarray
+    batch_size: int
+    first_row: int = 0
+    whole: int = 0
 
 
 def train(
     network: Network, optimizer: Any, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, float, int]]:
-    """Compiles at once, and trains as the totals are asked for."""
+    """Return an iterator that trains. Calling this function already compiles the loop."""
     plan, lists = plan_of(network, batch_size), lists_for(x, batch_size, most_threads())
     vectors = vectors_of(network, optimizer)
-    moving = [_laid_out(vector, plan, lists, most_threads()) for vector in vectors]
+    copies = [_copied(vector, plan, lists, most_threads()) for vector in vectors]
 
     def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
         count = -(-len(rows) // batch_size)
+        timetable = timetable_of(network, optimizer, count)
         try:
-            table = timetable(network, optimizer, count)
-            return _on_threads(threads, four(*moving), plan, lists, table, (x, t, rows, batch_size, 0, 0))
+            return _on_threads(threads, Vectors(*copies), plan, lists, timetable, Data(x, t, rows, batch_size))
         finally:
             advance(network, optimizer, count)
 
     def all_steps() -> Iterator[tuple[int, float, int]]:
         try:
-            yield from _in_parts(steps, order, batch_size, _paces.setdefault(network, Pace()))
+            yield from _in_parts(steps, order, batch_size, _fastest_threads.setdefault(network, FastestThreads()))
         finally:
-            for vector, moved in zip(vectors, moving, strict=True):
-                _put_back(moved, vector, plan, lists, most_threads())
+            for vector, copy in zip(vectors, copies, strict=True):
+                _copy_back(copy, vector, plan, lists, most_threads())
 
     steps(order[:0], 1)
     return all_steps()
@@ -81,83 +106,85 @@ def train(
 
 def evaluate(network: Network, x: Array, t: Array) -> Iterator[tuple[int, float, int]]:
     plan, lists = plan_of(network, EVALUATED, dropout=False), lists_for(x, EVALUATED, most_threads())
-    theta, table = four(_laid_out(network.theta, plan, lists, most_threads())), without_training(network)
+    vectors = Vectors(_copied(network.theta, plan, lists, most_threads()))
+    no_steps = evaluation_timetable(network)
 
     def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
-        return _on_threads(threads, theta, plan, lists, table, (x, t, rows, EVALUATED, 0, 0))
+        return _on_threads(threads, vectors, plan, lists, no_steps, Data(x, t, rows, EVALUATED))
 
-    return _in_parts(steps, np.arange(len(x)), EVALUATED, Pace())
+    return _in_parts(steps, np.arange(len(x)), EVALUATED, FastestThreads())
 
 
 def share(
-    network: Network, optimizer: Any, x: Array, t: Array, shares: list[Any], add_up: Callable[[Array], None]
+    network: Network, optimizer: Any, x: Array, t: Array, shares: list[Any], all_reduce: Callable[[Array], None]
 ) -> Iterator[tuple[int, float, int]]:
-    """The gradients of this process's share of each batch, what `add_up` makes of them, and then the update.
+    """For each batch, compute the gradient of this rank's share, call all_reduce(gradient), and update.
 
-    In one piece, so that vectors lie alike on machines with different numbers of cores.
+    Columns are in one piece, so that the vectors of machines with different numbers of cores have the same order.
     """
     largest = max(1, *(len(share.rows) for share in shares))
     plan, lists = plan_of(network, largest), lists_for(x, largest, 1)
     vectors = vectors_of(network, optimizer)
-    moving = [_laid_out(vector, plan, lists, 1) for vector in vectors]
-    theta, grad, *_ = moving
-    met, alone = np.zeros(1, np.int64), (0, 1, 1)
+    copies = [_copied(vector, plan, lists, 1) for vector in vectors]
+    theta, grad, *_ = copies
+    only_thread = Worker(0, threads=1, pieces=1, counter=np.zeros(1, np.int64))
     try:
         for rows, first_row, whole in shares:
-            table, totals = timetable(network, optimizer, 1), np.zeros((1, 2))
+            one_step, totals = timetable_of(network, optimizer, 1), np.zeros((1, 2))
             if not len(rows):
                 grad[:] = 0
-            _steps(
-                (*alone, met), four(theta, grad), plan, lists, table, (x, t, rows, largest, first_row, whole), totals
-            )
-            add_up(grad)
-            _update(four(*moving), table)
+            data = Data(x, t, rows, largest, first_row, whole)
+            _steps(only_thread, Vectors(theta, grad), plan, lists, one_step, data, totals)
+            all_reduce(grad)
+            _update(Vectors(*copies), one_step)
             advance(network, optimizer, 1)
             yield whole, totals[0, 0], int(totals[0, 1])
     finally:
-        for vector, moved in zip(vectors, moving, strict=True):
-            _put_back(moved, vector, plan, lists, 1)
+        for vector, copy in zip(vectors, copies, strict=True):
+            _copy_back(copy, vector, plan, lists, 1)
 
 
 @jit
-def _update(vectors, table):
-    theta, grad, m, v = vectors
-    update(theta, grad, m, v, settings_at(table, 0))
+def _update(vectors, timetable):
+    update(vectors.theta, vectors.grad, vectors.m, vectors.v, step_of(timetable, 0))
 
 
 def _in_parts(
-    steps: Callable[[np.ndarray, int], tuple[int, float, int]], order: np.ndarray, batch_size: int, pace: Pace
+    steps: Callable[[np.ndarray, int], tuple[int, float, int]],
+    order: np.ndarray,
+    batch_size: int,
+    fastest: FastestThreads,
 ) -> Iterator[tuple[int, float, int]]:
-    """steps(rows, threads) over all rows, on as many threads as are fastest just now."""
+    """Yield steps(rows, threads) for one part of the rows after another, on the fastest number of threads."""
     start = 0
     while start < len(order):
-        threads, is_trial = pace.next()
-        at_once = TRIAL if is_trial else max(1, ROWS_AT_ONCE // batch_size)
-        rows = order[start : start + at_once * batch_size]
-        with pace.timed(threads, len(rows)):
+        threads, is_trial = fastest.next()
+        steps_at_once = TRIAL_STEPS if is_trial else max(1, ROWS_AT_ONCE // batch_size)
+        rows = order[start : start + steps_at_once * batch_size]
+        with fastest.timed(threads, len(rows)):
             totals = steps(rows, threads)
         start += len(rows)
         yield totals
 
 
-def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists], pieces: int) -> np.ndarray:
-    """A copy that starts on a cache line; with lists, each piece of the first W's columns lies by itself."""
+def _copied(vector: np.ndarray, plan: Plan, lists: Lists, pieces: int) -> np.ndarray:
+    """Return a copy that starts on a cache line; with lists, each piece of the first W's columns is one block."""
     copy = aligned(vector.size)
-    for part, place in _parts(copy, vector, plan, lists, pieces):
-        part[...] = place
+    for block, view in _blocks(copy, vector, plan, lists, pieces):
+        block[...] = view
     return copy
 
 
-def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists], pieces: int) -> None:
-    for part, place in _parts(copy, vector, plan, lists, pieces):
-        place[...] = part
+def _copy_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: Lists, pieces: int) -> None:
+    for block, view in _blocks(copy, vector, plan, lists, pieces):
+        view[...] = block
 
 
-def _parts(
-    copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists], pieces: int
+def _blocks(
+    copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: Lists, pieces: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Every part of the copy, and its place in the vector."""
-    D, M = plan.layout[:2, 0] if are_used(lists) else (0, 0)
+    """Yield each block of the copy, and the view of the same numbers in the vector."""
+    D, M = plan.widths[:2] if are_used(lists) else (0, 0)
     for p in range(pieces):
         first, end = piece_of(M, p, pieces)
         yield copy[D * first : D * end].reshape(D, end - first), vector[: D * M].reshape(D, M)[:, first:end]
@@ -165,167 +192,153 @@ def _parts(
 
 
 def _on_threads(
-    threads: int,
-    vectors: tuple[np.ndarray, ...],
-    plan: Plan,
-    lists: tuple[Lists, Lists],
-    table: Timetable,
-    data: tuple[Array, Array, np.ndarray, int, int, int],
+    threads: int, vectors: Vectors, plan: Plan, lists: Lists, timetable: Timetable, data: Data
 ) -> tuple[int, float, int]:
+    """Return the number of rows, their summed loss, and the number of correct ones."""
     pieces = most_threads()
-    met, totals = np.zeros(1, np.int64), np.zeros((pieces, 2))
-    together(threads, lambda rank: _steps((rank, threads, pieces, met), vectors, plan, lists, table, data, totals))
+    counter, totals = np.zeros(1, np.int64), np.zeros((pieces, 2))
+
+    def work(number: int) -> None:
+        _steps(Worker(number, threads, pieces, counter), vectors, plan, lists, timetable, data, totals)
+
+    run_together(threads, work)
     loss, correct = totals.sum(axis=0)
-    return len(data[2]), loss, int(correct)
+    return len(data.order), loss, int(correct)
 
 
 # ------------------------------------------------------------------------------------------- the step
 
 
 @jit
-def _steps(team, vectors, plan, lists, table, data, totals):
-    rank, threads, pieces, met = team
-    theta, grad, _, _ = vectors
-    x, t, order, batch_size, first_row, whole = data
-    listed, last = are_used(lists), len(plan.layout) - 1
-    meetings = 0
-    for start in range(0, order.size, batch_size):
-        index, counters, step = order[start : start + batch_size], table.counters, start // batch_size
-        N = index.size
-        for p in range(rank, pieces, threads):
-            drop = plan.thresholds[0], plan.scales[0], fold_in(plan.random_keys[0], counters[0] + step), first_row
-            if listed:
-                list_pixels(x, index, lists, p, pieces, drop)
-            else:
-                _gather_columns(x, index, _rows(plan.h, plan.layout, 0, N), p, pieces, drop)
-        meet(met, threads, meetings)
-        for k in range(last):
-            for p in range(rank, pieces, threads):
-                after = (k + 1) % last
-                drop = (
-                    plan.thresholds[after],
-                    plan.scales[after],
-                    fold_in(plan.random_keys[after], counters[after] + step),
-                    first_row,
-                )
-                if k == 0 and listed:
-                    _forward_listed(theta, plan, lists[0], N, p, pieces)
-                else:
-                    _forward(theta, plan, k, N, p, pieces)
-                _activate(theta, plan, k, N, p, pieces, drop)
-            meet(met, threads, meetings + 1 + k)
-        for p in range(rank, pieces, threads):
-            batch_loss, batch_correct = _softmax_cross_entropy(plan, t, index, whole or N, p, pieces)
-            totals[p, 0] += batch_loss
-            totals[p, 1] += batch_correct
-        meet(met, threads, meetings + 1 + last)
-        meetings += 2 + last
-        if grad.size:
-            now = settings_at(table, step)
+def _steps(worker, vectors, plan, lists, timetable, data, totals):
+    """Take the steps of one thread. Adds loss and correct rows of each piece to totals (pieces, 2)."""
+    passed, last, pieces = 0, len(plan.widths) - 1, worker.pieces
+    for start in range(0, data.order.size, data.batch_size):
+        index = data.order[start : start + data.batch_size]
+        steps_done, N = start // data.batch_size, index.size
+        passed = _forward(worker, passed, vectors.theta, plan, lists, timetable.counters + steps_done, data, index)
+        for p in range(worker.number, pieces, worker.threads):
+            loss, correct = _softmax_cross_entropy(plan, data.t, index, data.whole or N, p, pieces)
+            totals[p, 0] += loss
+            totals[p, 1] += correct
+        passed = barrier(worker.counter, worker.threads, passed)
+        if vectors.grad.size:
+            step = step_of(timetable, steps_done)
             for k in range(last - 1, -1, -1):
-                for p in range(rank, pieces, threads):
-                    if k == 0 and listed:
-                        _backward_listed(vectors, plan, lists[1], N, p, pieces, now)
+                for p in range(worker.number, pieces, worker.threads):
+                    if k == 0 and are_used(lists):
+                        _backward_listed(vectors, plan, lists.by_column, N, p, pieces, step)
                     else:
-                        _backward(vectors, plan, k, N, p, pieces, now)
-                    _backward_bias(vectors, plan, k, N, p, pieces, now)
-                meet(met, threads, meetings)
-                meetings += 1
+                        _backward_dense(vectors, plan, k, N, p, pieces, step)
+                    _backward_bias(vectors, plan, k, N, p, pieces, step)
+                passed = barrier(worker.counter, worker.threads, passed)
 
 
 @inner
-def _forward(theta, plan, k, N, p, pieces):
+def _forward(worker, passed, theta, plan, lists, counters, data, index):
+    """Compute the logits, and return how many barriers were passed."""
+    last, pieces, N = len(plan.widths) - 1, worker.pieces, index.size
+    for p in range(worker.number, pieces, worker.threads):
+        mask = mask_of(plan, 0, counters[0], data.first_row)
+        if are_used(lists):
+            list_pixels(data.x, index, lists, p, pieces, mask)
+        else:
+            _gather_columns(data.x, index, _rows(plan.h, plan, 0, N), p, pieces, mask)
+    passed = barrier(worker.counter, worker.threads, passed)
+    for k in range(last):
+        for p in range(worker.number, pieces, worker.threads):
+            if k == 0 and are_used(lists):
+                _forward_listed(theta, plan, lists.by_row, N, p, pieces)
+            else:
+                _forward_dense(theta, plan, k, N, p, pieces)
+            if k + 1 < last:
+                mask = mask_of(plan, k + 1, counters[k + 1], data.first_row)
+                _add_bias_relu_dropout(theta, plan, k, N, p, pieces, mask)
+            else:
+                _add_bias(theta, plan, k, N, p, pieces)
+        passed = barrier(worker.counter, worker.threads, passed)
+    return passed
+
+
+@inner
+def _forward_dense(theta, plan, k, N, p, pieces):
     """Columns of x W."""
-    layout = plan.layout
-    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
+    D, M, W_start = plan.widths[k], plan.widths[k + 1], plan.theta_starts[k]
     first, end = piece_of(M, p, pieces)
     if first < end:
-        x, W, y = plan.h[layout[k, 2] :], theta[start + first :], plan.h[layout[k + 1, 2] + first :]
-        product(False, False, (N, end - first, D), x, D, W, M, y, M)
+        x, W, y = plan.h[plan.h_starts[k] :], theta[W_start + first :], plan.h[plan.h_starts[k + 1] + first :]
+        sgemm(False, False, (N, end - first, D), x, D, W, M, y, M)
 
 
 @inner
 def _forward_listed(theta, plan, by_row, N, p, pieces):
-    """The first layer's columns of x W."""
-    D, M = plan.layout[0, 0], plan.layout[1, 0]
+    """Columns of the first layer's x W."""
+    D, M = plan.widths[0], plan.widths[1]
     first, end = piece_of(M, p, pieces)
     if first < end:
-        W, y = theta[D * first : D * end].reshape(D, end - first), _rows(plan.h, plan.layout, 1, N)
+        W, y = theta[D * first : D * end].reshape(D, end - first), _rows(plan.h, plan, 1, N)
         product_of_rows(by_row, W, pieces, y[:, first:end])
 
 
 @inner
-def _activate(theta, plan, k, N, p, pieces, drop):
-    """Columns of dropout(relu(x W + b)), or of the logits x W + b, from those of x W."""
-    layout = plan.layout
-    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
-    first, end = piece_of(M, p, pieces)
-    y, b = _rows(plan.h, layout, k + 1, N), theta[start + D * M + first : start + D * M + end]
-    for n in range(N):
-        if k + 2 < len(layout):
-            _bias_relu_dropout(y[n, first:end], b, (drop[3] + n) * M + first, drop)
-        else:
-            _add_bias(y[n, first:end], b)
-
-
-@inner
-def _backward(vectors, plan, k, N, p, pieces, now):
-    """Columns of dx through dropout and ReLU; the same rows of W, their gradient and their update."""
-    layout = plan.layout
-    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
+def _backward_dense(vectors, plan, k, N, p, pieces, step):
+    """Columns of dx, through dropout and ReLU; the gradient of the same rows of W, and their update."""
+    D, M, W_start = plan.widths[k], plan.widths[k + 1], plan.theta_starts[k]
     first, end = piece_of(D, p, pieces)
     if first == end:
         return
-    x, dz, begin, stop = plan.h[layout[k, 2] + first :], plan.dh[layout[k + 1, 2] :], start + first * M, start + end * M
+    begin, stop = W_start + first * M, W_start + end * M
+    x, dz = plan.h[plan.h_starts[k] + first :], plan.dh[plan.h_starts[k + 1] :]
     if k:
-        product(False, True, (N, end - first, M), dz, M, vectors[0][begin:stop], M, plan.dh[layout[k, 2] + first :], D)
+        W, dx = vectors.theta[begin:stop], plan.dh[plan.h_starts[k] + first :]
+        sgemm(False, True, (N, end - first, M), dz, M, W, M, dx, D)
         _relu_dropout_backward(plan, k, N, first, end)
-    product(True, False, (end - first, M, N), x, D, dz, M, vectors[1][begin:stop], M)
-    _move(vectors, begin, stop, now)
+    sgemm(True, False, (end - first, M, N), x, D, dz, M, vectors.grad[begin:stop], M)
+    _update_view(vectors, begin, stop, step)
 
 
 @inner
-def _backward_listed(vectors, plan, by_column, N, p, pieces, now):
-    """The first layer's columns of W, some rows at a time: their gradient and their update."""
-    D, M = plan.layout[0, 0], plan.layout[1, 0]
+def _backward_listed(vectors, plan, by_column, N, p, pieces, step):
+    """Columns of the first layer's W, some rows at a time: their gradient and their update."""
+    D, M = plan.widths[0], plan.widths[1]
     first, end = piece_of(M, p, pieces)
-    dz, width = _rows(plan.dh, plan.layout, 1, N), end - first
-    for row in range(0, D if width else 0, MOVED_ROWS):
-        begin, stop = D * first + row * width, D * first + min(row + MOVED_ROWS, D) * width
-        gradient_of_columns(by_column, dz, first, row, vectors[1][begin:stop].reshape(-1, width))
-        _move(vectors, begin, stop, now)
+    dz, width = _rows(plan.dh, plan, 1, N), end - first
+    for row in range(0, D if width else 0, UPDATED_ROWS):
+        begin, stop = D * first + row * width, D * first + min(row + UPDATED_ROWS, D) * width
+        gradient_of_columns(by_column, dz, first, row, vectors.grad[begin:stop].reshape(-1, width))
+        _update_view(vectors, begin, stop, step)
 
 
 @inner
-def _backward_bias(vectors, plan, k, N, p, pieces, now):
-    layout = plan.layout
-    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
+def _backward_bias(vectors, plan, k, N, p, pieces, step):
+    """Numbers of b: their gradient and their update."""
+    D, M, W_start = plan.widths[k], plan.widths[k + 1], plan.theta_starts[k]
     first, end = piece_of(M, p, pieces)
-    begin, stop = start + D * M + first, start + D * M + end
-    _sum_rows(_rows(plan.dh, layout, k + 1, N), first, end, vectors[1][begin:stop])
-    _move(vectors, begin, stop, now)
+    begin, stop = W_start + D * M + first, W_start + D * M + end
+    _sum_rows(_rows(plan.dh, plan, k + 1, N), first, end, vectors.grad[begin:stop])
+    _update_view(vectors, begin, stop, step)
 
 
 @inner
-def _move(vectors, begin, stop, now):
+def _update_view(vectors, begin, stop, step):
     theta, grad, m, v = vectors
     if m.size:
-        update(theta[begin:stop], grad[begin:stop], m[begin:stop], v[begin:stop] if v.size else v, now)
+        update(theta[begin:stop], grad[begin:stop], m[begin:stop], v[begin:stop] if v.size else v, step)
 
 
 @inner
-def _rows(work, layout, k, N):
-    """What goes into the k-th Dense, or the logits behind the last: (N, D)."""
-    D, start = layout[k, 0], layout[k, 2]
+def _rows(work, plan, k, N):
+    """Return the view of Dense k's input in `h`, or of its gradient in `dh`: (N, D). The last is that of the logits."""
+    D, start = plan.widths[k], plan.h_starts[k]
     return work[start : start + N * D].reshape(N, D)
 
 
-# --------------------------------------------------------------------------------------- the first layer
+# ------------------------------------------------------------------------- between the matrix products
 
 
 @inner
-def _gather_columns(x, index, y, p, pieces, drop):
-    threshold, scale, key, first_row = drop
+def _gather_columns(x, index, y, p, pieces, mask):
+    threshold, scale, key, first_row = mask
     first, end = piece_of(y.shape[1], p, pieces)
     unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
     for n in range(index.size):
@@ -337,30 +350,45 @@ def _gather_columns(x, index, y, p, pieces, drop):
                 y_row[d] *= scale if random_bits(position + d, key) >= threshold else zero
 
 
-# ------------------------------------------------------------------------------------- everything else
-
-
 @inner
-def _bias_relu_dropout(row, b, position, drop):
-    threshold, scale, key, _ = drop
-    zero = np.float32(0)
-    for m in range(row.size):
-        z = row[m] + b[m]
-        row[m] = zero if z <= zero else z
-    if threshold:
+def _add_bias_relu_dropout(theta, plan, k, N, p, pieces, mask):
+    """Columns of dropout(relu(x W + b)), from those of x W."""
+    threshold, scale, key, first_row = mask
+    M = plan.widths[k + 1]
+    first, end = piece_of(M, p, pieces)
+    y, b, zero = _rows(plan.h, plan, k + 1, N), _bias(theta, plan, k, first, end), np.float32(0)
+    for n in range(N):
+        row, position = y[n, first:end], (first_row + n) * M + first
         for m in range(row.size):
-            row[m] *= scale if random_bits(position + m, key) >= threshold else zero
+            z = row[m] + b[m]
+            row[m] = zero if z <= zero else z
+        if threshold:
+            for m in range(row.size):
+                row[m] *= scale if random_bits(position + m, key) >= threshold else zero
 
 
 @inner
-def _add_bias(row, b):
-    for m in range(row.size):
-        row[m] += b[m]
+def _add_bias(theta, plan, k, N, p, pieces):
+    """Columns of x W + b, from those of x W."""
+    first, end = piece_of(plan.widths[k + 1], p, pieces)
+    y, b = _rows(plan.h, plan, k + 1, N), _bias(theta, plan, k, first, end)
+    for n in range(N):
+        row = y[n, first:end]
+        for m in range(row.size):
+            row[m] += b[m]
+
+
+@inner
+def _bias(theta, plan, k, first, end):
+    """Return the view of columns of b."""
+    start = plan.theta_starts[k] + plan.widths[k] * plan.widths[k + 1]
+    return theta[start + first : start + end]
 
 
 @inner
 def _relu_dropout_backward(plan, k, N, first, end):
-    dy, y = _rows(plan.dh, plan.layout, k, N), _rows(plan.h, plan.layout, k, N)
+    """dx times the scale of the dropout, where ReLU and dropout let a number through: where y > 0"""
+    dy, y = _rows(plan.dh, plan, k, N), _rows(plan.h, plan, k, N)
     scale, zero = plan.scales[k], np.float32(0)
     for n in range(N):
         dy_row, y_row = dy[n, first:end], y[n, first:end]
@@ -379,10 +407,10 @@ def _sum_rows(dy, first, end, db):
 
 @inner
 def _softmax_cross_entropy(plan, t, index, whole, p, pieces):
-    """dz of piece p of the rows in a batch of so many as a whole; and their loss and right answers together."""
-    N, last = index.size, len(plan.layout) - 1
-    K = plan.layout[last, 0]
-    z, dz = _rows(plan.h, plan.layout, last, N), _rows(plan.dh, plan.layout, last, N)
+    """Compute dz of piece p of the rows; `whole` is the size of the batch. Return summed loss and correct rows."""
+    N, last = index.size, len(plan.widths) - 1
+    K = plan.widths[last]
+    z, dz = _rows(plan.h, plan, last, N), _rows(plan.dh, plan, last, N)
     loss, correct = 0.0, 0
     for n in range(p * N // pieces, (p + 1) * N // pieces):
         z_row, t_row, dz_row = z[n], t[index[n]], dz[n]

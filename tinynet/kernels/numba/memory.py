@@ -1,5 +1,7 @@
-"""Arrays in the memory of others that are gone: a step makes the same again and again, and the first touch of new
-memory costs more than what is computed on it."""
+"""Arrays that reuse the memory of deleted arrays.
+
+Every step makes arrays of the same sizes, and the first touch of new memory takes longer than the computation on it.
+"""
 
 from __future__ import annotations
 
@@ -10,38 +12,38 @@ from typing import Any
 import numpy as np
 
 SMALL, MOST = 2**17, 2**28
-"""Bytes of an array that is not worth it, and those that wait at most for others."""
+"""Bytes: up to SMALL, reuse does not pay off; at most MOST are kept for reuse."""
 
 LINE = 64
-"""Bytes of a line of the cache, at whose beginning arrays begin."""
+"""Bytes of a cache line; arrays start on one."""
 
-_waiting: defaultdict[int, list[np.ndarray]] = defaultdict(list)
+_free: defaultdict[int, list[np.ndarray]] = defaultdict(list)
 
 
 def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """As np.empty."""
+    """Return an array as np.empty does, if possible in memory that was used before."""
     size = math.prod(shape) * np.dtype(dtype).itemsize
     if not SMALL < size <= MOST:
         return np.empty(shape, dtype)
     try:
-        memory = _waiting[size].pop()
+        memory = _free[size].pop()
     except IndexError:
         memory = _aligned(size)
     return np.asarray(_Memory(memory)).view(dtype).reshape(shape)
 
 
 class _Memory:
-    """What an array holds on to; when that is gone, its bytes wait for the next."""
+    """The memory of an array. When the array and all its views are deleted, it is kept for reuse."""
 
     def __init__(self, memory: np.ndarray) -> None:
-        self.memory, self.waiting = memory, _waiting
+        self.memory, self.free = memory, _free
         self.__array_interface__ = memory.__array_interface__
 
     def __del__(self) -> None:
         size = self.memory.nbytes
-        if size + sum(other * len(arrays) for other, arrays in list(self.waiting.items())) > MOST:
-            self.waiting.clear()
-        self.waiting[size].append(self.memory)
+        if size + sum(other * len(arrays) for other, arrays in list(self.free.items())) > MOST:
+            self.free.clear()
+        self.free[size].append(self.memory)
 
 
 def _aligned(size: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""What stands between convolutions, channel by channel and on threads: normalization, pools, ReLU. Others are plain."""
+"""Normalization, pooling and ReLU of pictures, on threads. Arrays that are not covered go to `functions.py`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ...arrays import Array, positions
 from . import functions as rows
 from .functions import inner, jit
 from .memory import empty
-from .threads import in_parts, shared
+from .thread_pool import own_rows, parallel_for
 
 PIXELS = (-4, -2, -1)
 """The axes of pictures over which a channel is normalized."""
@@ -19,7 +19,7 @@ def relu(x: Array) -> Array:
     if x.ndim != 4:
         return rows.relu(x)
     x, y = np.ascontiguousarray(x), empty(x.shape, x.dtype)
-    in_parts(_relu, x.reshape(len(x), -1), y.reshape(len(x), -1))
+    parallel_for(_relu, x.reshape(len(x), -1), y.reshape(len(x), -1))
     return y
 
 
@@ -27,7 +27,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
     if dy.ndim != 4:
         return rows.relu_backward(dy, y)
     dy, y, dx = np.ascontiguousarray(dy), np.ascontiguousarray(y), empty(dy.shape, dy.dtype)
-    in_parts(_relu_backward, *(array.reshape(len(dy), -1) for array in (dy, y, dx)))
+    parallel_for(_relu_backward, *(array.reshape(len(dy), -1) for array in (dy, y, dx)))
     return dx
 
 
@@ -35,7 +35,7 @@ def max_pool2d(x: Array, size: int) -> Array:
     if x.ndim != 4 or size != 2:
         return functions.max_pool2d(x, size)
     x, y = np.ascontiguousarray(x), empty((*x.shape[:2], *positions(x.shape, size, size, 0)), x.dtype)
-    in_parts(_max_pool2d, x, y)
+    parallel_for(_max_pool2d, x, y)
     return y
 
 
@@ -45,16 +45,16 @@ def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
     dy, x, dx = np.ascontiguousarray(dy), np.ascontiguousarray(x), empty(x.shape, x.dtype)
     if x.shape[2] % 2 or x.shape[3] % 2:
         dx[...] = 0
-    in_parts(_max_pool2d_backward, dy, x, dx)
+    parallel_for(_max_pool2d_backward, dy, x, dx)
     return dx
 
 
 def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    """Of each picture first, and of these: var = mean of (var_n + (mean_n - mean)^2)."""
+    """The moments of each picture n first, then mean = mean of mean_n, var = mean of (var_n + (mean_n - mean)^2)"""
     if not _are_channels(x, axes):
         return functions.moments(x, axes)
     x, means, variances = np.ascontiguousarray(x), np.empty(x.shape[:2]), np.empty(x.shape[:2])
-    in_parts(_moments, x, means, variances)
+    parallel_for(_moments, x, means, variances)
     mean = means.mean(axis=0)
     variance = (variances + (means - mean) ** 2).mean(axis=0)
     return _along_channels(mean, x), _along_channels(variance, x)
@@ -65,7 +65,7 @@ def batch_norm(x: Array, gamma: Array, beta: Array, mean: Array, variance: Array
         return functions.batch_norm(x, gamma, beta, mean, variance, eps)
     x, y = np.ascontiguousarray(x), empty(x.shape, x.dtype)
     slope = (gamma / np.sqrt(variance + eps)).ravel()
-    in_parts(_batch_norm, x, y, slope, mean.ravel(), beta.ravel())
+    parallel_for(_batch_norm, x, y, slope, mean.ravel(), beta.ravel())
     return y
 
 
@@ -77,7 +77,7 @@ def batch_norm_backward(
     dy, x, dx, n = np.ascontiguousarray(dy), np.ascontiguousarray(x), empty(x.shape, x.dtype), x.size // gamma.size
     precision = 1 / np.sqrt(variance + eps)
     channels = (vector.ravel() for vector in (mean, gamma * precision, dbeta / n, dgamma * precision / n))
-    in_parts(_batch_norm_backward, dy, x, dx, *channels)
+    parallel_for(_batch_norm_backward, dy, x, dx, *channels)
     return dx
 
 
@@ -88,7 +88,7 @@ def batch_norm_backward_parameters(
         return functions.batch_norm_backward_parameters(dy, x, mean, variance, eps, axes, dgamma, dbeta)
     sums, products = np.empty(x.shape[:2]), np.empty(x.shape[:2])
     dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
-    in_parts(_sums_of_pictures, dy, x, mean.ravel(), sums, products)
+    parallel_for(_sums_of_pictures, dy, x, mean.ravel(), sums, products)
     dbeta[...] = _along_channels(sums.sum(axis=0), x)
     dgamma[...] = _along_channels(products.sum(axis=0), x) / np.sqrt(variance + eps)
 
@@ -104,7 +104,7 @@ def _along_channels(numbers: np.ndarray, x: Array) -> Array:
 @jit
 def _relu(x, y, call):
     zero = x.dtype.type(0)
-    for n in shared(len(x), call):
+    for n in own_rows(len(x), call):
         x_row, y_row = x[n], y[n]
         for k in range(x_row.size):
             y_row[k] = zero if x_row[k] <= zero else x_row[k]
@@ -113,7 +113,7 @@ def _relu(x, y, call):
 @jit
 def _relu_backward(dy, y, dx, call):
     zero = y.dtype.type(0)
-    for n in shared(len(y), call):
+    for n in own_rows(len(y), call):
         dy_row, y_row, dx_row = dy[n], y[n], dx[n]
         for k in range(y_row.size):
             dx_row[k] = dy_row[k] if y_row[k] > zero else zero
@@ -121,7 +121,7 @@ def _relu_backward(dy, y, dx, call):
 
 @jit
 def _max_pool2d(x, y, call):
-    for n in shared(len(x), call):
+    for n in own_rows(len(x), call):
         for c in range(y.shape[1]):
             for i in range(y.shape[2]):
                 upper, lower, out = x[n, c, 2 * i], x[n, c, 2 * i + 1], y[n, c, i]
@@ -132,40 +132,41 @@ def _max_pool2d(x, y, call):
 
 @inner
 def _larger(a, b):
-    return a if _is_first(a, b) else b
+    return a if _first_wins(a, b) else b
 
 
 @inner
-def _is_first(a, b):
-    """Whether a is the larger of both, or not a number."""
+def _first_wins(a, b):
+    """Return True if a >= b or a is NaN: the first of equal numbers wins."""
     return (a >= b) | (a != a)
 
 
 @jit
 def _max_pool2d_backward(dy, x, dx, call):
     zero = dy.dtype.type(0)
-    for n in shared(len(x), call):
+    for n in own_rows(len(x), call):
         for c in range(dy.shape[1]):
             for i in range(dy.shape[2]):
-                slopes, upper, lower = dy[n, c, i], x[n, c, 2 * i], x[n, c, 2 * i + 1]
+                dy_row, upper, lower = dy[n, c, i], x[n, c, 2 * i], x[n, c, 2 * i + 1]
                 dx_upper, dx_lower = dx[n, c, 2 * i], dx[n, c, 2 * i + 1]
-                for j in range(slopes.size):
-                    left, right, slope = 2 * j, 2 * j + 1, slopes[j]
+                for j in range(dy_row.size):
+                    left, right, dy_j = 2 * j, 2 * j + 1, dy_row[j]
                     a, b, c_, d = upper[left], upper[right], lower[left], lower[right]
-                    is_above = _is_first(_larger(a, b), _larger(c_, d))
-                    above, below = slope if is_above else zero, zero if is_above else slope
-                    dx_upper[left], dx_upper[right] = _routed(above, _is_first(a, b), zero)
-                    dx_lower[left], dx_lower[right] = _routed(below, _is_first(c_, d), zero)
+                    upper_wins = _first_wins(_larger(a, b), _larger(c_, d))
+                    above, below = _routed(dy_j, upper_wins, zero)
+                    dx_upper[left], dx_upper[right] = _routed(above, _first_wins(a, b), zero)
+                    dx_lower[left], dx_lower[right] = _routed(below, _first_wins(c_, d), zero)
 
 
 @inner
-def _routed(slope, to_first, zero):
-    return slope if to_first else zero, zero if to_first else slope
+def _routed(dy, first_wins, zero):
+    """Return the gradients of two numbers: that of the maximum is dy."""
+    return dy if first_wins else zero, zero if first_wins else dy
 
 
 @jit
 def _moments(x, means, variances, call):
-    for n in shared(len(x), call):
+    for n in own_rows(len(x), call):
         for c in range(x.shape[1]):
             picture = x[n, c].reshape(-1)
             total, squares = x.dtype.type(0), x.dtype.type(0)
@@ -179,7 +180,7 @@ def _moments(x, means, variances, call):
 
 @jit
 def _batch_norm(x, y, slope, mean, beta, call):
-    for n in shared(len(x), call):
+    for n in own_rows(len(x), call):
         for c in range(x.shape[1]):
             picture, out = x[n, c].reshape(-1), y[n, c].reshape(-1)
             a, m, b = slope[c], mean[c], beta[c]
@@ -189,21 +190,21 @@ def _batch_norm(x, y, slope, mean, beta, call):
 
 @jit
 def _sums_of_pictures(dy, x, mean, sums, products, call):
-    for n in shared(len(x), call):
+    for n in own_rows(len(x), call):
         for c in range(x.shape[1]):
-            picture, slopes, m = x[n, c].reshape(-1), dy[n, c].reshape(-1), mean[c]
+            picture, dy_picture, m = x[n, c].reshape(-1), dy[n, c].reshape(-1), mean[c]
             total, product = x.dtype.type(0), x.dtype.type(0)
             for k in range(picture.size):
-                total += slopes[k]
-                product += slopes[k] * (picture[k] - m)
+                total += dy_picture[k]
+                product += dy_picture[k] * (picture[k] - m)
             sums[n, c], products[n, c] = total, product
 
 
 @jit
 def _batch_norm_backward(dy, x, dx, mean, scale, dy_mean, slope, call):
-    for n in shared(len(x), call):
+    for n in own_rows(len(x), call):
         for c in range(x.shape[1]):
-            picture, slopes, out = x[n, c].reshape(-1), dy[n, c].reshape(-1), dx[n, c].reshape(-1)
-            a, m, of_mean, of_slope = scale[c], mean[c], dy_mean[c], slope[c]
+            picture, dy_picture, out = x[n, c].reshape(-1), dy[n, c].reshape(-1), dx[n, c].reshape(-1)
+            a, m, shift, tilt = scale[c], mean[c], dy_mean[c], slope[c]
             for k in range(picture.size):
-                out[k] = a * (slopes[k] - of_mean - (picture[k] - m) * of_slope)
+                out[k] = a * (dy_picture[k] - shift - (picture[k] - m) * tilt)

@@ -1,4 +1,4 @@
-"""What the compiled training loops share: where everything lies in memory, and how theta moves."""
+"""What the compiled training loops share: a network's layout in memory, dropout masks, and the optimizer's update."""
 
 from __future__ import annotations
 
@@ -12,17 +12,34 @@ from .._mlp import dense_layers, dropouts
 from .functions import adam_loop, clip_norm, inner, jit, sgd, threshold
 
 ROWS_AT_ONCE = 4096
-"""Rows between two returns to Python, so that the progress bar moves and Ctrl-C is heard."""
+"""Rows between two returns to Python, so that the progress bar moves and Ctrl-C is noticed."""
 
 LINE = 16
-"""Numbers of float32 in a cache line: arrays start on one, for half of all wide loads would cross two otherwise."""
+"""float32 numbers in a cache line. Arrays start on one; otherwise half of all wide loads would cross two lines."""
+
+_EMPTY = np.empty(0, np.float32)
+
+
+class Vectors(NamedTuple):
+    """theta, its gradient, and the one or two vectors of the optimizer. Without a gradient nothing is trained."""
+
+    theta: np.ndarray
+    grad: np.ndarray = _EMPTY
+    m: np.ndarray = _EMPTY
+    v: np.ndarray = _EMPTY
 
 
 class Plan(NamedTuple):
-    """Where everything is. Row k of `layout` is the k-th Dense, a last row the logits: features that go in, where W
-    starts in theta, where the input starts in the work arrays `h` (activations) and `dh` (their gradients)."""
+    """The layout of a network in memory, with one entry for each Dense.
 
-    layout: np.ndarray
+    Dense k has W (widths[k], widths[k + 1]); W, and b behind it, start at theta[theta_starts[k]]. Its input starts at
+    h[h_starts[k]], and the input's gradient at dh[h_starts[k]]; the last entry is that of the logits. The dropout
+    before it has a threshold (0: no dropout), a scale and a random key.
+    """
+
+    widths: np.ndarray
+    theta_starts: np.ndarray
+    h_starts: np.ndarray
     thresholds: np.ndarray
     scales: np.ndarray
     random_keys: np.ndarray
@@ -34,96 +51,49 @@ def plan_of(network: Network, batch_size: int, dropout: bool = True) -> Plan:
     dense = dense_layers(network)
     before = dropouts(network) if dropout else [None] * len(dense)
     widths = [layer.D for layer in dense] + [dense[-1].M]
-    starts = np.cumsum([0] + [layer.size for layer in dense])
     sizes = [-(-width * batch_size // LINE) * LINE for width in widths]
-    layout = np.array([widths, starts, np.cumsum([0, *sizes[:-1]])]).T.copy()
     return Plan(
-        layout,
-        np.array([threshold(layer.rate) if layer else 0 for layer in before], np.uint32),
-        np.array([1 / (1 - layer.rate) if layer else 1 for layer in before], np.float32),
-        np.array([layer.random_key if layer else 0 for layer in before], np.uint64),
-        aligned(sum(sizes)),
-        aligned(sum(sizes)),
+        widths=np.array(widths, np.int64),
+        theta_starts=np.cumsum([0] + [layer.size for layer in dense[:-1]], dtype=np.int64),
+        h_starts=np.cumsum([0, *sizes[:-1]], dtype=np.int64),
+        thresholds=np.array([threshold(layer.rate) if layer else 0 for layer in before], np.uint32),
+        scales=np.array([1 / (1 - layer.rate) if layer else 1 for layer in before], np.float32),
+        random_keys=np.array([layer.random_key if layer else 0 for layer in before], np.uint64),
+        h=aligned(sum(sizes)),
+        dh=aligned(sum(sizes)),
     )
 
 
 def aligned(size: int) -> np.ndarray:
+    """Return zeros that start on a cache line."""
     array = np.zeros(size + LINE, np.float32)
     start = -(array.ctypes.data // array.itemsize) % LINE
     return array[start : start + size]
 
 
-class Timetable(NamedTuple):
-    """Of the steps to come: how often each dropout and the optimizer were used before, the rates, the settings."""
-
-    counters: np.ndarray
-    done: int
-    rates: np.ndarray
-    settings: np.ndarray
+@jit
+def piece_of(width, p, pieces):
+    """Return the first column of piece p and the end of the piece. Pieces start on cache lines."""
+    first, end = p * width // pieces // LINE * LINE, (p + 1) * width // pieces // LINE * LINE
+    return first, (width if p + 1 == pieces else end)
 
 
-def timetable(network: Network, optimizer: Any, steps: int) -> Timetable:
-    counters = np.array([layer.counter if layer else 0 for layer in dropouts(network)])
-    return Timetable(counters, optimizer.step_count, np.array(optimizer.rates(steps), float), settings_of(optimizer))
+# ------------------------------------------------------------------------------------------- dropout
 
 
-def without_training(network: Network) -> Timetable:
-    """For forward passes alone."""
-    return Timetable(np.zeros(len(dense_layers(network)), int), 0, np.zeros(0), np.zeros(0))
+class Mask(NamedTuple):
+    """The dropout mask of a batch whose first row has the number `first_row`; the threshold 0 means no dropout."""
 
-
-def settings_of(optimizer: Any) -> np.ndarray:
-    """clip_norm (0: none), weight_decay, then Adam's beta1, beta2, eps, or momentum and nesterov."""
-    of_all = optimizer.clip_norm or 0.0, optimizer.weight_decay
-    if isinstance(optimizer, Adam):
-        return np.array([*of_all, optimizer.beta1, optimizer.beta2, optimizer.eps])
-    return np.array([*of_all, optimizer.momentum, float(optimizer.nesterov)])
-
-
-def advance(network: Network, optimizer: Any, steps: int) -> None:
-    """So many steps were done."""
-    optimizer.step_count += steps
-    for layer in dropouts(network):
-        if layer:
-            layer.counter += steps
-
-
-def vectors_of(network: Network, optimizer: Any) -> list[np.ndarray]:
-    """theta, its gradient, and the one or two vectors of the optimizer."""
-    return [network.theta, network.grad, *(getattr(optimizer, name) for name in optimizer.slots)]
-
-
-def four(*vectors: np.ndarray) -> tuple[np.ndarray, ...]:
-    """These, and empty ones in the place of those that are missing: without a gradient nothing is trained."""
-    return *vectors, *[np.empty(0, np.float32)] * (4 - len(vectors))
+    threshold: np.uint32
+    scale: np.float32
+    key: tuple[np.uint32, np.uint32]
+    first_row: int
 
 
 @inner
-def settings_at(timetable, step):
-    """What `update` takes in this step: clip_norm, what weight decay leaves, and Adam's corrected rate and settings, or
-    lr, momentum and nesterov."""
-    _, done, rates, settings = timetable
-    largest, lr, keep = settings[0], rates[step], 1 - rates[step] * settings[1]
-    if settings.size == 4:
-        return largest, keep, lr, settings[2], settings[3], 0.0
-    beta1, beta2, t = settings[2], settings[3], done + step + 1
-    root = (1 - beta2**t) ** 0.5
-    return largest, keep, lr / (1 - beta1**t) * root, beta1, beta2, settings[4] * root
-
-
-@inner
-def update(theta, grad, m, v, now):
-    largest, keep, rate, first, second, eps = now
-    if largest:
-        clip_norm(grad, largest)
-    if keep != 1:
-        factor = np.float32(keep)
-        for k in range(theta.size):
-            theta[k] *= factor
-    if v.size:
-        adam_loop(theta, grad, m, v, rate, first, second, eps)
-    else:
-        sgd(theta, grad, m, rate, first, second > 0)
+def mask_of(plan, k, counter, first_row):
+    """Return the mask of the dropout before Dense k."""
+    return Mask(plan.thresholds[k], plan.scales[k], fold_in(plan.random_keys[k], counter), first_row)
 
 
 @inner
@@ -136,8 +106,99 @@ def fold_in(key, counter):
     return np.uint32(word >> np.uint64(32)), np.uint32(word & np.uint64(0xFFFFFFFF))
 
 
-@jit
-def piece_of(width, p, pieces):
-    """First and end of the columns that are piece p: cut where a cache line begins."""
-    first, end = p * width // pieces // LINE * LINE, (p + 1) * width // pieces // LINE * LINE
-    return first, (width if p + 1 == pieces else end)
+# ------------------------------------------------------------------------------------------- optimizer
+
+
+class Settings(NamedTuple):
+    """The settings of Adam or SGD; those of the other one are 0. clip_norm 0 means no clipping."""
+
+    is_adam: bool = False
+    clip_norm: float = 0.0
+    weight_decay: float = 0.0
+    beta1: float = 0.0
+    beta2: float = 0.0
+    eps: float = 0.0
+    momentum: float = 0.0
+    nesterov: bool = False
+
+
+class Timetable(NamedTuple):
+    """What changes from step to step: the dropouts' counters and the step count before the first, and all rates."""
+
+    counters: np.ndarray
+    step_count: int
+    rates: np.ndarray
+    settings: Settings
+
+
+class Step(NamedTuple):
+    """What `update` needs for one step. `kept` is the part of theta that weight decay leaves.
+
+    For Adam, `rate` and `eps` include both bias corrections.
+    """
+
+    settings: Settings
+    rate: float
+    eps: float
+    kept: float
+
+
+def timetable_of(network: Network, optimizer: Any, steps: int) -> Timetable:
+    """Return the timetable of that many training steps."""
+    counters = np.array([layer.counter if layer else 0 for layer in dropouts(network)])
+    return Timetable(counters, optimizer.step_count, np.array(optimizer.rates(steps), float), _settings(optimizer))
+
+
+def evaluation_timetable(network: Network) -> Timetable:
+    """Return a timetable for forward passes only."""
+    return Timetable(np.zeros(len(dense_layers(network)), int), 0, np.zeros(0), Settings())
+
+
+def _settings(optimizer: Any) -> Settings:
+    clip_norm, weight_decay = float(optimizer.clip_norm or 0), float(optimizer.weight_decay)
+    if isinstance(optimizer, Adam):
+        betas = float(optimizer.beta1), float(optimizer.beta2)
+        return Settings(True, clip_norm, weight_decay, *betas, eps=float(optimizer.eps))
+    momentum, nesterov = float(optimizer.momentum), bool(optimizer.nesterov)
+    return Settings(False, clip_norm, weight_decay, momentum=momentum, nesterov=nesterov)
+
+
+def vectors_of(network: Network, optimizer: Any) -> list[np.ndarray]:
+    """Return theta, its gradient, and the one or two vectors of the optimizer."""
+    return [network.theta, network.grad, *(getattr(optimizer, name) for name in optimizer.slots)]
+
+
+def advance(network: Network, optimizer: Any, steps: int) -> None:
+    """Count the steps that were done."""
+    optimizer.step_count += steps
+    for layer in dropouts(network):
+        if layer:
+            layer.counter += steps
+
+
+@inner
+def step_of(timetable, steps_done):
+    """Return what `update` needs after this many of the timetable's steps."""
+    settings, lr = timetable.settings, timetable.rates[steps_done]
+    kept = 1 - lr * settings.weight_decay
+    if not settings.is_adam:
+        return Step(settings, lr, 0.0, kept)
+    step_count = timetable.step_count + steps_done + 1
+    root = (1 - settings.beta2**step_count) ** 0.5
+    return Step(settings, lr / (1 - settings.beta1**step_count) * root, settings.eps * root, kept)
+
+
+@inner
+def update(theta, grad, m, v, step):
+    """Apply gradient clipping, weight decay, and Adam or SGD."""
+    settings = step.settings
+    if settings.clip_norm:
+        clip_norm(grad, settings.clip_norm)
+    if step.kept != 1:
+        factor = np.float32(step.kept)
+        for k in range(theta.size):
+            theta[k] *= factor
+    if settings.is_adam:
+        adam_loop(theta, grad, m, v, step.rate, settings.beta1, settings.beta2, step.eps)
+    else:
+        sgd(theta, grad, m, step.rate, settings.momentum, settings.nesterov)

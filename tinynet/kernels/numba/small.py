@@ -1,9 +1,9 @@
-"""`loop.train_steps` for small networks as `mlp` makes them: many steps in one compiled loop, without BLAS.
+"""`loop.train_steps` for small networks such as `mlp` makes: many steps in one compiled loop, without BLAS.
 
-A BLAS call costs a microsecond where the product is worth a fifth of it, and so does a call from Python. Everything
-behind the first Dense is held transposed, (features, N), and so is the first W, (M, D): the innermost loop always
-runs over something long, the pixels of a digit or the rows of a batch. Two functions make all products, `_dots` and
-`_add_weighted_rows`; the number of rows that each takes at once is what LLVM still keeps in registers and vectorizes.
+A BLAS call, like a call from Python, costs a microsecond, which is five times the time of such a product. Everything
+behind the first Dense is stored transposed, (features, N), and so is the first W, (M, D). So the innermost loop always
+runs over something long: the pixels of a digit or the rows of a batch. Two functions compute all products, `_dots` and
+`_add_weighted_rows`. They take as many rows at once as LLVM still keeps in registers and vectorizes.
 """
 
 from __future__ import annotations
@@ -20,40 +20,40 @@ from .functions import inner, jit, random_bits
 from .plan import (
     ROWS_AT_ONCE,
     Plan,
+    Vectors,
     advance,
     aligned,
-    fold_in,
-    four,
+    evaluation_timetable,
+    mask_of,
     plan_of,
-    settings_at,
-    timetable,
+    step_of,
+    timetable_of,
     update,
     vectors_of,
-    without_training,
 )
 from .sparse import NO_LISTS, Lists, are_used, gradient_of_rows, list_pixels, lists_for, product_of_rows
 
 LISTED_UNITS = 32
-"""The first layer takes lists if it has at least so many units."""
+"""Minimum width of the first layer for which the lists of sparse.py pay off."""
 
 EVALUATED = 64
-"""Rows in a batch when nothing is trained."""
+"""Rows in a batch of an evaluation."""
 
 
 def train(
     network: Network, optimizer: Any, x: Array, t: Array, order: np.ndarray, batch_size: int
 ) -> Iterator[tuple[int, float, int]]:
-    """Compiles at once, and trains as the totals are asked for."""
+    """Return an iterator that trains. Calling this function already compiles the loop."""
     plan, lists = plan_of(network, batch_size), _lists_for(network, x, batch_size)
 
     def steps(rows: np.ndarray) -> tuple[int, float, int]:
-        """The vectors go in as the loop holds them, and come back as they were."""
+        """Train on copies of the vectors in the loop's layout, and copy them back."""
         vectors, count = vectors_of(network, optimizer), -(-len(rows) // batch_size)
-        turned = [_laid_out(vector, plan, lists) for vector in vectors]
-        table = timetable(network, optimizer, count)
-        loss, correct = _steps(four(*turned), plan, lists, table, x, t, rows, batch_size)
-        for vector, changed in zip(vectors, turned, strict=True):
-            _put_back(changed, vector, plan, lists)
+        copies = [_copied(vector, plan, lists) for vector in vectors]
+        timetable = timetable_of(network, optimizer, count)
+        loss, correct = _steps(Vectors(*copies), plan, lists, timetable, x, t, rows, batch_size)
+        for vector, copy in zip(vectors, copies, strict=True):
+            _copy_back(copy, vector, plan, lists)
         advance(network, optimizer, count)
         return len(rows), loss, correct
 
@@ -63,9 +63,9 @@ def train(
 
 def evaluate(network: Network, x: Array, t: Array) -> Iterator[tuple[int, float, int]]:
     plan, lists = plan_of(network, EVALUATED, dropout=False), _lists_for(network, x, EVALUATED)
-    theta, table = four(_laid_out(network.theta, plan, lists)), without_training(network)
+    vectors, no_steps = Vectors(_copied(network.theta, plan, lists)), evaluation_timetable(network)
     for rows in _in_parts(np.arange(len(x)), EVALUATED):
-        yield len(rows), *_steps(theta, plan, lists, table, x, t, rows, EVALUATED)
+        yield len(rows), *_steps(vectors, plan, lists, no_steps, x, t, rows, EVALUATED)
 
 
 def _in_parts(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
@@ -73,25 +73,25 @@ def _in_parts(order: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [order[start : start + rows] for start in range(0, len(order), rows)]
 
 
-def _lists_for(network: Network, x: Array, batch_size: int) -> tuple[Lists, Lists]:
+def _lists_for(network: Network, x: Array, batch_size: int) -> Lists:
     is_wide = dense_layers(network)[0].M >= LISTED_UNITS
     return lists_for(x, batch_size, pieces=1, with_columns=False) if is_wide else NO_LISTS
 
 
-def _laid_out(vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> np.ndarray:
-    """A copy that starts on a cache line, with the first W transposed unless x comes in lists."""
+def _copied(vector: np.ndarray, plan: Plan, lists: Lists) -> np.ndarray:
+    """Return a copy that starts on a cache line; without lists, its first W is transposed."""
     copy = aligned(vector.size)
     copy[...] = vector
     if not are_used(lists):
-        D, M = plan.layout[:2, 0]
+        D, M = plan.widths[:2]
         copy[: D * M].reshape(M, D)[...] = vector[: D * M].reshape(D, M).T
     return copy
 
 
-def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lists, Lists]) -> None:
+def _copy_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: Lists) -> None:
     vector[...] = copy
     if not are_used(lists):
-        D, M = plan.layout[:2, 0]
+        D, M = plan.widths[:2]
         vector[: D * M].reshape(D, M)[...] = copy[: D * M].reshape(M, D).T
 
 
@@ -100,54 +100,55 @@ def _put_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: tuple[Lis
 
 @jit
 def _steps(vectors, plan, lists, timetable, x, t, order, batch_size):
+    """Take the steps, and return the summed loss and the number of correct rows."""
     theta, grad, m, v = vectors
-    loss, correct, last = 0.0, 0, len(plan.layout) - 1
-    K = plan.layout[last, 0]
+    loss, correct, last = 0.0, 0, len(plan.widths) - 1
+    K = plan.widths[last]
     targets, columns = np.empty(K * batch_size, np.float32), np.empty((3, batch_size), np.float32)
     for start in range(0, order.size, batch_size):
-        index, step = order[start : start + batch_size], start // batch_size
-        N = index.size
+        index, steps_done = order[start : start + batch_size], start // batch_size
+        N, counters = index.size, timetable.counters + steps_done
         t_batch = targets[: K * N].reshape(K, N)
         _gather_transposed(t, index, t_batch)
-        _first_layer(theta, plan, lists, x, index, timetable.counters[0] + step)
-        _other_layers(theta, plan, timetable.counters + step, N)
-        z, dz = _features(plan.h, plan.layout, last, N), _features(plan.dh, plan.layout, last, N)
+        _first_layer(theta, plan, lists, x, index, counters[0])
+        _other_layers(theta, plan, counters, N)
+        z, dz = _features(plan.h, plan, last, N), _features(plan.dh, plan, last, N)
         batch_loss, batch_correct = _softmax_cross_entropy(z, t_batch, dz, columns)
         loss += batch_loss
         correct += batch_correct
         if grad.size:
             _backward(theta, grad, plan, lists, N)
-            update(theta, grad, m, v, settings_at(timetable, step))
+            update(theta, grad, m, v, step_of(timetable, steps_done))
     return loss, correct
 
 
 @inner
 def _first_layer(theta, plan, lists, x, index, counter):
-    layout, N = plan.layout, index.size
-    drop = plan.thresholds[0], plan.scales[0], fold_in(plan.random_keys[0], counter), 0
-    W, b = _parameters(theta, layout, 0)
-    z = _features(plan.h, layout, 1, N)
+    """The first Dense, transposed: z = (dropout(x) W + b)^T"""
+    N, mask = index.size, mask_of(plan, 0, counter, 0)
+    W, b = _parameters(theta, plan, 0)
+    z = _features(plan.h, plan, 1, N)
     if are_used(lists):
-        by_rows = plan.dh[layout[1, 2] :][: z.size].reshape(N, -1)
-        list_pixels(x, index, lists, 0, 1, drop)
-        product_of_rows(lists[0], W, 1, by_rows)
+        by_rows = plan.dh[plan.h_starts[1] :][: z.size].reshape(N, -1)
+        list_pixels(x, index, lists, 0, 1, mask)
+        product_of_rows(lists.by_row, W, 1, by_rows)
         _transpose(by_rows, z)
     else:
-        rows = plan.h[: N * layout[0, 0]].reshape(N, -1)
-        _gather(x, index, rows, drop)
+        rows = plan.h[: N * plan.widths[0]].reshape(N, -1)
+        _gather(x, index, rows, mask)
         _dots(W.reshape(W.shape[1], W.shape[0]), rows, z)
     _add_bias(z, b)
 
 
 @inner
 def _other_layers(theta, plan, counters, N):
-    layout = plan.layout
-    for k in range(1, len(layout) - 1):
-        y, z = _features(plan.h, layout, k, N), _features(plan.h, layout, k + 1, N)
+    """ReLU, dropout and Dense, layer by layer, transposed: z = W^T y + b"""
+    for k in range(1, len(plan.widths) - 1):
+        y, z = _features(plan.h, plan, k, N), _features(plan.h, plan, k + 1, N)
         _relu(y)
         if plan.thresholds[k]:
-            _drop_columns(y, plan.thresholds[k], plan.scales[k], fold_in(plan.random_keys[k], counters[k]))
-        W, b = _parameters(theta, layout, k)
+            _drop_columns(y, mask_of(plan, k, counters[k], 0))
+        W, b = _parameters(theta, plan, k)
         z[:] = 0
         _add_weighted_rows(W.T, y, z)
         _add_bias(z, b)
@@ -155,40 +156,42 @@ def _other_layers(theta, plan, counters, N):
 
 @inner
 def _backward(theta, grad, plan, lists, N):
-    layout = plan.layout
-    for k in range(len(layout) - 2, 0, -1):
-        y = _features(plan.h, layout, k, N)
-        dy, dz = _features(plan.dh, layout, k, N), _features(plan.dh, layout, k + 1, N)
-        dW, db = _parameters(grad, layout, k)
+    """All gradients, from the last Dense to the first."""
+    for k in range(len(plan.widths) - 2, 0, -1):
+        y = _features(plan.h, plan, k, N)
+        dy, dz = _features(plan.dh, plan, k, N), _features(plan.dh, plan, k + 1, N)
+        W, _ = _parameters(theta, plan, k)
+        dW, db = _parameters(grad, plan, k)
         _dots(y, dz, dW)
         _sum_rows(dz, db)
         dy[:] = 0
-        _add_weighted_rows(_parameters(theta, layout, k)[0], dz, dy)
+        _add_weighted_rows(W, dz, dy)
         _relu_dropout_backward(dy, y, plan.scales[k])
-    dz = _features(plan.dh, layout, 1, N)
-    dW, db = _parameters(grad, layout, 0)
+    dz = _features(plan.dh, plan, 1, N)
+    dW, db = _parameters(grad, plan, 0)
     if are_used(lists):
-        by_rows = plan.h[layout[1, 2] :][: dz.size].reshape(N, -1)
+        by_rows = plan.h[plan.h_starts[1] :][: dz.size].reshape(N, -1)
         _transpose(dz, by_rows)
-        gradient_of_rows(lists[0], by_rows, dW)
+        gradient_of_rows(lists.by_row, by_rows, dW)
     else:
         dW[:] = 0
-        _add_weighted_rows(dz, plan.h[: N * layout[0, 0]].reshape(N, -1), dW.reshape(dW.shape[1], dW.shape[0]))
+        rows = plan.h[: N * plan.widths[0]].reshape(N, -1)
+        _add_weighted_rows(dz, rows, dW.reshape(dW.shape[1], dW.shape[0]))
     _sum_rows(dz, db)
 
 
 @inner
-def _parameters(vector, layout, k):
-    """W (D, M) and b (M,) of the k-th Dense, or their gradients."""
-    D, M, start = layout[k, 0], layout[k + 1, 0], layout[k, 1]
+def _parameters(vector, plan, k):
+    """Return the views W (D, M) and b (M,) of Dense k in theta, or of their gradients in grad."""
+    D, M, start = plan.widths[k], plan.widths[k + 1], plan.theta_starts[k]
     stop = start + D * M
     return vector[start:stop].reshape(D, M), vector[stop : stop + M]
 
 
 @inner
-def _features(work, layout, k, N):
-    """What goes into the k-th Dense, or the logits behind the last: (D, N)."""
-    D, start = layout[k, 0], layout[k, 2]
+def _features(work, plan, k, N):
+    """Return the view of Dense k's input in `h`, or of its gradient in `dh`: (D, N). The last is that of the logits."""
+    D, start = plan.widths[k], plan.h_starts[k]
     return work[start : start + D * N].reshape(D, N)
 
 
@@ -197,7 +200,7 @@ def _features(work, layout, k, N):
 
 @inner
 def _dots(a, b, out):
-    """out = a b^T, four rows of a by four rows of b; beyond the last row the last one is taken once more."""
+    """out = a b^T, four rows of a by four rows of b. Beyond the end, the last row is repeated."""
     end_a, end_b = a.shape[0] - 1, b.shape[0] - 1
     for i in range(0, end_a + 1, 4):
         i1, i2, i3 = min(i + 1, end_a), min(i + 2, end_a), min(i + 3, end_a)
@@ -232,7 +235,7 @@ def _dots(a, b, out):
 
 @inner
 def _add_weighted_rows(w, rows, out):
-    """out += w rows, seven rows at a time; beyond the last row the last one is taken with weight 0."""
+    """out += w rows, seven rows at a time. Beyond the end, the last row is repeated with weight 0."""
     last, zero = rows.shape[0] - 1, np.float32(0)
     for j in range(0, last + 1, 7):
         j1, j2, j3 = min(j + 1, last), min(j + 2, last), min(j + 3, last)
@@ -251,12 +254,12 @@ def _add_weighted_rows(w, rows, out):
                 row[k] += w0 * r0[k] + w1 * r1[k] + w2 * r2[k] + w3 * r3[k] + w4 * r4[k] + w5 * r5[k] + w6 * r6[k]
 
 
-# ------------------------------------------------------------------- everything else, on (features, N)
+# ----------------------------------------------------------- between the products, on (features, N)
 
 
 @inner
-def _gather(x, index, y, drop):
-    threshold, scale, key, _ = drop
+def _gather(x, index, y, mask):
+    threshold, scale, key, _ = mask
     unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
     for n in range(index.size):
         x_row, y_row = x[index[n]], y[n]
@@ -311,7 +314,7 @@ def _relu(y):
 
 @inner
 def _relu_dropout_backward(dy, y, scale):
-    """dy times the mask of the dropout, where ReLU and dropout have let something through: where y > 0."""
+    """dy times the scale of the dropout, where ReLU and dropout let a number through: where y > 0"""
     zero = np.float32(0)
     for m in range(dy.shape[0]):
         dy_row, y_row = dy[m], y[m]
@@ -320,7 +323,8 @@ def _relu_dropout_backward(dy, y, scale):
 
 
 @inner
-def _drop_columns(y, threshold, scale, key):
+def _drop_columns(y, mask):
+    threshold, scale, key, _ = mask
     zero = np.float32(0)
     for d in range(y.shape[0]):
         row = y[d]
@@ -330,7 +334,7 @@ def _drop_columns(y, threshold, scale, key):
 
 @inner
 def _softmax_cross_entropy(z, t, dz, columns):
-    """dz, and the loss and the right answers of all columns together; `columns` (3, N) is room for maxima and sums."""
+    """Compute dz; return summed loss and correct columns. `columns` (3, N) is a work array for maxima and sums."""
     K, N = z.shape
     top, top_t, total = columns[0, :N], columns[1, :N], columns[2, :N]
     answer, truth = np.zeros(N, np.int32), np.zeros(N, np.int32)

@@ -1,4 +1,4 @@
-"""The first layer where most of x is zero, as in pictures of digits: lists of the numbers that are not."""
+"""The first layer where most numbers of x are zero, as in pictures of digits: lists of the other numbers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from ...arrays import Array
 from .functions import inner, jit, random_bits
 from .intrinsics import (
+    COMPARED,
     LANES,
-    LOOKED_AT,
     gather_1,
     gather_3,
     gather_4,
@@ -22,69 +22,77 @@ from .intrinsics import (
 )
 from .plan import piece_of
 
-MOSTLY_ZERO, LISTED_ROWS = 0.3, 4096
-"""Lists pay if at most this part of x is not zero, and for at most so many rows in a batch."""
+MOST_NONZERO, MOST_ROWS = 0.3, 4096
+"""Lists pay off up to this share of numbers that are not zero, and up to this many rows in a batch."""
 
-FIRST_LOOK = 1000
-"""Rows in which zeros are counted."""
+SAMPLE = 1000
+"""Rows of x in which zeros are counted."""
 
 
-class Lists(NamedTuple):
-    """The numbers of a batch that are not zero: (where, what) of each, and how many there are in each line.
+class Entries(NamedTuple):
+    """For each line, pairs (index, number) of the numbers that are not zero, and their count."""
 
-    Line p N + n is row n in the columns of piece p; or line d is column d.
-    """
-
-    entries: np.ndarray
+    pairs: np.ndarray
     counts: np.ndarray
 
 
-def lists_for(x: Array, batch_size: int, pieces: int, with_columns: bool = True) -> tuple[Lists, Lists]:
-    """Room for the lists of rows, and for those of columns; none where x is dense."""
-    D, first = x.shape[1], x[:FIRST_LOOK]
-    if np.count_nonzero(first) > MOSTLY_ZERO * first.size or batch_size > LISTED_ROWS or pieces * LOOKED_AT > D:
+class Lists(NamedTuple):
+    """The numbers of a batch that are not zero, once by row and once by column.
+
+    Line p N + n of `by_row` is row n in the columns of piece p; its indices are columns. Line d of `by_column` is
+    column d; its indices are rows.
+    """
+
+    by_row: Entries
+    by_column: Entries
+
+
+def lists_for(x: Array, batch_size: int, pieces: int, with_columns: bool = True) -> Lists:
+    """Return empty lists with enough memory for any batch, or NO_LISTS if x is dense."""
+    D, sample = x.shape[1], x[:SAMPLE]
+    if np.count_nonzero(sample) > MOST_NONZERO * sample.size or batch_size > MOST_ROWS or pieces * COMPARED > D:
         return NO_LISTS
-    return _lists(pieces * batch_size, D), _lists(D if with_columns else 0, batch_size)
+    return Lists(_empty_entries(pieces * batch_size, D), _empty_entries(D if with_columns else 0, batch_size))
 
 
-def _lists(lines: int, room: int) -> Lists:
-    return Lists(np.empty((lines, room, 2), np.float32), np.zeros(lines, np.int64))
+def _empty_entries(lines: int, room: int) -> Entries:
+    return Entries(np.empty((lines, room, 2), np.float32), np.zeros(lines, np.int64))
 
 
-NO_LISTS = _lists(0, 0), _lists(0, 0)
+NO_LISTS = Lists(_empty_entries(0, 0), _empty_entries(0, 0))
 
 
 @jit
 def are_used(lists):
-    return lists[0].counts.size > 0
+    return lists.by_row.counts.size > 0
 
 
 @inner
-def list_pixels(x, index, lists, p, pieces, drop):
-    """The lists of piece p of the rows of x at `index`, scaled and dropped out."""
-    threshold, scale, key, first_row = drop
-    by_row, by_column = lists
+def list_pixels(x, index, lists, p, pieces, mask):
+    """List the numbers of x[index] in the columns of piece p, scaled and after dropout."""
+    threshold, scale, key, first_row = mask
+    by_row, by_column = lists.by_row, lists.by_column
     unit = np.float32(1 / 255 if x.itemsize == 1 else 1) * scale
     first, end = piece_of(x.shape[1], p, pieces)
-    to_columns = by_column.counts.size > 0
-    if to_columns:
+    with_columns = by_column.counts.size > 0
+    if with_columns:
         by_column.counts[first:end] = 0
     for n in range(index.size):
         row, count, line = x[index[n]], 0, p * index.size + n
-        in_row = by_row.entries[line]
-        for begin in range(first, end, LOOKED_AT):
-            bits = not_zero(row, min(begin, end - LOOKED_AT)) >> np.uint64(max(0, begin + LOOKED_AT - end))
+        pairs = by_row.pairs[line]
+        for begin in range(first, end, COMPARED):
+            bits = not_zero(row, min(begin, end - COMPARED)) >> np.uint64(max(0, begin + COMPARED - end))
             while bits:
                 d = begin + lowest_bit(bits)
                 bits &= bits - np.uint64(1)
                 if threshold == 0 or random_bits((first_row + n) * x.shape[1] + d, key) >= threshold:
                     value = np.float32(row[d]) * unit
-                    in_row[count, 0], in_row[count, 1] = d, value
+                    pairs[count, 0], pairs[count, 1] = d, value
                     count += 1
-                    if to_columns:
-                        place = by_column.counts[d]
-                        by_column.entries[d, place, 0], by_column.entries[d, place, 1] = n, value
-                        by_column.counts[d] = place + 1
+                    if with_columns:
+                        k = by_column.counts[d]
+                        by_column.pairs[d, k, 0], by_column.pairs[d, k, 1] = n, value
+                        by_column.counts[d] = k + 1
         by_row.counts[line] = count
 
 
@@ -109,7 +117,7 @@ def gradient_of_rows(by_row, dz, dW):
 
 @inner
 def gradient_of_columns(by_column, dz, first, begin, dW):
-    """dW = x^T dz, of its rows those from `begin` on and of its columns those from `first` on."""
+    """dW = x^T dz, only its rows from `begin` on and its columns from `first` on"""
     for d in range(dW.shape[0]):
         row = dW[d]
         row[:] = 0
@@ -117,37 +125,37 @@ def gradient_of_columns(by_column, dz, first, begin, dW):
 
 
 @inner
-def _gather(lists, line, rows, first, out):
-    """out += sum of the listed rows, from column `first` on, each times its number."""
-    entries, count, begin = lists.entries[line], lists.counts[line], 0
+def _gather(entries, line, rows, first, out):
+    """out += sum over the line's pairs (j, w) of w rows[j, first:]"""
+    pairs, count, begin = entries.pairs[line], entries.counts[line], 0
     while begin < out.size:
         vectors, lanes = _tile(out.size - begin)
         if vectors == 4:
-            gather_4(entries, count, rows, first + begin, out, begin, lanes)
+            gather_4(pairs, count, rows, first + begin, out, begin, lanes)
         elif vectors == 3:
-            gather_3(entries, count, rows, first + begin, out, begin, lanes)
+            gather_3(pairs, count, rows, first + begin, out, begin, lanes)
         else:
-            gather_1(entries, count, rows, first + begin, out, begin, lanes)
+            gather_1(pairs, count, rows, first + begin, out, begin, lanes)
         begin += vectors * LANES
 
 
 @inner
-def _scatter(lists, line, vector, rows):
-    """Each of the listed rows += the vector times its number."""
-    entries, count, begin = lists.entries[line], lists.counts[line], 0
+def _scatter(entries, line, vector, rows):
+    """rows[j] += w vector, for each of the line's pairs (j, w)"""
+    pairs, count, begin = entries.pairs[line], entries.counts[line], 0
     while begin < vector.size:
         vectors, lanes = _tile(vector.size - begin)
         if vectors == 4:
-            scatter_4(entries, count, rows, begin, vector, begin, lanes)
+            scatter_4(pairs, count, rows, begin, vector, begin, lanes)
         elif vectors == 3:
-            scatter_3(entries, count, rows, begin, vector, begin, lanes)
+            scatter_3(pairs, count, rows, begin, vector, begin, lanes)
         else:
-            scatter_1(entries, count, rows, begin, vector, begin, lanes)
+            scatter_1(pairs, count, rows, begin, vector, begin, lanes)
         begin += vectors * LANES
 
 
 @inner
 def _tile(columns):
-    """How many vectors to take at once of so many columns, and how many numbers of the last."""
+    """Return how many of the remaining columns to take at once: how many vectors, and how many lanes of the last."""
     vectors = 4 if columns > 3 * LANES else 3 if columns > 2 * LANES else 1
     return vectors, min(LANES, columns - (vectors - 1) * LANES)

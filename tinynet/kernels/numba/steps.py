@@ -1,4 +1,4 @@
-"""`loop.train_steps` and `evaluation.evaluate_steps` compiled, for the networks that one of two loops covers."""
+"""Compiled `loop.train_steps` and `evaluation.evaluate_steps`, for the networks that small.py or large.py covers."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from ...optim import Optimizer
 from ...training import evaluation, loop
 from .._mlp import dense_layers, has_covered_optimizer, is_covered, smoothed
 from . import large, small
-from .threads import HAS_BLAS, blas
+from .blas import HAS_BLAS, one_blas_thread
 
 SMALL, NARROW = 8192, 16
-"""A network is small if the units of its widest layer, times the rows of a batch, are at most SMALL, or those units
-at most NARROW; others are faster with BLAS."""
+"""A network is small if its width times the batch size is at most SMALL, or its width at most NARROW.
+
+Its width is that of the widest layer. Larger networks are faster with BLAS.
+"""
 
 
 def train_steps(
@@ -32,7 +34,7 @@ def train_steps(
             return small.train(*given)
         if HAS_BLAS and not optimizer.clip_norm:
             return large.train(*given)
-    return _alone(loop.train_steps(network, optimizer, loss, x, t, order, batch_size), x)
+    return _limited(loop.train_steps(network, optimizer, loss, x, t, order, batch_size), x)
 
 
 def evaluate_steps(network: Network, loss: Loss, x: Array, t: Array) -> Iterator[tuple[int, Array, Array]]:
@@ -42,7 +44,7 @@ def evaluate_steps(network: Network, loss: Loss, x: Array, t: Array) -> Iterator
             return small.evaluate(*given)
         if HAS_BLAS:
             return large.evaluate(*given)
-    return _alone(evaluation.evaluate_steps(network, loss, x, t), x)
+    return _limited(evaluation.evaluate_steps(network, loss, x, t), x)
 
 
 def share_steps(
@@ -54,16 +56,16 @@ def share_steps(
     shares: list[Any],
     all_reduce: Callable[[Array], None],
 ) -> Iterator[tuple[int, Array, Array]] | None:
-    """`data_parallel.Team.share_steps` for large networks; None for others."""
+    """Compiled `data_parallel.Team.share_steps`, for large networks. Returns None for others."""
     covered = is_covered(network, loss, x) and has_covered_optimizer(network, optimizer)
     if not covered or not HAS_BLAS or _is_small(network, max(share.of for share in shares)):
         return None
     return large.share(network, optimizer, _contiguous(x), _contiguous(smoothed(loss, t)), shares, all_reduce)
 
 
-def _alone(steps: Iterator[Any], x: Array) -> Iterator[Any]:
-    """The steps; those of pictures without BLAS's threads, which spin, when idle, on the cores of our own."""
-    with blas().limit(limits=1) if x.ndim == 4 else nullcontext():
+def _limited(steps: Iterator[Any], x: Array) -> Iterator[Any]:
+    """Yield the steps. For pictures, BLAS gets one thread: its idle threads would spin on the cores that we use."""
+    with one_blas_thread() if x.ndim == 4 else nullcontext():
         yield from steps
 
 
@@ -73,13 +75,13 @@ def _is_small(network: Network, batch_size: int) -> bool:
 
 
 def _contiguous(array: Array) -> Array:
-    """The array, in order in memory. Compiled loops only read it, but are compiled for arrays that can be written."""
+    """Return the array, C-contiguous and marked as writable: the loops are compiled for such, though they only read."""
     array = np.ascontiguousarray(array)
     return array if array.flags.writeable else np.asarray(_Writable(array))
 
 
 class _Writable:
-    """Gives an array that cannot be written, as one in a file is, as one that can, and without a copy."""
+    """Makes a read-only array, for example a memory map, writable without a copy."""
 
     def __init__(self, array: Array) -> None:
         self.array = array

@@ -1,11 +1,12 @@
 """Convolutions of 3 x 3 taps with half as many products: Winograd's F(4, 3), down the columns (Lavin and Gray 2016).
 
-    y = A^T (G g * B x)        four rows of y, three taps g, six rows of x: six products in place of twelve
-    dg = G^T (A dy * B x)      the same, turned; dx is a convolution of dy
+    y = A^T (G g * B x)        four rows of y, three taps g, six rows of x: six products instead of twelve
+    dg = G^T (A dy * B x)      the same, transposed; dx is a convolution of dy
 
-Rows lie one behind the other by their place among the four, or six, those of several small pictures too: vectors run on
-across the ends of rows and pictures, and what they compute there is left out. A line of whole vectors goes beyond its
-row, and the next row is written over that; behind the numbers of dy are zeros. Not-a-number reaches all four rows.
+The first of the four (or six) rows of all tiles follow each other in memory, then the second ones, and so on, also
+those of several small pictures. So vectors run across the ends of rows and pictures, and what they compute there is
+left out. A line of whole vectors is longer than its row; the next row overwrites the rest. Zeros follow the numbers of
+dy. A NaN in x spreads to all four rows of its tile.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from ...arrays import Array, positions
 from .functions import inner, jit, total
 from .intrinsics import LANES, OUTPUTS, ROWS, STEP, TAPS, combination, convolve, copy, correlate
 from .memory import empty
-from .threads import PARTS, in_parts, parts
+from .thread_pool import CHUNKS, own_chunks, parallel_for
 
 A = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 1]])
 G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
@@ -36,18 +37,23 @@ B = np.array(
 PRODUCTS, TILE = A.shape
 SIZE = G.shape[1]
 times_a, times_b, times_g = combination(A), combination(B), combination(G)
-times_a_turned, times_g_turned = combination(A.T), combination(G.T)
+times_a_transposed, times_g_transposed = combination(A.T), combination(G.T)
 
 LEAST_CHANNELS = 4
-"""With fewer, what the products save is spent on the sums."""
+"""With fewer channels, the additional sums take as much time as the products save."""
+
 NUMBERS, MOST_NUMBERS = 256, 4096
-"""Of a row that small pictures share: as many as stay in the cache, in all channels. Of a picture at most."""
+"""Numbers of a row that small pictures share, so that all channels fit the cache; and the most for one picture."""
+
 ZERO = np.float32(0)
 
 
-class Place(NamedTuple):
-    """How rows lie: tiles of four rows down y, columns across x with its zeros, a line of these in whole vectors;
-    pictures in one row, and all its numbers."""
+class Layout(NamedTuple):
+    """How the tiles of four rows lie in memory.
+
+    There are `tiles` down y and `columns` in the padded x, and `line` is `columns` rounded up to whole vectors. A row
+    holds the `numbers` of several `pictures`.
+    """
 
     padding: int
     tiles: int
@@ -57,8 +63,8 @@ class Place(NamedTuple):
     numbers: int
 
 
-def suits(x_shape: tuple[int, ...], W: Array, stride: int, padding: int) -> bool:
-    """Whether these are such a convolution, and it is faster."""
+def is_faster(x_shape: tuple[int, ...], W: Array, stride: int, padding: int) -> bool:
+    """Return True if this algorithm covers the convolution and is faster."""
     if W.shape[-1] != SIZE or stride != 1 or W.shape[1] < LEAST_CHANNELS:
         return False
     rows, columns = positions(x_shape, SIZE, 1, padding)
@@ -68,25 +74,25 @@ def suits(x_shape: tuple[int, ...], W: Array, stride: int, padding: int) -> bool
 def conv2d(x: Array, W: Array, b: Array, padding: int) -> Array:
     C = x.shape[1]
     y = empty((len(x), len(W), *positions(x.shape, SIZE, 1, padding)), np.float32)
-    place, shifts = _places(y.shape[2:], C, padding)
+    layout, shifts = _layout(y.shape[2:], C, padding)
     weights, x, b = _packed(W), np.ascontiguousarray(x), np.ascontiguousarray(b.reshape(-1))
-    in_parts(_convolve, x, weights, b, y, shifts[: C * SIZE], place)
+    parallel_for(_convolve, x, weights, b, y, shifts[: C * SIZE], layout)
     return y
 
 
 def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, padding: int) -> None:
     M, C = dW.shape[:2]
-    place, shifts = _places(dy.shape[2:], C, padding)
-    sums = np.zeros((PARTS, SIZE, M + -M % ROWS, len(shifts)), np.float32)
-    bias_sums = np.zeros((PARTS, M), np.float32)
-    in_parts(_correlate, np.ascontiguousarray(dy), np.ascontiguousarray(x), sums, bias_sums, shifts, place)
+    layout, shifts = _layout(dy.shape[2:], C, padding)
+    sums = np.zeros((CHUNKS, SIZE, M + -M % ROWS, len(shifts)), np.float32)
+    bias_sums = np.zeros((CHUNKS, M), np.float32)
+    parallel_for(_correlate, np.ascontiguousarray(dy), np.ascontiguousarray(x), sums, bias_sums, shifts, layout)
     dW[...] = sums.sum(axis=0)[:, :M, : C * SIZE].reshape(SIZE, M, C, SIZE).transpose(1, 2, 0, 3)
     db[...] = bias_sums.sum(axis=0).reshape(db.shape)
 
 
 @cache
-def _places(y_pixels: tuple[int, ...], channels: int, padding: int) -> tuple[Place, np.ndarray]:
-    """How rows lie; the shift of each channel and tap, and 0 up to whole TAPS."""
+def _layout(y_pixels: tuple[int, ...], channels: int, padding: int) -> tuple[Layout, np.ndarray]:
+    """Return the layout, and the shift of each channel and tap, with 0 appended up to whole TAPS."""
     tiles, columns = -(-y_pixels[0] // TILE), y_pixels[1] + SIZE - 1
     line = columns + -columns % LANES
     pictures = max(1, (NUMBERS - line + columns) // (tiles * columns))
@@ -94,16 +100,19 @@ def _places(y_pixels: tuple[int, ...], channels: int, padding: int) -> tuple[Pla
     numbers += -numbers % STEP
     c, q = np.ogrid[:channels, :SIZE]
     shifts = (c * numbers + q).ravel()
-    return Place(padding, tiles, columns, line, pictures, numbers), np.pad(shifts, (0, -shifts.size % TAPS))
+    return Layout(padding, tiles, columns, line, pictures, numbers), np.pad(shifts, (0, -shifts.size % TAPS))
 
 
 def _packed(W: Array) -> np.ndarray:
-    """G W as (products, M / OUTPUTS, taps, OUTPUTS): in the order in which a tile reads it."""
+    """Return G W as (products, M / OUTPUTS, taps, OUTPUTS): in the order in which a tile reads it."""
     M, C = W.shape[:2]
-    whole = M + -M % LANES
-    turned, products = np.zeros((SIZE, C, SIZE, whole), np.float32), np.empty((PRODUCTS, C, SIZE, whole), np.float32)
-    turned[..., :M] = W.transpose(2, 1, 3, 0)
-    _times_g(turned.reshape(-1), products.reshape(-1))
+    rounded = M + -M % LANES
+    transposed, products = (
+        np.zeros((SIZE, C, SIZE, rounded), np.float32),
+        np.empty((PRODUCTS, C, SIZE, rounded), np.float32),
+    )
+    transposed[..., :M] = W.transpose(2, 1, 3, 0)
+    _times_g(transposed.reshape(-1), products.reshape(-1))
     return np.ascontiguousarray(products.reshape(PRODUCTS, C * SIZE, -1, OUTPUTS).swapaxes(1, 2)).reshape(-1)
 
 
@@ -114,98 +123,98 @@ def _times_g(W, products):
 
 
 @jit
-def _convolve(x, weights, b, y, shifts, place, call):
+def _convolve(x, weights, b, y, shifts, layout, call):
     channels, outputs, taps = x.shape[1], y.shape[1], shifts.size
-    pictures, numbers = place.pictures, place.numbers
-    whole = weights.size // (PRODUCTS * taps)
-    tall, flat = np.zeros(PRODUCTS * channels * numbers + STEP, np.float32), _flat(place)
-    out, flat_y = np.empty(PRODUCTS * whole * numbers, np.float32), _flat(place)
-    for _, first, last in parts(len(x), call):
-        for begin in range(first, last, pictures):
-            end = min(begin + pictures, last)
-            _make_tall(x[begin:end], flat, tall, place)
+    pictures, numbers = layout.pictures, layout.numbers
+    rows = weights.size // (PRODUCTS * taps)
+    Bx, lines = np.zeros(PRODUCTS * channels * numbers + STEP, np.float32), _lines(layout)
+    out, y_lines = np.empty(PRODUCTS * rows * numbers, np.float32), _lines(layout)
+    for _, first, end in own_chunks(len(x), call):
+        for begin in range(first, end, pictures):
+            stop = min(begin + pictures, end)
+            _times_b(x[begin:stop], lines, Bx, layout)
             for k in range(PRODUCTS):
-                for m in range(k * whole, k * whole + outputs, OUTPUTS):
-                    for f in range(0, _used(end - begin, place), STEP):
-                        x_at, y_at = k * channels * numbers + f, m * numbers + f
-                        convolve(tall, x_at, shifts, taps, weights, m * taps, out, y_at, numbers)
-            _make_y(out, whole * numbers, b, flat_y, y[begin:end], place)
+                for m in range(k * rows, k * rows + outputs, OUTPUTS):
+                    for f in range(0, _used(stop - begin, layout), STEP):
+                        x_start, y_start = k * channels * numbers + f, m * numbers + f
+                        convolve(Bx, x_start, shifts, taps, weights, m * taps, out, y_start, numbers)
+            _make_y(out, rows * numbers, b, y_lines, y[begin:stop], layout)
 
 
 @jit
-def _correlate(dy, x, sums, bias_sums, shifts, place, call):
+def _correlate(dy, x, sums, bias_sums, shifts, layout, call):
     channels, rows, taps = x.shape[1], sums.shape[2], shifts.size
-    pictures, numbers = place.pictures, place.numbers
-    tall, flat = np.zeros(PRODUCTS * channels * numbers + STEP, np.float32), _flat(place)
-    slopes, flat_dy = np.zeros(PRODUCTS * rows * numbers, np.float32), _flat(place)
-    gradients, size = np.empty(PRODUCTS * rows * taps, np.float32), rows * taps
-    for part, first, last in parts(len(x), call):
-        gradients[:] = 0
-        for begin in range(first, last, pictures):
-            end = min(begin + pictures, last)
-            if end - begin < pictures:
-                slopes[:] = 0
-            _make_tall(x[begin:end], flat, tall, place)
-            _make_slopes(dy[begin:end], flat_dy, slopes, rows * numbers, bias_sums[part], place)
-            vectors = (_used(end - begin, place) + LANES - 1) // LANES
+    pictures, numbers = layout.pictures, layout.numbers
+    Bx, lines = np.zeros(PRODUCTS * channels * numbers + STEP, np.float32), _lines(layout)
+    Ady, dy_lines = np.zeros(PRODUCTS * rows * numbers, np.float32), _lines(layout)
+    dproducts, size = np.empty(PRODUCTS * rows * taps, np.float32), rows * taps
+    for chunk, first, end in own_chunks(len(x), call):
+        dproducts[:] = 0
+        for begin in range(first, end, pictures):
+            stop = min(begin + pictures, end)
+            if stop - begin < pictures:
+                Ady[:] = 0
+            _times_b(x[begin:stop], lines, Bx, layout)
+            _times_a(dy[begin:stop], dy_lines, Ady, rows * numbers, bias_sums[chunk], layout)
+            vectors = (_used(stop - begin, layout) + LANES - 1) // LANES
             for k in range(PRODUCTS):
                 for m in range(k * rows, (k + 1) * rows, ROWS):
                     for t in range(0, taps, TAPS):
-                        at, x_at, sizes = m * numbers, k * channels * numbers, (vectors, 1, taps)
-                        correlate(slopes, at, numbers, 0, tall, x_at, 0, shifts, t, sizes, gradients, m * taps + t)
-        times_g_turned(gradients, 0, size, sums[part].reshape(-1), 0, size, size // LANES, ZERO)
+                        dy_start, x_start, sizes = m * numbers, k * channels * numbers, (vectors, 1, taps)
+                        correlate(Ady, dy_start, numbers, 0, Bx, x_start, 0, shifts, t, sizes, dproducts, m * taps + t)
+        times_g_transposed(dproducts, 0, size, sums[chunk].reshape(-1), 0, size, size // LANES, ZERO)
 
 
 @inner
-def _flat(place):
-    """Room for one channel of a picture with its zeros, in rows of whole vectors."""
-    return np.zeros((TILE * place.tiles + SIZE - 1) * place.line, np.float32)
+def _lines(layout):
+    """Return memory for one channel of a padded picture, in rows of whole vectors."""
+    return np.zeros((TILE * layout.tiles + SIZE - 1) * layout.line, np.float32)
 
 
 @inner
-def _used(pictures, place):
-    """Numbers of a row that so many pictures take."""
-    return pictures * place.tiles * place.columns
+def _used(pictures, layout):
+    """Return how many numbers of a row are used by this many pictures."""
+    return pictures * layout.tiles * layout.columns
 
 
 @inner
-def _make_tall(x, flat, tall, place):
-    """B x, of the pictures with their zeros."""
-    tiles, columns, line, numbers = place.tiles, place.columns, place.line, place.numbers
+def _times_b(x, lines, Bx, layout):
+    """Compute B x, of the padded pictures."""
+    tiles, columns, line, numbers = layout.tiles, layout.columns, layout.line, layout.numbers
     channels, height, width = x.shape[1:]
     for c in range(channels):
         for n in range(len(x)):
             for i in range(height):
-                copy(x[n, c, i], flat, (i + place.padding) * line + place.padding, width)
+                copy(x[n, c, i], lines, (i + layout.padding) * line + layout.padding, width)
             for i in range(tiles):
                 start = c * numbers + (n * tiles + i) * columns
-                times_b(flat, TILE * i * line, line, tall, start, channels * numbers, line // LANES, ZERO)
+                times_b(lines, TILE * i * line, line, Bx, start, channels * numbers, line // LANES, ZERO)
 
 
 @inner
-def _make_slopes(dy, flat, slopes, plane, bias_sums, place):
-    """A dy, and dy added to the gradient of b."""
-    tiles, columns, line, numbers = place.tiles, place.columns, place.line, place.numbers
+def _times_a(dy, lines, Ady, plane, bias_sums, layout):
+    """Compute A dy, and add dy to the gradient of b."""
+    tiles, columns, line, numbers = layout.tiles, layout.columns, layout.line, layout.numbers
     outputs, height, width = dy.shape[1:]
     for m in range(outputs):
         for n in range(len(dy)):
             for i in range(height):
-                copy(dy[n, m, i], flat, i * line, width)
+                copy(dy[n, m, i], lines, i * line, width)
             for i in range(tiles):
                 start = m * numbers + (n * tiles + i) * columns
-                times_a(flat, TILE * i * line, line, slopes, start, plane, line // LANES, ZERO)
+                times_a(lines, TILE * i * line, line, Ady, start, plane, line // LANES, ZERO)
             bias_sums[m] += total(dy[n, m].reshape(-1))
 
 
 @inner
-def _make_y(out, plane, b, flat, y, place):
-    """A^T of the products, and b."""
-    tiles, columns, line, numbers = place.tiles, place.columns, place.line, place.numbers
+def _make_y(out, plane, b, lines, y, layout):
+    """Compute y: A^T times the products, plus b."""
+    tiles, columns, line, numbers = layout.tiles, layout.columns, layout.line, layout.numbers
     outputs, height, width = y.shape[1:]
     for m in range(outputs):
         for n in range(len(y)):
             for i in range(tiles):
                 begin = m * numbers + (n * tiles + i) * columns
-                times_a_turned(out, begin, plane, flat, TILE * i * line, line, line // LANES, b[m])
+                times_a_transposed(out, begin, plane, lines, TILE * i * line, line, line // LANES, b[m])
             for i in range(height):
-                copy(flat[i * line :], y[n, m].reshape(-1), i * width, width)
+                copy(lines[i * line :], y[n, m].reshape(-1), i * width, width)

@@ -1,4 +1,4 @@
-"""NumPy kernels with fewer passes through memory. All bits equal `functions.py`, except for pictures."""
+"""NumPy kernels with fewer passes through memory. Results equal `functions.py` bit for bit, except for pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .pictures import (
 )
 
 PART = 32_768
-"""Numbers in a part, at most: what stays in the cache until it is done with."""
+"""Most numbers of a part, so that it stays in the cache until all its operations are done."""
 
 
 def dense(x: Array, W: Array, b: Array) -> Array:
@@ -39,7 +39,7 @@ def gather(x: Array, index: Array, dtype: Any) -> Array:
 
 
 def _in_parts(function: Callable[..., None], vectors: int) -> Callable[..., None]:
-    """The function, whose first arguments are so many vectors of one length, on one part of them after another."""
+    """Return the function applied to one part of its vectors after another. They are its first arguments."""
 
     @wraps(function)
     def apply(*arguments: Any) -> None:
@@ -57,7 +57,7 @@ def _in_parts(function: Callable[..., None], vectors: int) -> Callable[..., None
 def _adam(
     theta: Array, grad: Array, m: Array, v: Array, step: int, lr: float, beta1: float, beta2: float, eps: float
 ) -> None:
-    """The same numbers in the same order, in two arrays besides those that are given."""
+    """`functions.adam` with the same operations in the same order, but only two temporary arrays."""
     work = grad - m
     work *= 1 - beta1
     m += work
@@ -68,9 +68,9 @@ def _adam(
     root = np.divide(v, 1 - beta2**step, out=work)
     np.sqrt(root, out=root)
     root += eps
-    move = m * (lr / (1 - beta1**step))
-    move /= root
-    theta -= move
+    change = m * (lr / (1 - beta1**step))
+    change /= root
+    theta -= change
 
 
 sgd = _in_parts(functions.sgd, 3)

@@ -1,7 +1,7 @@
-"""Pictures a few at a time, so that what is made of them stays in the cache, and pools without patches.
+"""Functions for pictures, a few pictures at a time so that temporary arrays stay in the cache; pooling without patches.
 
-The rows of a picture, with its zeros around it, follow each other as one long row of numbers; a tap of all patches is
-a piece of it, shifted. So patches are unrolled by copying long pieces. What stands across the ends of rows is left out.
+The rows of a padded picture follow each other as one long row of numbers, and one tap of all patches is a shifted view
+of it. So patches are unrolled by copying long views. Results that mix the end of a row with the next are left out.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ...arrays import Array, positions
 PIXELS = (-4, -2, -1)
 """The axes of pictures over which a channel is normalized."""
 
-TOGETHER = 2**17
-"""Numbers of a few pictures, or of their unrolled patches, at most, unless one has more."""
+AT_ONCE = 2**17
+"""Most numbers of the pictures taken at once, or of their unrolled patches, unless one picture has more."""
 
 
 def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
@@ -36,15 +36,15 @@ def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
 
 
 def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, padding: int) -> Array:
-    """A convolution of dy, with W upside down and its channels in and out exchanged."""
-    more = W.shape[-1] - 1 - padding
-    if dy.ndim != 4 or stride != 1 or more < 0:
+    """The convolution of dy with W rotated by 180 degrees, its input and output channels exchanged."""
+    dy_padding = W.shape[-1] - 1 - padding
+    if dy.ndim != 4 or stride != 1 or dy_padding < 0:
         return functions.conv2d_backward(dy, W, shape, stride, padding)
-    return conv2d(dy, W[..., ::-1, ::-1].swapaxes(0, 1), np.zeros((shape[1], 1, 1), dy.dtype), 1, more)
+    return conv2d(dy, W[..., ::-1, ::-1].swapaxes(0, 1), np.zeros((shape[1], 1, 1), dy.dtype), 1, dy_padding)
 
 
 def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
-    """The product is turned, dW^T = patches dy^T: BLAS takes half as long where its first matrix is the longer one."""
+    """dW^T = patches dy^T: BLAS takes half as long for this product as for its transpose"""
     if x.ndim != 4 or stride != 1:
         return functions.conv2d_backward_parameters(dy, x, dW, db, stride, padding)
     M, C, size, _ = dW.shape
@@ -97,7 +97,7 @@ def batch_norm_backward_parameters(
 
 
 def max_pool2d(x: Array, size: int) -> Array:
-    y, *others = (x[patch] for patch in _side_by_side(x, size))
+    y, *others = (x[index] for index in _same_position(x, size))
     y = y.copy()
     for other in others:
         np.maximum(y, other, out=y)
@@ -106,29 +106,29 @@ def max_pool2d(x: Array, size: int) -> Array:
 
 def max_pool2d_backward(dy: Array, x: Array, size: int) -> Array:
     y, dx = max_pool2d(x, size), np.zeros_like(x)
-    waiting = np.ones(y.shape, bool)
-    for patch in _side_by_side(x, size):
-        is_largest = (x[patch] == y) & waiting
-        np.multiply(dy, is_largest, out=dx[patch])
-        waiting &= ~is_largest
+    not_found = np.ones(y.shape, bool)
+    for index in _same_position(x, size):
+        is_largest = (x[index] == y) & not_found
+        np.multiply(dy, is_largest, out=dx[index])
+        not_found &= ~is_largest
     return dx
 
 
 def _patches(x: Array, M: int, size: int, padding: int) -> Iterator[tuple[slice, list[Array]]]:
-    """Places of a few pictures, and row p of all their patches, for each p        (few, C size, I width)
+    """Yield the slice of a few pictures, and row p of all their patches for each p        (few, C size, I width)
 
-    Row p + 1 is row p, one row of the picture further: only the columns of patches are unrolled.
+    Row p + 1 is a view that starts one row of the picture after row p, so only the columns of patches are unrolled.
     """
     N, C, rows, columns = x.shape
     width, down = columns + 2 * padding, rows + 2 * padding - size + 1
-    count = max(1, min(N, TOGETHER // (max(C * size, M) * width * (rows + 2 * padding))))
-    around = np.zeros((count, C, rows + 2 * padding, width), x.dtype)
-    flat = around.reshape(count, C, -1)
+    count = max(1, min(N, AT_ONCE // (max(C * size, M) * width * (rows + 2 * padding))))
+    padded = np.zeros((count, C, rows + 2 * padding, width), x.dtype)
+    flat = padded.reshape(count, C, -1)
     unrolled = np.zeros((count, C, size, flat.shape[-1]), x.dtype)
     for start in range(0, N, count):
         few = slice(start, min(start + count, N))
         pictures = few.stop - start
-        around[:pictures, ..., padding : padding + rows, padding : padding + columns] = x[few]
+        padded[:pictures, ..., padding : padding + rows, padding : padding + columns] = x[few]
         for q in range(size):
             unrolled[..., q, : flat.shape[-1] - q] = flat[..., q:]
         lines = unrolled[:pictures].reshape(pictures, C * size, -1)
@@ -140,13 +140,13 @@ def _are_channels(x: Array, channels: Array, axes: tuple[int, ...]) -> bool:
 
 
 def _few(x: Array) -> list[slice]:
-    """Places of a few pictures and the next few."""
-    count = max(1, TOGETHER // x[0].size)
+    """Return slices of a few pictures each."""
+    count = max(1, AT_ONCE // x[0].size)
     return [slice(start, start + count) for start in range(0, len(x), count)]
 
 
-def _side_by_side(x: Array, size: int) -> Iterator[tuple[Any, ...]]:
-    """The places of the first numbers of all patches, of the second, and so on."""
+def _same_position(x: Array, size: int) -> Iterator[tuple[Any, ...]]:
+    """Yield the index of the first numbers of all patches, of the second, and so on."""
     down, across = positions(x.shape, size, size, 0)
     for p in range(size):
         for q in range(size):
