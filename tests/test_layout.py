@@ -161,6 +161,13 @@ def test_ci_finds_the_test_command_of_the_readme() -> None:
     assert first.startswith('python3 -m venv .venv && .venv/bin/pip install -e ".[test]" && ')
 
 
+def test_the_version_is_the_same_everywhere() -> None:
+    version = re.search(r'^__version__ = "(.*)"$', (PACKAGE / "__init__.py").read_text(), re.MULTILINE)[1]
+    assert f'\nversion = "{version}"\n' in (ROOT / "pyproject.toml").read_text()
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\n## {version} - " in (ROOT / "CHANGELOG.md").read_text()
+
+
 def test_a_layer_is_added_by_following_the_text(tmp_path: Path) -> None:
     """Append each piece of code to the file that the line above it names; change nothing else."""
     shutil.copytree(PACKAGE, tmp_path / "tinynet", ignore=shutil.ignore_patterns("__pycache__", "mnist"))
