@@ -1,6 +1,6 @@
-"""Contestants in processes of their own, which train an epoch when asked and wait in between.
+"""Contestants: one process for each framework, which trains an epoch on request and waits in between.
 
-So their thread pools and their memory do not meet, and they can be asked in turn, A B C A B C ..., on a noisy machine.
+So their thread pools and memory are separate, and they can train in turn, A B C A B C ..., on a noisy machine.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
-from peers import Epoch, Recipe
+from peers import Epoch, Settings
 
-RECIPES = {
-    "12x8x10": Recipe((12, 8), 32),
-    "24x12x6x10": Recipe((24, 12, 6), 32),
-    "48x24x10": Recipe((48, 24), 32),
-    "480x240x120x60x10": Recipe((480, 240, 120, 60), 64, (0.10, 0.25, 0.25, 0.25)),
-    "960x480x240x120x60x10": Recipe((960, 480, 240, 120, 60), 128, (0.10, 0.25, 0.25, 0.25, 0.25)),
-    "12x10x8x6x4x4x10": Recipe((12, 10, 8, 6, 4, 4), 32),
-    "24x12x8x6x4x4x10": Recipe((24, 12, 8, 6, 4, 4), 32),
-    "48x24x12x6x3x10": Recipe((48, 24, 12, 6, 3), 32),
+SETTINGS = {
+    "12x8x10": Settings((12, 8), 32),
+    "24x12x6x10": Settings((24, 12, 6), 32),
+    "48x24x10": Settings((48, 24), 32),
+    "480x240x120x60x10": Settings((480, 240, 120, 60), 64, (0.10, 0.25, 0.25, 0.25)),
+    "960x480x240x120x60x10": Settings((960, 480, 240, 120, 60), 128, (0.10, 0.25, 0.25, 0.25, 0.25)),
+    "12x10x8x6x4x4x10": Settings((12, 10, 8, 6, 4, 4), 32),
+    "24x12x8x6x4x4x10": Settings((24, 12, 8, 6, 4, 4), 32),
+    "48x24x12x6x3x10": Settings((48, 24, 12, 6, 3), 32),
 }
 
 
 @dataclass
 class Times:
-    """Seconds and losses of one contestant's epochs on one recipe, and the MiB that its process held at most."""
+    """Seconds and losses of the epochs of one contestant on one network, and the peak memory of its process in MiB."""
 
     steps: int
     seconds: list[float] = field(default_factory=list)
@@ -40,35 +40,35 @@ class Times:
 
     @property
     def microseconds(self) -> float:
-        """Median time of a step."""
+        """The median time of a step."""
         return 1e6 * statistics.median(self.seconds) / self.steps
 
 
 class Contestant:
-    """One framework in one process; it takes part if `missing` is empty, which else says what it lacks."""
+    """One framework in its own process."""
 
     def __init__(self, name: str, peers: str = "peers") -> None:
         self.name = name
         context = multiprocessing.get_context("spawn")
-        self.connection, theirs = context.Pipe()
-        context.Process(target=_serve, args=(name, peers, theirs), daemon=True).start()
+        self.connection, remote = context.Pipe()
+        context.Process(target=_serve, args=(name, peers, remote), daemon=True).start()
 
-    def build(self, recipe: Recipe, rows: int) -> str:
-        """Makes the network and trains an epoch that does not count, for compilation; what is missing, if anything."""
-        return self._ask("build", recipe, rows)
+    def build(self, settings: Settings, rows: int) -> str:
+        """Make the network and train an epoch that is not timed, for compilation. Return what is missing, or ""."""
+        return self._ask("build", settings, rows)
 
     def epoch(self) -> tuple[float, float]:
-        """Seconds and mean loss of one more epoch."""
+        """Train one more epoch, and return its seconds and mean loss."""
         return self._ask("epoch")
 
     def train(self, times: Times) -> None:
-        """One more epoch, whose seconds and loss are added to these."""
+        """Train one more epoch, and add its seconds and loss to `times`."""
         seconds, loss = self.epoch()
         times.seconds.append(seconds)
         times.losses.append(loss)
 
     def peak_memory(self) -> float:
-        """MiB that its process has held at most."""
+        """Return the peak memory of its process in MiB."""
         return self._ask("memory")
 
     def _ask(self, *request: Any) -> Any:
@@ -76,15 +76,15 @@ class Contestant:
         return self.connection.recv()
 
 
-def compare(names: list[str], recipe: Recipe, rows: int, rounds: int, peers: str = "peers") -> dict[str, Times]:
-    """Each contestant's times on one recipe: an epoch each in turn, for so many rounds. Absent ones are left out.
+def compare(names: list[str], settings: Settings, rows: int, rounds: int, peers: str = "peers") -> dict[str, Times]:
+    """Return the times of each contestant on one network, one epoch each in turn for `rounds` rounds.
 
-    `peers` is the module that holds them: "peers" or "peers_pictures" for the CPU, from which GPUs are hidden, or
-    "peers_gpu".
+    A framework that is not installed is left out. `peers` is the module of the contestants: "peers" or "peers_pictures"
+    for the CPU, where GPUs are hidden, or "peers_gpu".
     """
     contestants = [Contestant(name, peers) for name in names]
-    present = [contestant for contestant in contestants if not contestant.build(recipe, rows)]
-    times = {contestant.name: Times(-(-rows // recipe.batch)) for contestant in present}
+    present = [contestant for contestant in contestants if not contestant.build(settings, rows)]
+    times = {contestant.name: Times(-(-rows // settings.batch)) for contestant in present}
     for _ in range(rounds):
         for contestant in present:
             contestant.train(times[contestant.name])
@@ -114,12 +114,12 @@ def _serve(name: str, peers: str, connection: Connection) -> None:
             connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def _build(name: str, peers: str, recipe: Recipe, rows: int) -> tuple[str, Epoch | None]:
+def _build(name: str, peers: str, settings: Settings, rows: int) -> tuple[str, Epoch | None]:
     import tinynet as tn
 
     digits = tn.data.mnist_split()
     try:
-        epoch = importlib.import_module(peers).PEERS[name](recipe, digits.x_train[:rows], digits.y_train[:rows])
+        epoch = importlib.import_module(peers).PEERS[name](settings, digits.x_train[:rows], digits.y_train[:rows])
     except (ImportError, AssertionError, RuntimeError) as error:
         return str(error), None
     epoch()

@@ -1,4 +1,4 @@
-"""Pictures of what was measured: every framework over the bare matrix products, and the toll of a busy neighbor."""
+"""Charts of the measurements: every framework over the bare matrix products, a busy program, and many ranks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 COLORS = {
     "tinynet numba": "#0b6e4f",
-    "tinynet numpy": "#6bbf59",
+    "tinynet numpy-fast": "#6bbf59",
+    "tinynet numpy": "#b5dfa8",
     "JAX epoch": "#8e5ea2",
     "JAX step": "#c3a6cf",
     "PyTorch": "#d1495b",
@@ -23,7 +24,7 @@ GRAY = "#777777"
 
 
 def against_floor(times: dict[str, dict[str, Times]], floor: str, path: Path) -> None:
-    """A row a network, a dot a framework: its time of a step over that of the bare matrix products."""
+    """Draw a row for each network, and a dot for each framework: its time of a step over the bare matrix products."""
     figure, axes = _axes(len(times))
     for row, found in enumerate(times.values()):
         over = {name: found[name].microseconds / found[floor].microseconds for name in COLORS if name in found}
@@ -36,44 +37,44 @@ def against_floor(times: dict[str, dict[str, Times]], floor: str, path: Path) ->
     figure.savefig(path)
 
 
-def beside_neighbor(alone: dict[str, float], beside: dict[str, float], path: Path) -> None:
-    """A row a framework, from its microseconds a step alone to those beside a busy program."""
+def busy_neighbor(alone: dict[str, float], busy: dict[str, float], path: Path) -> None:
+    """Draw a row for each framework, from the microseconds per step alone to those with a busy program."""
     figure, axes = _axes(len(alone))
     for row, name in enumerate(alone):
         color = COLORS[name]
-        axes.plot([alone[name], beside[name]], [row, row], color=color, lw=2, alpha=0.4, zorder=1)
+        axes.plot([alone[name], busy[name]], [row, row], color=color, lw=2, alpha=0.4, zorder=1)
         axes.plot(alone[name], row, "o", color=color, markersize=9, markerfacecolor="white", markeredgewidth=2)
-        axes.plot(beside[name], row, "o", color=color, markersize=10)
+        axes.plot(busy[name], row, "o", color=color, markersize=10)
         axes.text(
-            max(alone[name], beside[name]) * 1.07, row, f"{beside[name] / alone[name]:.1f} x", va="center", color=color
+            max(alone[name], busy[name]) * 1.07, row, f"{busy[name] / alone[name]:.1f} x", va="center", color=color
         )
     axes.text(next(iter(alone.values())), -0.6, "alone", ha="center", fontsize=9, color=GRAY)
-    axes.text(next(iter(beside.values())), -0.6, "beside", ha="center", fontsize=9, color=GRAY)
+    axes.text(next(iter(busy.values())), -0.6, "busy", ha="center", fontsize=9, color=GRAY)
     axes.margins(x=0.12)
-    _finish(axes, list(alone), "microseconds a training step, alone (ring) and beside one busy program (dot)")
+    _finish(axes, list(alone), "microseconds per training step, alone (ring) and with one busy program (dot)")
     figure.savefig(path)
 
 
-def across(
-    processes: list[int],
+def data_parallel(
+    ranks: list[int],
     curves: dict[str, dict[int, list[float]]],
     measured: dict[int, float],
     path: Path,
 ) -> None:
-    """A panel a batch: how many times as fast P processes are as one, by link; a ring what two were when measured."""
+    """Draw a panel for each batch size: the speed-up of P ranks over one, by link, and a ring for the measured two."""
     figure = Figure(figsize=(11, 4.6), layout="constrained", dpi=110)
     colors = ["#0b6e4f", "#3a7ca5", "#d1495b"]
     for axes, batch in zip(figure.subplots(1, len(measured), sharey=True), measured, strict=True):
-        axes.plot(processes, processes, "--", color="#bbbbbb", lw=1)
+        axes.plot(ranks, ranks, "--", color="#bbbbbb", lw=1)
         axes.text(6, 7.5, "ideal", color=GRAY, fontsize=9, rotation=38)
         for (link, of), color in zip(curves.items(), colors, strict=True):
             speed = [of[batch][0] / seconds for seconds in of[batch]]
-            axes.plot(processes, speed, color=color, lw=2, label=link if batch == max(measured) else None)
+            axes.plot(ranks, speed, color=color, lw=2, label=link if batch == max(measured) else None)
         ring = {"markersize": 9, "markerfacecolor": "white", "markeredgecolor": "black"}
-        label = "measured, two processes" if batch == max(measured) else None
+        label = "measured, two ranks" if batch == max(measured) else None
         axes.plot(2, 1 / measured[batch], "o", label=label, **ring)
-        axes.set(xscale="log", yscale="log", xlabel="processes", title=f"{batch:,} rows in a batch", ylim=(0.1, 64))
-        axes.set_xticks(processes[::2], [f"{count:,}" for count in processes[::2]])
+        axes.set(xscale="log", yscale="log", xlabel="ranks", title=f"{batch:,} rows in a batch", ylim=(0.1, 64))
+        axes.set_xticks(ranks[::2], [f"{count:,}" for count in ranks[::2]])
         axes.set_yticks(
             [0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64], ["1/8", "1/4", "1/2", *map(str, (1, 2, 4, 8, 16, 32, 64))]
         )
@@ -81,7 +82,7 @@ def across(
         axes.axhline(1, color=GRAY, lw=0.8)
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].set_ylabel("times as fast as one process")
+    figure.axes[0].set_ylabel("times as fast as one rank")
     figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
     figure.savefig(path)
 

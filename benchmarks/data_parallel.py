@@ -1,9 +1,9 @@
-"""One network trained by several processes: tinynet over MPI, and PyTorch's DistributedDataParallel over gloo.
+"""Data-parallel training of one network: tinynet over MPI, and PyTorch's DistributedDataParallel over gloo.
 
     python benchmarks/data_parallel.py            six minutes
 
-960x480x240x120x60x10 with its dropout, one BLAS thread a process, the same rows, the same Adam; all in turn, and each
-figure by processes that are started for it. Below the table a model of what a step costs, from what was measured.
+960x480x240x120x60x10 with its dropout, one BLAS thread per rank, the same rows and the same Adam, all in turn. New
+processes are started for each measurement. Below the table is a model of the cost of a step, fitted to measurements.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from typing import Any
 
 import charts
 import numpy as np
-from arena import RECIPES
-from peers import Recipe, pytorch_model
+from arena import SETTINGS
+from peers import Settings, pytorch_model
 from report import markdown, write_section
 
-RECIPE = RECIPES["960x480x240x120x60x10"]
+NETWORK = SETTINGS["960x480x240x120x60x10"]
 BATCHES, ROWS, EPOCHS = (128, 1024), 8192, 5
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-PROCESSES = [2**k for k in range(11)]
-"""Of processes, and of rows in a share."""
+RANKS = [2**k for k in range(11)]
+"""Numbers of ranks in the model, and numbers of rows in a share."""
 LINKS = {"25 Gb/s, 20 us": (25e9 / 8, 20e-6), "1 Gb/s, 100 us": (1e9 / 8, 100e-6)}
-"""Bytes a second and seconds a message of networks between machines, as they are sold; not measured."""
+"""Bytes per second and seconds per message of common network links, from their specifications; not measured."""
 
 
 def main() -> None:
@@ -57,18 +57,17 @@ def main() -> None:
     picture = Path(__file__).with_name("data_parallel.png")
     links = {"as fast as this machine's memory": (cost.bandwidth, cost.latency), **LINKS}
     curves = {
-        name: {batch: [cost.step(batch, P, *link) for P in PROCESSES] for batch in BATCHES}
-        for name, link in links.items()
+        name: {batch: [cost.step(batch, P, *link) for P in RANKS] for batch in BATCHES} for name, link in links.items()
     }
-    charts.across(
-        PROCESSES,
+    charts.data_parallel(
+        RANKS,
         curves,
         {batch: found["tinynet", 2, batch] / found["tinynet", 1, batch] for batch in BATCHES},
         picture,
     )
     write_section(
-        "data_parallel.py: milliseconds per training step, by several processes",
-        "\n\n".join([table(found), str(cost), limits(curves), f"![across]({picture.name})"]),
+        "data_parallel.py: milliseconds per training step on one and two ranks",
+        "\n\n".join([table(found), str(cost), limits(curves), f"![Speed-up by number of ranks]({picture.name})"]),
     )
 
 
@@ -79,7 +78,7 @@ def table(found: dict[Any, float]) -> str:
         rows.append(
             {
                 "rows in a batch": f"{batch:,}",
-                **{f"tinynet, {count} process{'es' * (count > 1)}": f"{1e3 * ours[count - 1]:.1f}" for count in (1, 2)},
+                **{f"tinynet, {count} rank{'s' * (count > 1)}": f"{1e3 * ours[count - 1]:.1f}" for count in (1, 2)},
                 **{f"PyTorch, {count}": f"{1e3 * theirs[count - 1]:.1f}" for count in (1, 2)},
                 "tinynet, 1 / 2": f"{ours[0] / ours[1]:.2f}",
                 "PyTorch, 1 / 2": f"{theirs[0] / theirs[1]:.2f}",
@@ -94,10 +93,10 @@ def table(found: dict[Any, float]) -> str:
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds of a step: compute(B / P) + 2 log2(P) latency + 2 (P - 1) / P bytes / bandwidth
+    """A model of the seconds of a step: compute(B / P) + 2 log2(P) latency + 2 (P - 1) / P bytes / bandwidth
 
-    of P processes and B rows. compute is what one process takes for a share, as measured; the rest is a sum by halving
-    and doubling: Thakur, Rabenseifner and Gropp 2005, section 4.5.
+    for P ranks and B rows. compute is the measured time of one rank for a share. The rest is an all-reduce by recursive
+    halving and doubling: Thakur, Rabenseifner and Gropp 2005, section 4.5.
     """
 
     compute: dict[int, float]
@@ -105,45 +104,46 @@ class Cost:
     bandwidth: float
     bytes: int
 
-    def step(self, batch: int, processes: int, bandwidth: float, latency: float) -> float:
-        sum_of_all = 2 * np.log2(processes) * latency + 2 * (processes - 1) / processes * self.bytes / bandwidth
-        return float(self.compute[max(1, batch // processes)] + sum_of_all)
+    def step(self, batch: int, ranks: int, bandwidth: float, latency: float) -> float:
+        all_reduce = 2 * np.log2(ranks) * latency + 2 * (ranks - 1) / ranks * self.bytes / bandwidth
+        return float(self.compute[max(1, batch // ranks)] + all_reduce)
 
     def __str__(self) -> str:
         shares = ", ".join(f"{1e3 * seconds:.1f} of {rows:,}" for rows, seconds in self.compute.items())
         return (
-            f"By the model below, a step takes as long as a step of one process on its share of the rows (measured, in "
-            f"ms: {shares}), and to sum {self.bytes / 1e6:.1f} MB 2 log2 P times {1e6 * self.latency:.0f} us and "
-            f"2 (P - 1) / P times {1e3 * self.bytes / self.bandwidth:.1f} ms (fitted to sums of 1 kB to 16 MB by two "
-            "processes). It leaves out that processes of one machine share its memory, and that some wait for others."
+            "The next table is a model, not a measurement. A step takes the measured time of one rank for its share of "
+            f"the rows (ms: {shares}). The all-reduce of {self.bytes / 1e6:.1f} MB adds 2 log2 P times "
+            f"{1e6 * self.latency:.0f} us and 2 (P - 1) / P times {1e3 * self.bytes / self.bandwidth:.1f} ms, which is "
+            "fitted to all-reduces of 1 kB to 16 MB on two ranks. The model ignores that ranks on a machine share its "
+            "memory, and that ranks wait for each other."
         )
 
 
 def measured() -> Cost:
     sizes = [2**k for k in range(10, 25, 2)]
-    sums = np.array(started("sums", 2, *sizes))
-    slope, start = np.polyfit(sizes, sums, 1, w=1 / sums)  # two processes send 2 messages, and each byte once
-    compute = {rows: started("tinynet", 1, rows) for rows in PROCESSES}
-    return Cost(compute, max(start, 0) / 2, 1 / slope, 4 * parameters(RECIPE))
+    seconds = np.array(started("all-reduce", 2, *sizes))
+    slope, start = np.polyfit(sizes, seconds, 1, w=1 / seconds)  # two ranks send 2 messages, and each byte once
+    compute = {rows: started("tinynet", 1, rows) for rows in RANKS}
+    return Cost(compute, max(start, 0) / 2, 1 / slope, 4 * parameters(NETWORK))
 
 
-def parameters(recipe: Recipe) -> int:
-    return sum(D * M + M for D, M in pairwise(recipe.widths))
+def parameters(settings: Settings) -> int:
+    return sum(D * M + M for D, M in pairwise(settings.widths))
 
 
 def limits(curves: dict[str, dict[int, list[float]]]) -> str:
-    """Where twice as many processes bring less than a tenth, and where a step is fastest."""
+    """Tabulate from where on twice as many ranks gain less than a tenth, and where a step is fastest."""
     rows = []
     for link, of in curves.items():
         for batch, seconds in of.items():
-            pays = [P for P, (now, twice) in zip(PROCESSES, pairwise(seconds), strict=False) if now / twice < 1.1]
+            pays = [P for P, (now, twice) in zip(RANKS, pairwise(seconds), strict=False) if now / twice < 1.1]
             best = int(np.argmin(seconds))
             rows.append(
                 {
                     "link": link,
                     "rows in a batch": f"{batch:,}",
-                    "pays up to, processes": f"{pays[0] if pays else PROCESSES[-1]:,}",
-                    "fastest with": f"{PROCESSES[best]:,}",
+                    "pays up to, ranks": f"{pays[0] if pays else RANKS[-1]:,}",
+                    "fastest with, ranks": f"{RANKS[best]:,}",
                     "then times as fast as one": f"{seconds[0] / seconds[best]:.1f}",
                 }
             )
@@ -154,7 +154,7 @@ def limits(curves: dict[str, dict[int, list[float]]]) -> str:
 
 
 def started(what: str, count: int, *numbers: int) -> Any:
-    """What the first of so many processes prints: seconds of a step, or of sums."""
+    """Return what rank 0 of `count` ranks prints: the seconds of a step, or of all-reduces."""
     me = [sys.executable, __file__, "--worker", what, *map(str, numbers)]
     environment = os.environ | ONE_THREAD
     if what != "pytorch":
@@ -170,13 +170,13 @@ def started(what: str, count: int, *numbers: int) -> Any:
     return json.loads(first)
 
 
-def tell(first: bool, value: Any) -> None:
-    if first:
+def print_on_rank_0(rank: int, value: Any) -> None:
+    if rank == 0:
         print(json.dumps(value), flush=True)
 
 
 def epochs(epoch: Callable[[], object], steps: float) -> float:
-    """Seconds of a step: the median over epochs of so many steps, after one that does not count."""
+    """Return the median seconds of a step over epochs of `steps` steps, after one epoch that is not timed."""
     epoch()
     times = []
     while len(times) < EPOCHS:
@@ -192,10 +192,12 @@ def tinynet(batch: int) -> None:
     import tinynet as tn
 
     comm, digits = MPI.COMM_WORLD, tn.data.mnist_split()
-    network = tn.mlp(784, RECIPE.hidden, 10, dropout=RECIPE.dropout, backend=tn.data_parallel(comm, "numba"))
+    network = tn.mlp(784, NETWORK.hidden, 10, dropout=NETWORK.dropout, backend=tn.data_parallel(comm, "numba"))
     rows = min(ROWS, 256 * batch)
     optimizer, x, t = tn.Adam(network, eps=1e-7), digits.x_train[:rows], digits.y_train[:rows]
-    tell(comm.rank == 0, epochs(lambda: tn.fit(network, optimizer, x, t, epochs=1, batch_size=batch), rows / batch))
+    print_on_rank_0(
+        comm.rank, epochs(lambda: tn.fit(network, optimizer, x, t, epochs=1, batch_size=batch), rows / batch)
+    )
 
 
 def pytorch(batch: int) -> None:
@@ -207,7 +209,7 @@ def pytorch(batch: int) -> None:
     torch.set_num_threads(1)
     distributed.init_process_group("gloo")
     rank, world, digits = distributed.get_rank(), distributed.get_world_size(), tn.data.mnist_split()
-    plain, optimizer = pytorch_model(RECIPE, "cpu")
+    plain, optimizer = pytorch_model(NETWORK, "cpu")
     model = nn.parallel.DistributedDataParallel(plain) if world > 1 else plain
     images = torch.tensor(digits.x_train[:ROWS] / np.float32(255))
     targets = torch.tensor(digits.y_train[:ROWS].astype(np.int64))
@@ -215,17 +217,17 @@ def pytorch(batch: int) -> None:
 
     def epoch() -> None:
         for rows in torch.randperm(ROWS, generator=draw).split(batch):
-            mine = rows.tensor_split(world)[rank]
+            share = rows.tensor_split(world)[rank]
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(images[mine]), targets[mine]).backward()
+            nn.functional.cross_entropy(model(images[share]), targets[share]).backward()
             optimizer.step()
 
-    tell(rank == 0, epochs(epoch, ROWS / batch))
+    print_on_rank_0(rank, epochs(epoch, ROWS / batch))
     distributed.destroy_process_group()
 
 
-def sums(*sizes: int) -> None:
-    """Seconds to sum vectors of so many bytes."""
+def all_reduces(*sizes: int) -> None:
+    """Print the seconds of an all-reduce of vectors of these sizes in bytes."""
     from mpi4py import MPI
 
     comm, found = MPI.COMM_WORLD, []
@@ -237,10 +239,10 @@ def sums(*sizes: int) -> None:
             comm.Allreduce(MPI.IN_PLACE, vector)
             times.append(time.perf_counter() - start)
         found.append(statistics.median(times))
-    tell(comm.rank == 0, found)
+    print_on_rank_0(comm.rank, found)
 
 
-WORKERS = {"tinynet": tinynet, "pytorch": pytorch, "sums": sums}
+WORKERS = {"tinynet": tinynet, "pytorch": pytorch, "all-reduce": all_reduces}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""tn.Classifier beside scikit-learn's MLPClassifier: the same digits and recipe, ten seeds in turn.
+"""tn.Classifier and scikit-learn's MLPClassifier on the same digits with the same settings, ten seeds in turn.
 
 python benchmarks/estimators.py
 """
@@ -18,7 +18,7 @@ from sklearn.neural_network import MLPClassifier
 import tinynet as tn
 
 SEEDS, ROWS = range(10), 10_000
-RECIPE: dict[str, Any] = {"hidden_layer_sizes": (48, 24), "batch_size": 32, "max_iter": 20, "tol": 0}
+SETTINGS: dict[str, Any] = {"hidden_layer_sizes": (48, 24), "batch_size": 32, "max_iter": 20, "tol": 0}
 DTYPES = (np.float32, np.float64)
 
 
@@ -29,11 +29,11 @@ def main() -> None:
     for dtype in DTYPES:
         x, x_val = ((pixels / 255).astype(dtype) for pixels in (digits.x_train[:ROWS], digits.x_val))
         y = digits.y_train[:ROWS]
-        tn.Classifier(**RECIPE).fit(x, y)  # compiles
+        tn.Classifier(**SETTINGS).fit(x, y)  # compiles
         found: dict[str, list[tuple[float, float]]] = {"tn.Classifier": [], "MLPClassifier": []}
         for seed in SEEDS:
-            ours = tn.Classifier(**RECIPE, random_state=seed)
-            for model in (ours, MLPClassifier(**RECIPE, alpha=0, random_state=seed)):
+            ours = tn.Classifier(**SETTINGS, random_state=seed)
+            for model in (ours, MLPClassifier(**SETTINGS, alpha=0, random_state=seed)):
                 start = time.perf_counter()
                 model.fit(x, y)
                 seconds = time.perf_counter() - start
@@ -42,9 +42,9 @@ def main() -> None:
                 )
         rows += [row(name, dtype, times_and_scores) for name, times_and_scores in found.items()]
     write_section(
-        "estimators.py: scikit-learn's MLPClassifier and ours",
+        "estimators.py: tn.Classifier and scikit-learn's MLPClassifier",
         f"{markdown(rows)}\n\n784-48-24-10, {ROWS:,} digits, batches of 32, 20 epochs; {len(SEEDS)} seeds in turn, "
-        "judged on 10,000 other digits.",
+        "evaluated on 10,000 other digits.",
     )
 
 

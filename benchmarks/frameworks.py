@@ -1,11 +1,12 @@
-"""The eight networks in every framework: microseconds per training step, on the same work, in one interleaved run.
+"""The eight networks in every framework: microseconds per training step, all frameworks in turn.
 
     python benchmarks/frameworks.py                    every framework that is installed, five rounds   (ten minutes)
     python benchmarks/frameworks.py --rounds 1         a quick look
     python benchmarks/frameworks.py --peers "JAX epoch" "PyTorch"
 
-One epoch is 32,000 digits in float32, shuffled anew each time, with the recipe's batch, dropout and Adam. The first
-epoch, in which some compile, does not count. "matrix products" are the bare np.matmul calls of a step: the floor.
+An epoch is 32,000 digits in float32, shuffled anew each time, with the batch size, dropout and Adam of each network.
+The first epoch, in which some frameworks compile, is not timed. "matrix products" are the bare np.matmul calls of a
+step, the floor.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ import argparse
 from pathlib import Path
 
 import charts
-from arena import RECIPES, Times, compare
+from arena import SETTINGS, Times, compare
 from peers import PEERS
 from report import markdown, ratio, write_section
 
-OURS = ["tinynet numba", "tinynet numpy"]
+OURS = ["tinynet numba", "tinynet numpy-fast", "tinynet numpy"]
 FLOOR = "matrix products"
 
 
@@ -27,7 +28,7 @@ def main() -> None:
     names = list(dict.fromkeys([*OURS, FLOOR, *options.peers]))
     times = {}
     for name in options.models:
-        times[name] = compare(names, RECIPES[name], options.rows, options.rounds)
+        times[name] = compare(names, SETTINGS[name], options.rows, options.rounds)
         print(name, {peer: round(found.microseconds, 1) for peer, found in times[name].items()}, flush=True)
     present = [name for name in names if name in next(iter(times.values()))]
     absent = [name for name in names if name not in present]
@@ -51,7 +52,7 @@ def microseconds(times: dict[str, dict[str, Times]], present: list[str]) -> str:
 
 
 def ratios(times: dict[str, dict[str, Times]], present: list[str], all_ours: list[str]) -> str:
-    """How many times faster each of ours is than each peer, network by network, with geometric means at the foot."""
+    """Tabulate how many times as fast each of ours is as each peer, with geometric means over the networks."""
     peers = [name for name in present if name not in all_ours]
     rows = []
     for ours in all_ours:
@@ -65,7 +66,7 @@ def ratios(times: dict[str, dict[str, Times]], present: list[str], all_ours: lis
 
 
 def losses(times: dict[str, dict[str, Times]], present: list[str]) -> str:
-    """Mean training loss of the last epoch: nobody wins by not training."""
+    """Tabulate the mean training loss of the last epoch, to show that every framework trains."""
     peers = [name for name in present if name != FLOOR]
     rows = [
         {f"loss, epoch {len(found[peers[0]].losses) + 1}": name, **{p: f"{found[p].losses[-1]:.3f}" for p in peers}}
@@ -76,7 +77,7 @@ def losses(times: dict[str, dict[str, Times]], present: list[str]) -> str:
 
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", choices=RECIPES, default=list(RECIPES), metavar="NAME")
+    parser.add_argument("--models", nargs="+", choices=SETTINGS, default=list(SETTINGS), metavar="NAME")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="NAME")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=32_000, help="digits in an epoch")

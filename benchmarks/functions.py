@@ -1,4 +1,4 @@
-"""Each function of functions.py, plain and as a kernel, on the shapes of a small and of a large network.
+"""Microseconds per call of the functions on the NumPy and Numba backends, with shapes of a small and a large network.
 
 python benchmarks/functions.py
 """
@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 import tinynet as tn
 
 SHAPES = {"batch 32, 784 -> 12": (32, 784, 12, 9_614), "batch 64, 784 -> 480": (64, 784, 480, 529_030)}
+BACKENDS = ("numpy", "numpy-fast", "numba")
 ROUNDS, SECONDS = 7, 0.02
 KEY = (12345, 67890)
 
@@ -26,17 +27,18 @@ def main() -> None:
     with threadpool_limits(1):
         for shape, sizes in SHAPES.items():
             for name, arguments in calls(*sizes).items():
-                plain = tn.backend("numpy").ops.__dict__[name]
-                kernel = tn.backend("numba").ops.__dict__[name]
-                if kernel is not plain:
-                    a, b = in_turn(lambda f=plain, v=arguments: f(*v), lambda f=kernel, v=arguments: f(*v))
-                    times = {"plain, us": f"{a:.1f}", "numba, us": f"{b:.1f}", "times as fast": f"{a / b:.1f}"}
-                    rows.append({"function": name, "shape": shape, **times})
-    write_section("functions.py: each function, plain and as a Numba kernel", markdown(rows))
+                readable, fast, compiled = (getattr(tn.backend(backend).ops, name) for backend in BACKENDS)
+                if compiled is not readable:
+                    calls_of = [lambda f=f, v=arguments: f(*v) for f in (readable, fast, compiled)]
+                    times = in_turn(*calls_of)
+                    us = {f"{backend}, us": f"{time:.1f}" for backend, time in zip(BACKENDS, times, strict=True)}
+                    ratio = {"numpy-fast / numba": f"{times[1] / times[2]:.1f}"}
+                    rows.append({"function": name, "shape": shape, **us, **ratio})
+    write_section("functions.py: microseconds per call, by backend", markdown(rows))
 
 
 def calls(N: int, D: int, M: int, parameters: int) -> dict[str, tuple[Any, ...]]:
-    """Arguments for each function, float32: a layer of these widths, ten classes, so many parameters."""
+    """Return arguments for each function in float32: a layer D -> M, N rows, ten classes, this many parameters."""
     draw = np.random.default_rng(0)
 
     def array(*shape: int) -> np.ndarray:
@@ -61,7 +63,7 @@ def calls(N: int, D: int, M: int, parameters: int) -> dict[str, tuple[Any, ...]]
 
 
 def in_turn(*functions: Callable[[], Any]) -> list[float]:
-    """Median microseconds of each, measured one after the other in several rounds."""
+    """Return the median microseconds of each function, measured in turn for several rounds."""
     times: list[list[float]] = [[] for _ in functions]
     for _ in range(ROUNDS):
         for function, found in zip(functions, times, strict=True):
@@ -70,7 +72,7 @@ def in_turn(*functions: Callable[[], Any]) -> list[float]:
 
 
 def one_call(function: Callable[[], Any]) -> float:
-    """Seconds a call takes, over as many calls as fill the time."""
+    """Return the mean seconds of a call, over as many calls as fit into SECONDS."""
     function()
     calls, start = 0, time.perf_counter()
     while time.perf_counter() - start < SECONDS:

@@ -1,9 +1,9 @@
-"""Peak memory: of the main job from start to finish, and of each framework that trains 480x240x120x60x10.
+"""Peak memory of the main job, and of each framework that trains 480x240x120x60x10.
 
     python benchmarks/memory.py
 
-The main job's figure is the largest sum of the memory that its processes hold for themselves (shared pages counted
-once, as Linux's PSS does), sampled twenty times a second; a framework's is its process's peak, data included.
+For the main job, this is the largest sum over its processes of their proportional set size on Linux (shared pages count
+once), sampled twenty times a second. For a framework, it is the peak of its process, data included.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import psutil
-from arena import RECIPES, Contestant
+from arena import SETTINGS, Contestant
 from peers import PEERS
 from report import markdown, write_section
 
@@ -26,14 +26,14 @@ def main() -> None:
     rows = [{"what": "main job, all eight networks, two at a time", "MiB": f"{main_job():,.0f}"}]
     for name in PEERS:
         contestant = Contestant(name)
-        missing = contestant.build(RECIPES["480x240x120x60x10"], 32_000)
+        missing = contestant.build(SETTINGS["480x240x120x60x10"], 32_000)
         figure = f"not installed: {missing}" if missing else f"{contestant.peak_memory():,.0f}"
         rows.append({"what": f"an epoch of 480x240x120x60x10, {name}", "MiB": figure})
     write_section("memory.py: peak memory", markdown(rows))
 
 
 def main_job() -> float:
-    """MiB that the main job and its children hold at most, together."""
+    """Return the peak memory of the main job and its child processes together, in MiB."""
     with tempfile.TemporaryDirectory() as out:
         process = subprocess.Popen(
             [sys.executable, str(MAIN_JOB), "--out", out], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

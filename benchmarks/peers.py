@@ -1,8 +1,9 @@
 """The contestants: for each framework, how it builds one of the networks and trains it for an epoch.
 
-Every function takes a Recipe, x (N, 784) uint8 and labels (N,), prepares the data as the framework's users would, and
-returns a function that trains for one epoch, in a new order, and gives the mean loss. All use float32, the recipe's
-batch and dropout, and Adam with Keras's defaults. Imports stand inside, since a peer may not be installed.
+Every function takes Settings, x (N, 784) uint8 and labels (N,), prepares the data as users of the framework would, and
+returns a function that trains for one epoch in a new order and returns the mean loss. All use float32, the batch size
+and dropout of the settings, and Adam with Keras's defaults. Frameworks are imported inside the functions, because they
+may not be installed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,8 @@ Epoch = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """Widths of the hidden layers, rows in a batch, dropout in front of each Dense."""
+class Settings:
+    """Widths of the hidden layers, rows in a batch, and the dropout rate before each Dense."""
 
     hidden: tuple[int, ...]
     batch: int
@@ -35,26 +37,18 @@ class Recipe:
 
     @property
     def threads(self) -> int | None:
-        """BLAS threads: one for small networks, in which a second one has nothing to do; else the library's choice."""
+        """BLAS threads: one for small networks, which do not gain from more; otherwise the library's choice."""
         return 1 if max(self.hidden) < 100 else None
 
 
-def tinynet_numpy(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return tinynet(recipe, x, labels, "numpy")
-
-
-def tinynet_numba(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return tinynet(recipe, x, labels, "numba")
-
-
-def tinynet(recipe: Recipe, x: np.ndarray, labels: np.ndarray, backend: str) -> Epoch:
+def tinynet(settings: Settings, x: np.ndarray, labels: np.ndarray, backend: str) -> Epoch:
     from threadpoolctl import threadpool_limits
 
     import tinynet as tn
 
-    threadpool_limits(recipe.threads)
-    network = tn.mlp(784, recipe.hidden, 10, dropout=recipe.dropout, backend=backend)
-    return tinynet_epoch(network, x, labels, recipe.batch)
+    threadpool_limits(settings.threads)
+    network = tn.mlp(784, settings.hidden, 10, dropout=settings.dropout, backend=backend)
+    return tinynet_epoch(network, x, labels, settings.batch)
 
 
 def tinynet_epoch(network: Any, x: np.ndarray, labels: np.ndarray, batch: int) -> Epoch:
@@ -64,14 +58,14 @@ def tinynet_epoch(network: Any, x: np.ndarray, labels: np.ndarray, batch: int) -
     return lambda: tn.fit(network, optimizer, x, labels, epochs=1, batch_size=batch, progress=False)[0].loss
 
 
-def matrix_products(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    """The floor: the np.matmul calls of every step, into arrays that are there already, and nothing else."""
+def matrix_products(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """The floor: only the np.matmul calls of every step, into preallocated arrays."""
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(recipe.threads)
-    steps, draw = -(-len(x) // recipe.batch), np.random.default_rng(0)
-    pairs = list(zip(recipe.widths, recipe.widths[1:], strict=False))
-    rows = [draw.random((recipe.batch, width), np.float32) for width in recipe.widths]
+    threadpool_limits(settings.threads)
+    steps, draw = -(-len(x) // settings.batch), np.random.default_rng(0)
+    pairs = list(zip(settings.widths, settings.widths[1:], strict=False))
+    rows = [draw.random((settings.batch, width), np.float32) for width in settings.widths]
     weights = [draw.random(pair, np.float32) for pair in pairs]
     y = [np.empty_like(row) for row in rows]
     dW = [np.empty_like(W) for W in weights]
@@ -89,26 +83,26 @@ def matrix_products(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
     return epoch
 
 
-def pytorch_one_thread(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    """PyTorch as somebody sets it up who knows that its threads slow small networks down."""
+def pytorch_one_thread(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """PyTorch with one thread for small networks, because more threads slow them down."""
     import torch
 
-    if recipe.threads:
-        torch.set_num_threads(recipe.threads)
-    return pytorch_eager(recipe, x, labels)
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    return pytorch_eager(settings, x, labels)
 
 
-def pytorch_eager(recipe: Recipe, x: np.ndarray, labels: np.ndarray, device: str = "cpu") -> Epoch:
+def pytorch_eager(settings: Settings, x: np.ndarray, labels: np.ndarray, device: str = "cpu") -> Epoch:
     import torch
 
-    model, optimizer = pytorch_model(recipe, device)
+    model, optimizer = pytorch_model(settings, device)
     images = torch.tensor(x / np.float32(255), device=device)
     targets = torch.tensor(labels.astype(np.int64), device=device)
-    return pytorch_epoch(model, optimizer, images, targets, recipe.batch)
+    return pytorch_epoch(model, optimizer, images, targets, settings.batch)
 
 
 def pytorch_epoch(model: Any, optimizer: Any, images: Any, targets: Any, batch: int) -> Epoch:
-    """The loop of PyTorch's users, on the device where the images are."""
+    """The usual training loop of PyTorch, on the device of the images."""
     import torch
     from torch import nn
 
@@ -127,14 +121,14 @@ def pytorch_epoch(model: Any, optimizer: Any, images: Any, targets: Any, batch: 
     return epoch
 
 
-def pytorch_model(recipe: Recipe, device: str, **options: Any) -> Any:
-    """The network and its fused Adam; `options` are Adam's."""
+def pytorch_model(settings: Settings, device: str, **options: Any) -> Any:
+    """Return the network and its fused Adam with these options."""
     import torch
     from torch import nn
 
     torch.manual_seed(0)
     layers: list[Any] = []
-    for D, M, rate in zip(recipe.widths, recipe.widths[1:], recipe.rates, strict=False):
+    for D, M, rate in zip(settings.widths, settings.widths[1:], settings.rates, strict=False):
         linear = nn.Linear(D, M)
         nn.init.xavier_uniform_(linear.weight)
         nn.init.zeros_(linear.bias)
@@ -150,25 +144,25 @@ def pytorch_adam(model: Any, **options: Any) -> Any:
     return torch.optim.Adam(model.parameters(), lr=0.001, eps=1e-7, fused=True, **options)
 
 
-def jax_epoch(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+def jax_epoch(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
     """The whole epoch in one compiled lax.scan."""
     import jax
 
-    start, step, images, targets = _jax_step(recipe, x, labels)
+    start, step, images, targets = _jax_step(settings, x, labels)
 
     @jax.jit
     def run(state: Any, order: Any) -> Any:
         return jax.lax.scan(lambda state, rows: step(state, images[rows], targets[rows]), state, order)
 
-    return _jax_epoch(recipe, start, lambda state, order: run(state, order), len(x))
+    return _jax_epoch(settings, start, lambda state, order: run(state, order), len(x))
 
 
-def jax_step(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return jax_steps(recipe, *_jax_step(recipe, x, labels))
+def jax_step(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return jax_steps(settings, *_jax_step(settings, x, labels))
 
 
-def jax_steps(recipe: Recipe, start: Any, step: Callable[..., Any], images: Any, targets: Any) -> Epoch:
-    """A compiled step, called once a batch."""
+def jax_steps(settings: Settings, start: Any, step: Callable[..., Any], images: Any, targets: Any) -> Epoch:
+    """A compiled step, called once for each batch."""
     import jax
 
     one = jax.jit(lambda state, rows: step(state, images[rows], targets[rows]), donate_argnums=0)
@@ -180,34 +174,34 @@ def jax_steps(recipe: Recipe, start: Any, step: Callable[..., Any], images: Any,
             losses.append(loss)
         return state, np.array(losses)
 
-    return _jax_epoch(recipe, start, run, len(images))
+    return _jax_epoch(settings, start, run, len(images))
 
 
-def _jax_epoch(recipe: Recipe, state: Any, run: Callable[[Any, Any], Any], N: int) -> Epoch:
+def _jax_epoch(settings: Settings, state: Any, run: Callable[[Any, Any], Any], N: int) -> Epoch:
     draw = np.random.default_rng(0)
 
     def epoch() -> float:
         nonlocal state
-        order = draw.permutation(N)[: N // recipe.batch * recipe.batch].astype(np.int32)
-        state, losses = run(state, order.reshape(-1, recipe.batch))
+        order = draw.permutation(N)[: N // settings.batch * settings.batch].astype(np.int32)
+        state, losses = run(state, order.reshape(-1, settings.batch))
         return float(np.mean(losses))
 
     return epoch
 
 
-def _jax_step(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Any:
+def _jax_step(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Any:
     import jax
     import jax.numpy as jnp
 
     images, targets = jnp.asarray(x / np.float32(255)), jnp.asarray(labels.astype(np.int32))
     draw = np.random.default_rng(0)
     parameters = []
-    for D, M in zip(recipe.widths, recipe.widths[1:], strict=False):
+    for D, M in zip(settings.widths, settings.widths[1:], strict=False):
         a = np.sqrt(6 / (D + M))
         parameters.append((jnp.asarray(draw.uniform(-a, a, (D, M)), jnp.float32), jnp.zeros(M)))
 
     def mean_loss(parameters: Any, key: Any, x: Any, t: Any) -> Any:
-        for k, ((W, b), rate) in enumerate(zip(parameters, recipe.rates, strict=True)):
+        for k, ((W, b), rate) in enumerate(zip(parameters, settings.rates, strict=True)):
             if k:
                 x = jax.nn.relu(x)
             if rate:
@@ -229,41 +223,41 @@ def _jax_step(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Any:
     return start, step, images, targets
 
 
-def jax_adam(parameters: Any, gradients: Any, m: Any, v: Any, t: Any) -> tuple[Any, Any, Any]:
-    """Trees of parameters and of their moments, after step t."""
+def jax_adam(parameters: Any, gradients: Any, m: Any, v: Any, step: Any) -> tuple[Any, Any, Any]:
+    """Return the trees of parameters and moments after this step."""
     import jax
     import jax.numpy as jnp
 
     def adam(p: Any, g: Any, m: Any, v: Any) -> Any:
         m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
-        return p - 0.001 * (m / (1 - 0.9**t)) / (jnp.sqrt(v / (1 - 0.999**t)) + 1e-7), m, v
+        return p - 0.001 * (m / (1 - 0.9**step)) / (jnp.sqrt(v / (1 - 0.999**step)) + 1e-7), m, v
 
     moved = jax.tree.map(adam, parameters, gradients, m, v)
     return jax.tree.transpose(jax.tree.structure(parameters), jax.tree.structure((0, 0, 0)), moved)
 
 
-def keras_fit(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+def keras_fit(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
     import keras
 
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((784,))])
-    for k, (M, rate) in enumerate(zip(recipe.widths[1:], recipe.rates, strict=True)):
+    for k, (M, rate) in enumerate(zip(settings.widths[1:], settings.rates, strict=True)):
         if rate:
             model.add(keras.layers.Dropout(rate))
-        model.add(keras.layers.Dense(M, activation="softmax" if k == len(recipe.hidden) else "relu"))
+        model.add(keras.layers.Dense(M, activation="softmax" if k == len(settings.hidden) else "relu"))
     model.compile(keras.optimizers.Adam(), "sparse_categorical_crossentropy")
     images = x / np.float32(255)
-    return lambda: model.fit(images, labels, batch_size=recipe.batch, verbose=0).history["loss"][0]
+    return lambda: model.fit(images, labels, batch_size=settings.batch, verbose=0).history["loss"][0]
 
 
-def scikit_learn(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    """MLPClassifier, which has no dropout and spares itself that work."""
+def scikit_learn(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """MLPClassifier, which has no dropout, and so does less work."""
     from sklearn.neural_network import MLPClassifier
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(recipe.threads)
+    threadpool_limits(settings.threads)
     warnings.filterwarnings("ignore")
-    model = MLPClassifier(recipe.hidden, alpha=0, batch_size=recipe.batch, epsilon=1e-7, random_state=0)
+    model = MLPClassifier(settings.hidden, alpha=0, batch_size=settings.batch, epsilon=1e-7, random_state=0)
     images = x / np.float32(255)
 
     def epoch() -> float:
@@ -273,9 +267,10 @@ def scikit_learn(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
     return epoch
 
 
-PEERS: dict[str, Callable[[Recipe, np.ndarray, np.ndarray], Epoch]] = {
-    "tinynet numba": tinynet_numba,
-    "tinynet numpy": tinynet_numpy,
+PEERS: dict[str, Callable[[Settings, np.ndarray, np.ndarray], Epoch]] = {
+    "tinynet numba": partial(tinynet, backend="numba"),
+    "tinynet numpy-fast": partial(tinynet, backend="numpy-fast"),
+    "tinynet numpy": partial(tinynet, backend="numpy"),
     "matrix products": matrix_products,
     "JAX epoch": jax_epoch,
     "JAX step": jax_step,

@@ -1,4 +1,4 @@
-"""The contestants on a GPU: as in peers.py, with everything on the device before the first epoch."""
+"""The contestants on a GPU: like peers.py, with all data on the device before the first epoch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import peers_pictures
 from peers import (
     Epoch,
-    Recipe,
+    Settings,
     jax_epoch,
     pytorch_adam,
     pytorch_eager,
@@ -20,24 +20,24 @@ from peers import (
 )
 
 
-def tinynet_cupy(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return tinynet(recipe, x, labels, "cupy")
+def tinynet_cupy(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return tinynet(settings, x, labels, "cupy")
 
 
-def pytorch_on_gpu(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return pytorch_eager(recipe, x, labels, "cuda")
+def pytorch_on_gpu(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return pytorch_eager(settings, x, labels, "cuda")
 
 
-def pytorch_captured(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+def pytorch_captured(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
     import torch
 
-    model, optimizer = pytorch_model(recipe, "cuda", capturable=True)
+    model, optimizer = pytorch_model(settings, "cuda", capturable=True)
     images = torch.tensor(x / np.float32(255), device="cuda")
-    return _captured(model, optimizer, images, labels, recipe.batch)
+    return _captured(model, optimizer, images, labels, settings.batch)
 
 
 def _captured(model: Any, optimizer: Any, images: Any, labels: np.ndarray, batch: int) -> Epoch:
-    """The whole step, optimizer included, in one CUDA graph; `rows` is what changes from replay to replay."""
+    """The whole step, optimizer included, in one CUDA graph. Only `rows` changes from replay to replay."""
     import torch
     from torch import nn
 
@@ -61,7 +61,7 @@ def _captured(model: Any, optimizer: Any, images: Any, labels: np.ndarray, batch
     with torch.cuda.graph(graph):
         step()
 
-    def epoch(_: Callable[[], None] = step) -> float:  # holds what the graph reads, which the graph does not
+    def epoch(_: Callable[[], None] = step) -> float:  # the default keeps alive what the graph reads
         total.zero_()
         order = torch.randperm(len(images), device="cuda")
         for chosen in order[: len(order) // batch * batch].split(batch):
@@ -72,10 +72,10 @@ def _captured(model: Any, optimizer: Any, images: Any, labels: np.ndarray, batch
     return epoch
 
 
-def jax_on_gpu(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    """The epoch as on the CPU, with float32 products as precise as everybody's."""
+def jax_on_gpu(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """The epoch as on the CPU, with float32 products as precise as in the other frameworks."""
     _prepare_jax()
-    return jax_epoch(recipe, x, labels)
+    return jax_epoch(settings, x, labels)
 
 
 def _prepare_jax() -> None:
@@ -86,12 +86,12 @@ def _prepare_jax() -> None:
         raise ImportError(f"JAX runs on {jax.default_backend()} here, not on the GPU")
 
 
-def launch_floor(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    """As many empty kernels as a step of tinynet has, in a graph: what launching alone costs."""
+def launch_floor(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    """The cost of launching: a graph of as many empty kernels as a step of tinynet has."""
     import cupy
 
     empty = cupy.RawKernel('extern "C" __global__ void nothing() {}', "nothing")
-    dense = len(recipe.hidden) + 1
+    dense = len(settings.hidden) + 1
     kernels = 2 + (2 * dense - 1) + 1 + (2 * dense + 2 * (dense - 1)) + 1
     stream = cupy.cuda.Stream(non_blocking=True)
     with stream:
@@ -102,7 +102,7 @@ def launch_floor(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
         graph = stream.end_capture()
 
     def epoch() -> float:
-        for _ in range(-(-len(x) // recipe.batch)):
+        for _ in range(-(-len(x) // settings.batch)):
             graph.launch(stream)
         stream.synchronize()
         return float("nan")
@@ -110,38 +110,38 @@ def launch_floor(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
     return epoch
 
 
-def tinynet_pictures(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return tinynet_epoch(peers_pictures.network(recipe, "cupy"), x.reshape(-1, 1, 28, 28), labels, recipe.batch)
+def tinynet_pictures(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return tinynet_epoch(peers_pictures.network(settings, "cupy"), x.reshape(-1, 1, 28, 28), labels, settings.batch)
 
 
-def pytorch_pictures(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+def pytorch_pictures(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
     import torch
 
-    model, images = _pytorch_pictures(recipe, x)
+    model, images = _pytorch_pictures(settings, x)
     targets = torch.tensor(labels.astype(np.int64), device="cuda")
-    return pytorch_epoch(model, pytorch_adam(model), images, targets, recipe.batch)
+    return pytorch_epoch(model, pytorch_adam(model), images, targets, settings.batch)
 
 
-def pytorch_pictures_captured(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    model, images = _pytorch_pictures(recipe, x)
-    return _captured(model, pytorch_adam(model, capturable=True), images, labels, recipe.batch)
+def pytorch_pictures_captured(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    model, images = _pytorch_pictures(settings, x)
+    return _captured(model, pytorch_adam(model, capturable=True), images, labels, settings.batch)
 
 
-def _pytorch_pictures(recipe: Recipe, x: np.ndarray) -> tuple[Any, Any]:
-    """The model and its pictures, with float32 convolutions as precise as everybody's."""
+def _pytorch_pictures(settings: Settings, x: np.ndarray) -> tuple[Any, Any]:
+    """Return the model and its pictures, with float32 convolutions as precise as in the other frameworks."""
     import torch
 
     torch.backends.cudnn.allow_tf32 = False
     images = torch.tensor(x.reshape(-1, 1, 28, 28) / np.float32(255), device="cuda")
-    return peers_pictures.pytorch_model(recipe).to("cuda"), images
+    return peers_pictures.pytorch_model(settings).to("cuda"), images
 
 
-def jax_pictures(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
+def jax_pictures(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
     _prepare_jax()
-    return peers_pictures.jax_nchw(recipe, x, labels)
+    return peers_pictures.jax_nchw(settings, x, labels)
 
 
-NETWORKS: dict[str, Callable[[Recipe, np.ndarray, np.ndarray], Epoch]] = {
+NETWORKS: dict[str, Callable[[Settings, np.ndarray, np.ndarray], Epoch]] = {
     "tinynet cupy": tinynet_cupy,
     "empty kernels": launch_floor,
     "PyTorch": pytorch_on_gpu,
@@ -149,7 +149,7 @@ NETWORKS: dict[str, Callable[[Recipe, np.ndarray, np.ndarray], Epoch]] = {
     "JAX epoch": jax_on_gpu,
 }
 
-PICTURES: dict[str, Callable[[Recipe, np.ndarray, np.ndarray], Epoch]] = {
+PICTURES: dict[str, Callable[[Settings, np.ndarray, np.ndarray], Epoch]] = {
     "tinynet cupy, pictures": tinynet_pictures,
     "PyTorch, pictures": pytorch_pictures,
     "PyTorch, pictures, captured": pytorch_pictures_captured,

@@ -1,81 +1,78 @@
-"""The contestants that train a convolutional network: as in peers.py, with channels in place of widths.
+"""The contestants that train a convolutional network: like peers.py, with channels for widths.
 
-Recipe((16, 16, 32, 32), 64) has convolutions of 3 x 3 with as many channels, behind each BatchNorm and ReLU, behind
-every second a MaxPool2D(2), and Dense at the end. All start from the same numbers: those of `network`.
+Settings((16, 16, 32, 32), 64) means 3 x 3 convolutions with these numbers of channels, BatchNorm and ReLU after each,
+MaxPool2D(2) after every second one, and Dense at the end. All start with the parameters of `network`.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from peers import Epoch, Recipe, jax_adam, jax_steps, pytorch_adam, pytorch_epoch, tinynet_epoch
+from peers import Epoch, Settings, jax_adam, jax_steps, pytorch_adam, pytorch_epoch, tinynet_epoch
 
 import tinynet as tn
+from tinynet.arrays.backend import available_cores
 
 
-def network(recipe: Recipe, backend: str = "numpy") -> tn.Network:
+def network(settings: Settings, backend: str = "numpy") -> tn.Network:
     layers: list[tn.Layer] = []
-    for k, (C, M) in enumerate(pairwise([1, *recipe.hidden])):
+    for k, (C, M) in enumerate(pairwise([1, *settings.hidden])):
         layers += [tn.Conv2D(C, M, 3, padding=1), tn.BatchNorm(M), tn.ReLU()]
         layers += [tn.MaxPool2D(2)] if k % 2 else []
     return tn.Network(
-        *layers, tn.Flatten(), tn.Dense(recipe.hidden[-1] * side(recipe) ** 2, 10), seed=0, backend=backend
+        *layers, tn.Flatten(), tn.Dense(settings.hidden[-1] * side(settings) ** 2, 10), seed=0, backend=backend
     )
 
 
-def side(recipe: Recipe) -> int:
-    """Pixels of a side, behind the pools."""
-    return 28 // 2 ** (len(recipe.hidden) // 2)
+def side(settings: Settings) -> int:
+    """Return the height and width in pixels after all pooling layers."""
+    return 28 // 2 ** (len(settings.hidden) // 2)
 
 
-def starts(recipe: Recipe) -> list[list[np.ndarray]]:
-    """[W, b] of each convolution and [gamma, beta] behind it, then [W, b] of Dense."""
-    learning = [layer for layer in network(recipe).layers if layer.shapes()]
+def initial_values(settings: Settings) -> list[list[np.ndarray]]:
+    """Return [W, b] of each convolution and [gamma, beta] of its BatchNorm, then [W, b] of Dense."""
+    learning = [layer for layer in network(settings).layers if layer.shapes()]
     return [[getattr(layer, name) for name in layer.shapes()] for layer in learning]
 
 
-def tinynet_numpy(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    """With one thread for NumPy's products, which are too small for more, as the README advises."""
+def tinynet(settings: Settings, x: np.ndarray, labels: np.ndarray, backend: str) -> Epoch:
+    """tinynet, with one BLAS thread on the NumPy backends, because their products are too small for more."""
     from threadpoolctl import threadpool_limits
 
-    threadpool_limits(1)
-    return tinynet_epoch(network(recipe), x.reshape(-1, 1, 28, 28), labels, recipe.batch)
+    threadpool_limits(None if backend == "numba" else 1)
+    return tinynet_epoch(network(settings, backend), x.reshape(-1, 1, 28, 28), labels, settings.batch)
 
 
-def tinynet_numba(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return tinynet_epoch(network(recipe, "numba"), x.reshape(-1, 1, 28, 28), labels, recipe.batch)
-
-
-def pytorch(recipe: Recipe, x: np.ndarray, labels: np.ndarray, channels_last: bool = False) -> Epoch:
-    """Eager, on as many threads as there are cores."""
+def pytorch(settings: Settings, x: np.ndarray, labels: np.ndarray, channels_last: bool = False) -> Epoch:
+    """Eager PyTorch, with one thread for each core."""
     import torch
 
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(available_cores())
     order = torch.channels_last if channels_last else torch.contiguous_format
-    model = pytorch_model(recipe).to(memory_format=order)
+    model = pytorch_model(settings).to(memory_format=order)
     images = torch.tensor(x.reshape(-1, 1, 28, 28) / np.float32(255)).contiguous(memory_format=order)
     targets = torch.tensor(labels.astype(np.int64))
-    return pytorch_epoch(model, pytorch_adam(model), images, targets, recipe.batch)
+    return pytorch_epoch(model, pytorch_adam(model), images, targets, settings.batch)
 
 
-def pytorch_channels_last(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return pytorch(recipe, x, labels, channels_last=True)
+def pytorch_channels_last(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return pytorch(settings, x, labels, channels_last=True)
 
 
-def pytorch_model(recipe: Recipe) -> Any:
+def pytorch_model(settings: Settings) -> Any:
     import torch
     from torch import nn
 
     layers: list[Any] = []
-    for k, (C, M) in enumerate(pairwise([1, *recipe.hidden])):
+    for k, (C, M) in enumerate(pairwise([1, *settings.hidden])):
         layers += [nn.Conv2d(C, M, 3, padding=1), nn.BatchNorm2d(M), nn.ReLU()]
         layers += [nn.MaxPool2d(2)] if k % 2 else []
-    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(recipe.hidden[-1] * side(recipe) ** 2, 10))
-    *before, (W, b) = starts(recipe)
+    model = nn.Sequential(*layers, nn.Flatten(), nn.Linear(settings.hidden[-1] * side(settings) ** 2, 10))
+    *before, (W, b) = initial_values(settings)
     values = [value for pair in [*before, [W.T, b]] for value in pair]
     with torch.no_grad():
         for parameter, value in zip(model.parameters(), values, strict=True):
@@ -83,28 +80,28 @@ def pytorch_model(recipe: Recipe) -> Any:
     return model
 
 
-def jax_nchw(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    return _jax(recipe, x.reshape(-1, 1, 28, 28), labels, starts(recipe), ("NCHW", "OIHW", "NCHW"))
+def jax_nchw(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    return _jax(settings, x.reshape(-1, 1, 28, 28), labels, initial_values(settings), ("NCHW", "OIHW", "NCHW"))
 
 
-def jax_nhwc(recipe: Recipe, x: np.ndarray, labels: np.ndarray) -> Epoch:
-    *before, (W, b) = starts(recipe)
-    rows = W.reshape(recipe.hidden[-1], side(recipe), side(recipe), 10).transpose(1, 2, 0, 3).reshape(W.shape)
+def jax_nhwc(settings: Settings, x: np.ndarray, labels: np.ndarray) -> Epoch:
+    *before, (W, b) = initial_values(settings)
+    rows = W.reshape(settings.hidden[-1], side(settings), side(settings), 10).transpose(1, 2, 0, 3).reshape(W.shape)
     kernels = [[value.transpose(2, 3, 1, 0) if value.ndim == 4 else value for value in pair] for pair in before]
-    return _jax(recipe, x.reshape(-1, 28, 28, 1), labels, [*kernels, [rows, b]], ("NHWC", "HWIO", "NHWC"))
+    return _jax(settings, x.reshape(-1, 28, 28, 1), labels, [*kernels, [rows, b]], ("NHWC", "HWIO", "NHWC"))
 
 
 def _jax(
-    recipe: Recipe, x: np.ndarray, labels: np.ndarray, values: list[list[np.ndarray]], form: tuple[str, str, str]
+    settings: Settings, x: np.ndarray, labels: np.ndarray, values: list[list[np.ndarray]], form: tuple[str, str, str]
 ) -> Epoch:
-    """A compiled step. `form` names the axes of pictures and of W."""
+    """A compiled step. `form` names the axes of the pictures, of W and of the outputs, such as "NCHW"."""
     import jax
     import jax.numpy as jnp
 
     images, targets = jnp.asarray(x / np.float32(255)), jnp.asarray(labels.astype(np.int32))
     channels = form[0].index("C")
     pixels = tuple(axis for axis in range(4) if axis != channels)
-    window = tuple(2 if letter in "HW" else 1 for letter in form[0])
+    pool = tuple(2 if letter in "HW" else 1 for letter in form[0])
 
     def value(array: np.ndarray) -> Any:
         return jnp.asarray(array if array.ndim == 4 else np.expand_dims(array.reshape(-1), pixels))
@@ -122,7 +119,7 @@ def _jax(
             x, found = block(x, *convolution, *norm)
             moments.append(found)
             if k % 2:
-                x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, window, window, "VALID")
+                x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, pool, pool, "VALID")
         z = x.reshape(len(x), -1) @ W + b
         return -jnp.take_along_axis(jax.nn.log_softmax(z), t[:, None], axis=1).mean(), moments
 
@@ -138,12 +135,13 @@ def _jax(
     parameters = [*[[value(array) for array in pair] for pair in before], [jnp.asarray(array) for array in last]]
     m, v = (jax.tree.map(jnp.zeros_like, parameters) for _ in range(2))
     buffers = [(jnp.zeros_like(beta), jnp.ones_like(gamma)) for gamma, beta in parameters[1:-1:2]]
-    return jax_steps(recipe, (parameters, m, v, jnp.float32(0), buffers), step, images, targets)
+    return jax_steps(settings, (parameters, m, v, jnp.float32(0), buffers), step, images, targets)
 
 
-PEERS: dict[str, Callable[[Recipe, np.ndarray, np.ndarray], Epoch]] = {
-    "tinynet numba": tinynet_numba,
-    "tinynet numpy": tinynet_numpy,
+PEERS: dict[str, Callable[[Settings, np.ndarray, np.ndarray], Epoch]] = {
+    "tinynet numba": partial(tinynet, backend="numba"),
+    "tinynet numpy-fast": partial(tinynet, backend="numpy-fast"),
+    "tinynet numpy": partial(tinynet, backend="numpy"),
     "PyTorch": pytorch,
     "PyTorch, channels last": pytorch_channels_last,
     "JAX step, NCHW": jax_nchw,

@@ -1,4 +1,4 @@
-"""RESULTS.md, a section a benchmark, with the machine and the versions that gave the figures."""
+"""RESULTS.md: one section for each benchmark, with the machine and the versions that were measured."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ PACKAGES = ["numpy", "numba", "torch", "jax", "tensorflow-cpu", "keras", "scikit
 
 
 def write_section(title: str, text: str) -> None:
-    """Puts a section into RESULTS.md in place of the one with that title, and prints it."""
+    """Write a section into RESULTS.md, replace the one with the same title, and print it."""
     section = f"## {title}\n\n{text.strip()}\n\n{machine()}\n"
     print(section)
-    old = RESULTS.read_text() if RESULTS.exists() else "# Results\n\nEvery section is written by the script it names.\n"
+    old = (
+        RESULTS.read_text()
+        if RESULTS.exists()
+        else "# Results\n\nEvery section is written by the script that it names.\n"
+    )
     kept = re.sub(rf"\n## {re.escape(title)}\n.*?(?=\n## |\Z)", "", old, flags=re.DOTALL)
     RESULTS.write_text(f"{kept.rstrip()}\n\n{section}")
 
 
 def machine() -> str:
-    """One line: processor, cores, versions, BLAS."""
+    """Return one line: cores, processor, versions and BLAS."""
     installed = {name: _version(name) for name in PACKAGES}
     versions = ", ".join(f"{name} {version}" for name, version in installed.items() if version)
     blas = next(
@@ -42,14 +46,14 @@ def machine() -> str:
 
 
 def markdown(rows: list[dict[str, str]]) -> str:
-    """A table, its first column to the left and the others to the right."""
+    """Return a table in Markdown, with the first column aligned left and the others right."""
     table = pd.DataFrame(rows)
     alignment = ["left"] + ["right"] * (len(table.columns) - 1)
     return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)
 
 
 def ratio(times: list[float], others: list[float]) -> float:
-    """Geometric mean of others / times: how many times faster."""
+    """Return the geometric mean of others / times: how many times as fast."""
     return float(np.exp(np.mean(np.log(np.array(others) / np.array(times)))))
 
 

@@ -1,10 +1,10 @@
-"""Ten minutes of training, saving, loading, killing and going on, at random: nothing may differ, and no memory grow.
+"""Ten minutes of training, saving, loading, killing and resuming at random: no bit may differ, no memory may grow.
 
     python benchmarks/soak.py [--minutes 10] [--seed 0]
 
-Every round draws a network, a backend, an optimizer and settings; trains it in one go, in this process; and once more
-in a process that is killed at a random moment, as often as it takes, and goes on from its checkpoint. Both must end
-equal in every bit, and so must the file that is saved, loaded and trained on.
+Every round draws a network, a backend, an optimizer and settings. It trains once without interruption in this process,
+and once in a process that is killed at random moments and resumes from its checkpoint until it is finished. Both must
+end with the same bits. A network that is saved, loaded and trained again must also equal the original.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from report import markdown, write_section
 import tinynet as tn
 
 WARM = 20
-"""Rounds after which memory should not grow any more: by then everything is imported and compiled."""
+"""Rounds after which memory should not grow, because everything is imported and compiled."""
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     draw, end = random.Random(options.seed), time.monotonic() + 60 * options.minutes
     rounds, kills, memory = 0, 0, []
     while time.monotonic() < end:
-        kills += soaked(drawn(draw), draw)
+        kills += run_round(random_settings(draw), draw)
         rounds += 1
         memory.append(held())
     grown = memory[-1] - memory[min(WARM, len(memory) - 1)]
@@ -49,17 +49,18 @@ def main() -> None:
         "grown": f"{grown:.1f}",
     }
     write_section(
-        "soak.py: training, killing and going on, at random", f"{markdown([row])}\n\nEvery round ended equal."
+        "soak.py: training, killing and resuming at random",
+        f"{markdown([row])}\n\nThe parameters were equal in every round.",
     )
 
 
-def drawn(draw: random.Random) -> dict[str, Any]:
-    """A training, in words that JSON can hold."""
+def random_settings(draw: random.Random) -> dict[str, Any]:
+    """Return the settings of a random training, as JSON values."""
     return {
         "hidden": [draw.choice([3, 8, 20, 130]) for _ in range(draw.randint(1, 3))],
         "dropout": draw.choice([[], [0.1], [0.0, 0.3]]),
         "seed": draw.randrange(1000),
-        "backend": draw.choice(["numpy", "numba"]),
+        "backend": draw.choice(["numpy", "numpy-fast", "numba"]),
         "optimizer": draw.choice(["Adam", "SGD", "RMSProp", "AdamW"]),
         "rows": draw.randint(50, 2000),
         "epochs": draw.randint(1, 8),
@@ -69,45 +70,47 @@ def drawn(draw: random.Random) -> dict[str, Any]:
     }
 
 
-def soaked(words: dict[str, Any], draw: random.Random) -> int:
-    """How often the second training was killed. AssertionError, with the words, if anything differs."""
+def run_round(settings: dict[str, Any], draw: random.Random) -> int:
+    """Return how often the second training was killed. Raises AssertionError with the settings if anything differs."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        network, optimizer = trained(words, None)
+        network, optimizer = trained(settings, None)
         kills = 0
-        while not killed_or_done(words, folder, draw.expovariate(1 / 0.4)):
+        while not killed_or_done(settings, folder, draw.expovariate(1 / 0.4)):
             kills += 1
-        assert np.load(folder / "theta.npy").tobytes() == network.theta.tobytes(), json.dumps(words)
+        assert np.load(folder / "theta.npy").tobytes() == network.theta.tobytes(), json.dumps(settings)
         tn.save(network, folder / "net.npz", optimizer)
-        loaded, its = tn.resume(folder / "net.npz", backend=words["backend"])
-        x, labels = data(words["rows"])
-        for net, moves in ((network, optimizer), (loaded, its)):
-            tn.fit(net, moves, x, labels, epochs=1, batch_size=words["batch_size"])
-        assert loaded.theta.tobytes() == network.theta.tobytes(), json.dumps(words)
+        loaded, loaded_optimizer = tn.resume(folder / "net.npz", backend=settings["backend"])
+        x, labels = data(settings["rows"])
+        for net, rule in ((network, optimizer), (loaded, loaded_optimizer)):
+            tn.fit(net, rule, x, labels, epochs=1, batch_size=settings["batch_size"])
+        assert loaded.theta.tobytes() == network.theta.tobytes(), json.dumps(settings)
     return kills
 
 
-def killed_or_done(words: dict[str, Any], folder: Path, seconds: float) -> bool:
-    """Trains in another process, which has so many seconds; whether it was done by then."""
-    process = multiprocessing.get_context("fork").Process(target=train_and_tell, args=(words, folder))
+def killed_or_done(settings: dict[str, Any], folder: Path, seconds: float) -> bool:
+    """Train in another process, kill it after these seconds, and return True if it was finished before."""
+    process = multiprocessing.get_context("fork").Process(target=train_and_save, args=(settings, folder))
     process.start()
     process.join(seconds)
     process.kill()
     process.join()
-    assert process.exitcode in (0, -9), json.dumps(words)
+    assert process.exitcode in (0, -9), json.dumps(settings)
     return process.exitcode == 0
 
 
-def train_and_tell(words: dict[str, Any], folder: Path) -> None:
-    np.save(folder / "theta.npy", trained(words, folder / "run.checkpoint")[0].theta)
+def train_and_save(settings: dict[str, Any], folder: Path) -> None:
+    np.save(folder / "theta.npy", trained(settings, folder / "run.checkpoint")[0].theta)
 
 
-def trained(words: dict[str, Any], checkpoint: Path | None) -> tuple[tn.Network, tn.Optimizer]:
-    network = tn.mlp(20, words["hidden"], 4, dropout=words["dropout"], seed=words["seed"], backend=words["backend"])
-    optimizer = getattr(tn, words["optimizer"])(network, lr=0.002)
-    settings = {name: words[name] for name in ("epochs", "batch_size", "patience", "every")}
-    x, labels = data(words["rows"])
-    tn.fit(network, optimizer, x, labels, **settings, validation=data(100), checkpoint=checkpoint, progress=False)
+def trained(settings: dict[str, Any], checkpoint: Path | None) -> tuple[tn.Network, tn.Optimizer]:
+    network = tn.mlp(
+        20, settings["hidden"], 4, dropout=settings["dropout"], seed=settings["seed"], backend=settings["backend"]
+    )
+    optimizer = getattr(tn, settings["optimizer"])(network, lr=0.002)
+    keywords = {name: settings[name] for name in ("epochs", "batch_size", "patience", "every")}
+    x, labels = data(settings["rows"])
+    tn.fit(network, optimizer, x, labels, **keywords, validation=data(100), checkpoint=checkpoint, progress=False)
     return network, optimizer
 
 
@@ -117,7 +120,7 @@ def data(rows: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def held() -> float:
-    """MiB that this process holds now."""
+    """Return the memory of this process in MiB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * resource.getpagesize() / 2**20
 

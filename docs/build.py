@@ -1,8 +1,9 @@
-"""Builds the book into docs/_site: every cell is run, and every number that it prints is held against the one written
-down in docs/outputs. A warning, an exception, a link that leads nowhere or another number fails the build.
+"""Build the book into docs/_site: run every cell, and compare its output with docs/outputs.
+
+A warning, an exception, a broken link or a changed number fails the build.
 
     python docs/build.py            build and compare
-    python docs/build.py --accept   build, and write down what the cells print now
+    python docs/build.py --accept   build, and save the output of the cells as the expected output
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from sphinx.cmd.build import main as sphinx
 HERE = Path(__file__).resolve().parent
 SITE, WORK, OUTPUTS = HERE / "_site", HERE / "_work", HERE / "outputs"
 MEASURED = "measured"
-"""The tag of a cell whose output is the reader's machine's: it is run, and not compared."""
+"""The tag of a cell whose output depends on the machine. It is run, but not compared."""
 
 KERNELS = """
 c = get_config()
@@ -38,7 +39,7 @@ c.IPKernelApp.exec_lines = [
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--accept", action="store_true", help="write down what the cells print now")
+    parser.add_argument("--accept", action="store_true", help="save the output of the cells as the expected output")
     accept = parser.parse_args().accept
     for folder in (SITE, WORK):
         shutil.rmtree(folder, ignore_errors=True)
@@ -52,7 +53,7 @@ def main() -> int:
         return failed
     pages = {path.stem: printed(path) for path in sorted((HERE / "jupyter_execute").rglob("*.ipynb"))}
     if accept:
-        write_down(pages)
+        save(pages)
     changed = [line for name, text in pages.items() for line in difference(name, text)]
     sys.stdout.writelines(changed)
     print(f"docs/_site/index.html is the book; {len(changed)} lines of output changed")
@@ -60,8 +61,10 @@ def main() -> int:
 
 
 def quiet_kernels() -> Path:
-    """A folder of settings for IPython in place of the reader's own: a page is no terminal, shows
-    no bars, and gets what a cell prints in one piece."""
+    """Make a folder of IPython settings, so that the user's own do not matter. Return the folder.
+
+    With these settings a cell shows no progress bars, and its output arrives in one piece.
+    """
     profile = WORK / "ipython" / "profile_default"
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text(KERNELS)
@@ -69,7 +72,7 @@ def quiet_kernels() -> Path:
 
 
 def printed(notebook: Path) -> str:
-    """What the cells of an executed page print, but for those that measure this machine."""
+    """Return the output of the cells of an executed page, except for those that measure this machine."""
     cells = [cell for cell in nbformat.read(notebook, as_version=4).cells if cell.cell_type == "code"]
     compared = [cell for cell in cells if MEASURED not in cell.metadata.get("tags", ())]
     texts = [text(output).rstrip() for cell in compared for output in cell.outputs]
@@ -77,13 +80,13 @@ def printed(notebook: Path) -> str:
 
 
 def text(output: nbformat.NotebookNode) -> str:
-    """Without what the rounding of a gradient check leaves, which is each machine's own."""
+    """Return the text of an output, without the rounding errors of gradient checks, which depend on the machine."""
     data = output.get("data", {})
     printed = output.get("text") or ("" if "text/html" in data else data.get("text/plain", ""))
     return re.sub(r"relative error +\S+|^worst: .*$", "...", printed, flags=re.MULTILINE)
 
 
-def write_down(pages: dict[str, str]) -> None:
+def save(pages: dict[str, str]) -> None:
     shutil.rmtree(OUTPUTS, ignore_errors=True)
     OUTPUTS.mkdir()
     for name, text in pages.items():
@@ -94,7 +97,7 @@ def difference(name: str, found: str) -> list[str]:
     path = OUTPUTS / f"{name}.txt"
     expected = path.read_text() if path.exists() else ""
     lines = [expected.splitlines(keepends=True), found.splitlines(keepends=True)]
-    return list(difflib.unified_diff(*lines, f"{name}: written down", f"{name}: now", n=1))
+    return list(difflib.unified_diff(*lines, f"{name}: expected", f"{name}: now", n=1))
 
 
 if __name__ == "__main__":

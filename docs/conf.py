@@ -1,4 +1,4 @@
-"""Sphinx: what the book is made of, and that it needs no network when it is read."""
+"""Settings of Sphinx. The built book works from a folder, without a server and without a network."""
 
 import sys
 from importlib.resources import files
@@ -13,7 +13,7 @@ exclude_patterns = ["_site", "_work", "jupyter_execute", "outputs"]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 nb_execution_mode = "force"
-nb_execution_show_tb = True  # a cell that fails is a warning, and with -W a failed build
+nb_execution_show_tb = True  # a cell that fails is a warning, and -W makes it an error
 nb_execution_timeout = 120
 nb_output_stderr = "warn"
 nb_merge_streams = True
@@ -29,7 +29,7 @@ html_static_path = ["book.css", str(files("sphinx-mathjax-offline").joinpath("st
 html_css_files = ["book.css"]
 html_copy_source = False
 html_show_sourcelink = False
-html_show_search_summary = False  # summaries are fetched, which a page opened from a folder may not do
+html_show_search_summary = False  # summaries are fetched, which fails for a page that is opened from a folder
 html_show_sphinx = False
 mathjax_path = "tex-svg.js"
 html_theme_options = {"navigation_with_keys": False, "top_of_page_buttons": []}

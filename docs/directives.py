@@ -1,4 +1,4 @@
-"""What ties the book to the code: sources shown from the source, formulas held against docstrings, the reference."""
+"""Directives that connect the book to the code: functions from the source, formulas that match docstrings, links."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tinynet import functions
 
 
 class Source(SphinxDirective):
-    """```{source} functions.dense functions.dense_backward``` shows them as they stand in the package."""
+    """```{source} functions.dense functions.dense_backward``` shows the source of these functions."""
 
     has_content = False
     required_arguments = 1
@@ -27,25 +27,25 @@ class Source(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         names = self.arguments[0].split()
-        things = [pydoc.locate(f"tinynet.{name}") for name in names]
-        if None in things:
-            raise self.error(f"tinynet has no {names[things.index(None)]}")
-        return [self.shown(path, list(group)) for path, group in itertools.groupby(things, self.file_of)]
+        objects = [pydoc.locate(f"tinynet.{name}") for name in names]
+        if None in objects:
+            raise self.error(f"tinynet has no {names[objects.index(None)]}")
+        return [self.code_block(path, list(group)) for path, group in itertools.groupby(objects, self.file_of)]
 
     @staticmethod
-    def file_of(thing: Any) -> str:
-        return inspect.getsourcefile(inspect.unwrap(thing)) or ""
+    def file_of(found: Any) -> str:
+        return inspect.getsourcefile(inspect.unwrap(found)) or ""
 
-    def shown(self, path: str, things: list[Any]) -> nodes.Node:
+    def code_block(self, path: str, objects: list[Any]) -> nodes.Node:
         self.env.note_dependency(path)
-        code = "\n\n".join(textwrap.dedent(inspect.getsource(thing)).rstrip() for thing in things)
+        code = "\n\n".join(textwrap.dedent(inspect.getsource(found)).rstrip() for found in objects)
         caption = nodes.caption("", "", nodes.literal(text="tinynet/" + path.rpartition("/tinynet/")[2]))
         block = nodes.literal_block(code, code, language="python")
         return nodes.container("", caption, block, literal_block=True, classes=["literal-block-wrapper"])
 
 
 class Formula(SphinxDirective):
-    """A formula of a function, in lines of LaTeX; `says` is how its docstring puts it, and must stand there."""
+    """A formula of a function in lines of LaTeX. `says` is its text, which the docstring must contain."""
 
     has_content = True
     required_arguments = 1
@@ -55,7 +55,7 @@ class Formula(SphinxDirective):
         (name,) = self.arguments
         function, says = getattr(functions, name), self.options["says"]
         if says not in " ".join(function.__doc__.split()):
-            raise self.error(f"the docstring of {name} does not say {says!r} any more: {function.__doc__}")
+            raise self.error(f"the docstring of {name} does not say {says!r}: {function.__doc__}")
         self.env.note_dependency(functions.__file__)
         latex = r" \\[4pt] ".join([r"\begin{gathered}" + self.content[0], *self.content[1:]]) + r"\end{gathered}"
         math = nodes.math_block(latex, latex, number=None, nowrap=False, **{"no-wrap": False, "label": None})
@@ -63,8 +63,8 @@ class Formula(SphinxDirective):
         return [nodes.container("", math, line, classes=["formula"])]
 
 
-def as_rst(app: Sphinx, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
-    """A docstring is text and formulas: indented lines and columns stay as they are, `names` become links."""
+def as_rst(app: Sphinx, what: str, name: str, documented: Any, options: Any, lines: list[str]) -> None:
+    """Turn a docstring into reStructuredText: keep indented lines and columns as code, and make `names` links."""
     paragraphs = re.split(r"\n\s*\n", "\n".join(lines).strip())
     lines[:] = "\n\n".join(paragraph(part) for part in paragraphs).splitlines()
 

@@ -1,4 +1,4 @@
-"""The built book, opened from its folder in a real Chromium: nothing is missing, and nothing leaves it."""
+"""The built book in a real Chromium: every page is complete, and needs no network."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(not PAGES, reason=NOT_BUILT)]
 
 @pytest.fixture(params=[(1280, "light"), (375, "dark")], ids=["desktop", "phone"])
 def tab(browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A page that must say nothing in its console, and must ask for files alone."""
+    """Open a page, and fail if it logs a warning or an error, or requests anything except files."""
     width, scheme = request.param
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    page, said, asked = context.new_page(), [], []
-    page.on("console", lambda message: said.append(message.text) if message.type in ("warning", "error") else None)
-    page.on("pageerror", lambda error: said.append(f"{error}"))
-    page.on("request", lambda sent: asked.append(sent.url))
+    page, logged, requested = context.new_page(), [], []
+    page.on("console", lambda message: logged.append(message.text) if message.type in ("warning", "error") else None)
+    page.on("pageerror", lambda error: logged.append(f"{error}"))
+    page.on("request", lambda request: requested.append(request.url))
     yield page
     context.close()
-    assert said == []
-    assert {url.partition(":")[0] for url in asked} <= {"file", "data", "blob"}
+    assert logged == []
+    assert {url.partition(":")[0] for url in requested} <= {"file", "data", "blob"}
 
 
 def opened(tab: Any, page: str, query: str = "") -> None:
@@ -40,7 +40,7 @@ def opened(tab: Any, page: str, query: str = "") -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_page_is_whole(tab: Any, page: str) -> None:
+def test_page_is_complete(tab: Any, page: str) -> None:
     opened(tab, page)
     width = tab.viewport_size["width"]
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
@@ -62,7 +62,7 @@ def test_search_finds_dropout(tab: Any) -> None:
     assert "tinynet.Dropout" in tab.inner_text("#search-results")
 
 
-def test_the_report_answers_in_the_gallery(browser: Any) -> None:
+def test_the_report_in_the_gallery_reads_a_digit(browser: Any) -> None:
     page = browser.new_page()
     opened(page, "gallery.html")
     report = page.frame_locator("iframe.report")
