@@ -36,15 +36,16 @@ import pytest
 ROOT = Path(__file__).parent.parent
 CORE = ("functions.py", "losses.py", "layers/*.py", "optim.py", "training/*.py", "gradcheck.py")
 EQUIVALENT = ROOT / "tests/mutate_equivalent.txt"
-ROOMS = {
-    "functions": ["functions", "pictures", "losses"],
-    "losses": ["losses", "training", "pickle"],
-    "layers": ["layers", "pictures", "blocks", "network", "pickle"],
-    "optim": ["optim", "training", "blocks", "pickle"],
-    "training": ["training", "network", "checkpoint", "blocks", "diagnosis"],
-    "gradcheck": ["gradcheck", "functions", "layers", "blocks"],
+TESTS = {
+    "functions": "functions pictures losses",
+    "losses": "losses evaluation weights pickle",
+    "layers": "layers pictures blocks buffers freezing output_shape network network_parts refused_layers pickle",
+    "network": "network network_parts freezing blocks pickle",
+    "optim": "optim fit freezing blocks refused_layers pickle",
+    "training": "fit evaluation weights listeners progress refused_settings refused_layers network checkpoint freezing diagnosis",
+    "gradcheck": "gradcheck functions layers freezing blocks",
 }
-"""The tests that may notice, nearest first, by the room of a file; those that bear its own name go before."""
+"""The tests that may notice a fault in a file or folder, most likely first, after the tests of the file's own name."""
 
 PYTEST = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 ON_NUMPY = ["-k", "not numba and not cupy and not compare_backends and not joblib"]
@@ -165,9 +166,9 @@ def shown(statement: ast.AST) -> str:
 
 
 def survivors_of(workplace: Path, name: str, mutants: list[Mutant]) -> Iterator[Mutant]:
-    rooms = ROOMS.get(Path(name).parts[1].removesuffix(".py"), [])
-    tests = [f"tests/test_{part}.py" for part in dict.fromkeys([Path(name).stem, *rooms])]
-    limits = {test: limit(workplace, test) for test in tests if (workplace / test).exists()}
+    others = TESTS.get(Path(name).parts[1].removesuffix(".py"), "").split()
+    found = [workplace.glob(f"tests/**/test_{part}.py") for part in dict.fromkeys([Path(name).stem, *others])]
+    limits = {f"{test}": limit(workplace, f"{test}") for tests in found for test in tests}
     for mutant in mutants:
         write(workplace / name, mutant.source)
         if all(passes(workplace, test, seconds) for test, seconds in limits.items()):
