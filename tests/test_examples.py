@@ -1,5 +1,6 @@
 """The examples, run as a user runs them."""
 
+import ast
 import os
 import re
 import shutil
@@ -38,6 +39,36 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder with two networks trained for one epoch, and what the run printed."""
     out = tmp_path_factory.mktemp("compared")
     return out, run("mnist_compare.py", *SMALL, "--out", out).stdout
+
+
+def test_from_scratch_is_short_and_needs_numpy_only() -> None:
+    above, _ = (EXAMPLES / "from_scratch.py").read_text().split("\n\n\nif __name__")
+    assert len(above.splitlines()) <= 105
+    imports = [node for node in ast.walk(ast.parse(above)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [ast.unparse(node) for node in imports] == ["from itertools import pairwise", "import numpy as np"]
+
+
+@pytest.mark.parametrize("hidden", [[12, 8], [48, 24], [12, 10, 8, 6, 4, 4]], ids=str)
+def test_from_scratch_trains_the_same_network_bit_for_bit(monkeypatch: pytest.MonkeyPatch, hidden: list[int]) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import from_scratch
+
+    digits = tn.data.mnist_split()
+    x, labels = digits.x_train[:1605], digits.y_train[:1605]
+    mine = from_scratch.Network([784, *hidden, 10], seed=3)
+    losses = list(from_scratch.train(mine, from_scratch.Adam(mine), x * (1 / 255), np.eye(10)[labels], 2, seed=3))
+    theirs = tn.mlp(784, hidden, 10, seed=3, dtype="float64")
+    history = tn.fit(theirs, tn.Adam(theirs), x, labels, epochs=2)
+    flat = np.concatenate([theta.ravel() for layer in mine.layers for theta in layer.theta])
+    assert (flat == theirs.theta).all()
+    assert losses == pytest.approx([record.loss for record in history], rel=1e-12)
+
+
+@pytest.mark.slow
+def test_from_scratch_prints_its_gradient_check_and_reaches_96_percent() -> None:
+    printed = run("from_scratch.py").stdout
+    assert float(re.search(r"largest error (\S+)", printed)[1]) < 1e-9
+    assert float(re.findall(r"validation accuracy (0\.\d+)", printed)[-1]) > 0.96
 
 
 def test_training_loop_learns_and_is_short() -> None:

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 from checking import Mistake
 
-BOOK = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "book" / "build_it_yourself.py")))
+BOOK = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[3] / "examples" / "from_scratch.py")))
 HINTS = (
     "Forward, loss, backward, step: each needs what the one before it made.",
     "The loss gives L, a number to look at, and dz, the gradient that backward starts from.",
