@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 
 import numpy as np
@@ -11,6 +12,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 import tinynet as tn
+
+
+def png(figure: Figure) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
 
 
 def curves(runs: list[tn.Run], columns: int = 4) -> Figure:

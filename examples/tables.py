@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jobs import FAILED, title
+from jobs import FAILED, job_name
 
 import tinynet as tn
 
@@ -102,7 +102,7 @@ def submission(labels: np.ndarray) -> pd.DataFrame:
 
 def answers(runs: list[tn.Run], paths: list[Path], images: np.ndarray) -> pd.DataFrame:
     """A row a network, a column a picture: the digit it sees, and how probable it finds it."""
-    columns = {"network": [title(run.name, run.network.seed) for run in runs]}
+    columns = {"network": [job_name(run.name, run.network.seed) for run in runs]}
     x = images.reshape(len(images), -1)
     p = np.stack([tn.predict(run.network, x) for run in runs])
     for k, path in enumerate(paths):

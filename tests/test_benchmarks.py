@@ -17,7 +17,7 @@ def test_recipes_are_those_of_the_main_job() -> None:
     run("""
 import arena, mnist_compare
 assert {name: (r.hidden, r.batch, r.dropout) for name, r in arena.RECIPES.items()} == {
-    name: (r.hidden, r.batch, r.dropout) for name, r in mnist_compare.NETWORKS.items()
+    name: (r.hidden, r.batch_size, r.dropout) for name, r in mnist_compare.NETWORKS.items()
 }
 """)
 

@@ -141,7 +141,7 @@ def test_another_recipe_is_refused_and_nothing_is_lost(compared: tuple[Path, str
     out = compared[0]
     before = (out / "12x8x10.npz").read_bytes()
     done = run("mnist_compare.py", "--models", "12x8x10", "--epochs", 2, "--out", out, status=2)
-    assert "another recipe" in done.stderr
+    assert "a network of other settings" in done.stderr
     assert "--retrain" in done.stderr
     assert (out / "12x8x10.npz").read_bytes() == before
 
@@ -249,7 +249,7 @@ def test_interrupted_run_keeps_what_is_finished_and_leaves_no_process(tmp_path: 
     _, errors = process.communicate(timeout=30)
     if ended is not signal.SIGKILL:
         assert process.returncode == 130
-        assert "Finished and kept: 12x8x10. The same command goes on" in errors
+        assert "Finished and saved: 12x8x10. The same command continues" in errors
         assert "Traceback" not in errors
     assert [file.name for file in tmp_path.iterdir()] == ["12x8x10.npz"]
 
@@ -325,7 +325,7 @@ def test_best_loads_what_it_has_trained_and_refuses_another_recipe(best: tuple[P
     ]
     before = (out / "convolutional.seed1.npz").read_bytes()
     done = run("mnist_best.py", "--held-out", "--out", out, status=2)
-    assert "another recipe" in done.stderr
+    assert "a network of other settings" in done.stderr
     assert "--retrain" in done.stderr
     assert (out / "convolutional.seed1.npz").read_bytes() == before
 

@@ -93,7 +93,7 @@ def train_many(
             address = stack.enter_context(listening(lambda *report: events.put(report), executor is not None))
         if executor is None:
             executor = Processes(side_by_side)
-            stack.callback(executor.stop)
+            stack.callback(executor.close)
         stack.callback(bars.close)
 
         def begin(k: int) -> Future[Any]:
