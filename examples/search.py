@@ -40,7 +40,7 @@ def main() -> int:
     options = parse_options()
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "results.csv"
-    found = read_results(file) if file.exists() else pd.DataFrame(columns=[*KEYS, "accuracy"])
+    found = pd.read_csv(file, dtype={"hidden": str}) if file.exists() else pd.DataFrame(columns=[*KEYS, "accuracy"])
     settings = itertools.product(options.hidden, options.lr, options.dropout, [options.epochs], range(options.seeds))
     wanted = list(dict.fromkeys(settings))
     missing = [setting for setting in wanted if setting not in set(map(tuple, found[KEYS].to_numpy().tolist()))]
@@ -57,11 +57,6 @@ def main() -> int:
     write(options.out / "search.png", png(drawn(chosen, table)))
     print(f"All results and a picture are in {options.out}.")
     return 0 if len(chosen) == len(wanted) else 1
-
-
-def read_results(file: Path) -> pd.DataFrame:
-    """Return the results of earlier searches, with floats as they were written."""
-    return pd.read_csv(file, dtype={"hidden": str}, float_precision="round_trip")
 
 
 def search(missing: list[tuple], found: pd.DataFrame, options: argparse.Namespace, file: Path) -> pd.DataFrame:

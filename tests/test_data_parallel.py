@@ -50,7 +50,7 @@ def test_processes_compute_what_one_computes(tmp_path, backend):
     assert "rank 1 of 4, each with a share of each batch" in str(rest[-1][1]["summary"])
     if backend == "cupy":  # the stand-in has two GPUs, and NCCL wants one for each process of a machine
         assert [found[0]["summary"].item().count("by NCCL") for found in (alone, *rest)] == [1, 1, 0, 0]
-        assert "by MPI over the host" in rest[-1][0]["summary"].item()
+        assert "by MPI through the host" in rest[-1][0]["summary"].item()
 
 
 @pytest.mark.slow
@@ -189,5 +189,5 @@ def test_a_training_that_was_killed_goes_on(tmp_path, ends_at):
 
 
 def test_what_is_no_communicator_is_refused():
-    with pytest.raises(TypeError, match="data_parallel takes a communicator of mpi4py"):
+    with pytest.raises(TypeError, match="data_parallel: expected a communicator of mpi4py"):
         tn.data_parallel(3)

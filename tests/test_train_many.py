@@ -14,7 +14,7 @@ import pytest
 import train_many_program
 
 import tinynet as tn
-from tinynet.parallel import reports, train_many
+from tinynet.parallel import progress_socket, train_many
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parent / "examples" / "mnist_compare.py"
@@ -172,7 +172,7 @@ def test_none_is_shown_where_stderr_is_no_terminal(capsys):
 
 
 def test_a_job_trains_without_anybody_who_listens():
-    with reports.reporting(1, reports.Address("127.0.0.1", 9, "word")) as tell:
+    with progress_socket.sender(1, progress_socket.Address("127.0.0.1", 9, "word")) as tell:
         assert (
             alone(train_many_program.job(1)).network.theta.tobytes()
             == train_many_program.job(1).train(tell)[0].theta.tobytes()
@@ -182,13 +182,13 @@ def test_a_job_trains_without_anybody_who_listens():
 def test_what_is_no_report_is_not_heard():
     heard = []
     record = tn.Record(1, 0.5, 0.9)
-    with reports.listening(lambda *report: heard.append(report), False) as address:
-        for line in (b"GET / HTTP/1.1\n", b'{"word": "guess", "job": 1, "record": {}}\n', b"\xff\n", b"[]\n"):
-            with reports.socket.create_connection(address[:2]) as other:
+    with progress_socket.receiver(lambda *report: heard.append(report), False) as address:
+        for line in (b"GET / HTTP/1.1\n", b'{"token": "guess", "job": 1, "record": {}}\n', b"\xff\n", b"[]\n"):
+            with progress_socket.socket.create_connection(address[:2]) as other:
                 other.sendall(line)
-        with reports.reporting(5, address._replace(word="guess")) as tell:
+        with progress_socket.sender(5, address._replace(token="guess")) as tell:
             tell(record)
-        with reports.reporting(5, address) as tell:
+        with progress_socket.sender(5, address) as tell:
             tell(record)
         for _ in range(100):
             if heard:
