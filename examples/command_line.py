@@ -23,7 +23,7 @@ def status_of(main: Callable[[], int]) -> int:
         status = main()
         sys.stdout.flush()  # here, because a failed flush at exit could not be reported
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has ended, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has ended, for example `head`
         return 128 + 13  # the status that a shell gives to a program ended by SIGPIPE
     except (tn.ModelFileError, tn.data.DataError, ImportError, OSError, MemoryError, BrokenExecutor) as error:
         return stop(f"error: {cause(error)}", 2)

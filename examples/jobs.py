@@ -155,7 +155,7 @@ def line_about(job: tn.Job, history: tn.History) -> str:
 
 
 def run_of(network: str, job: tn.Job, out: Path, **figures: float) -> tn.Run:
-    """Return the saved run of a job, with these figures beside its own."""
+    """Return the saved run of a job, with these additional figures."""
     trained, history = load(job, out)
     figures["dead ReLUs"] = trained.notes["dead"]
     return tn.Run(network, trained, history, tn.Evaluation(*trained.notes["train"]), figures)

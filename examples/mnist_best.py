@@ -7,7 +7,7 @@
     python examples/mnist_best.py --quick       one epoch of a few digits            (seconds)
 
 The networks train on MNIST's 60,000 digits, distorted anew in every epoch. The 10,000 test digits are used at the end
-only. They are evaluated twice: as they are, and as the mean of sixteen predictions, fifteen of them for slightly
+only. They are evaluated once unchanged, and once as the mean of sixteen predictions, fifteen of them for slightly
 distorted copies. Trained networks are saved in --out, and the next run loads them. An interrupted run resumes.
 """
 
@@ -84,7 +84,7 @@ BEST, FULL = Settings(convolutional, 16, 1), Settings(residual, 21, 3)
 BATCH_SIZE, RATE, WARM_UP = 128, 0.003, 0.1
 ADAMW = {"weight_decay": 0.01, "beta2": 0.99}
 LOOKS = 16
-"""Predictions per digit: one for the digit as it is, the others for copies distorted by SLIGHT."""
+"""Predictions per digit: one for the unchanged digit, the others for copies distorted by SLIGHT."""
 SLIGHT = {"shift": 0.5, "rotation": 3.0, "scale": 0.025, "shear": 0.0375, "elastic": 4.0}
 """A quarter of the distortion in training."""
 HELD_OUT = 10_000
@@ -189,7 +189,7 @@ def print_epoch(record: tn.Record, epochs: int) -> None:
 
 
 def looks(network: tn.Network, x: np.ndarray) -> np.ndarray:
-    """Return the probabilities of each digit as it is, then of distorted copies of it        -> (LOOKS, N, 10)"""
+    """Return the probabilities of each digit unchanged, then of its distorted copies        -> (LOOKS, N, 10)"""
     copies = (tn.data.augment(x, network.seed, k, **SLIGHT) for k in range(1, LOOKS))
     return np.stack([tn.predict(network, x), *(tn.predict(network, copy) for copy in copies)])
 

@@ -16,8 +16,8 @@ from typing import Any
 class Processes:
     """An executor of `count` processes of this machine, with one BLAS thread each: the default of `train_many`.
 
-    Each process is a pool of its own. If one dies, only the call that it ran raises BrokenExecutor, and another process
-    takes its place. All processes end with this one, at Ctrl-C, and at `close()`.
+    If a process dies, only the call that it ran raises BrokenExecutor, and another process takes its place. All
+    processes end with this one, at Ctrl-C, and at `close()`.
     """
 
     def __init__(self, count: int) -> None:
