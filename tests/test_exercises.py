@@ -56,7 +56,7 @@ UNTOUCHED = {
 
 WRONG = {
     "01_chain_rule": [
-        ("dy if z > 0 else 0.0", "dy", "max(z, 0) is flat, and yet a gradient comes through"),
+        ("dy if z > 0 else 0.0", "dy", "max(z, 0) is flat, but a gradient passes"),
         ("dw = dz * x", "dw = dz * w", "w and x are the wrong way round"),
         ("dx = dz * w", "dx = dz", "the slope of a = w x is left out"),
     ],
@@ -87,7 +87,7 @@ WRONG = {
     ],
     "07_narrow_network": [
         ("tn.LeakyReLU(0.1)", "tn.Sigmoid()", "a sigmoid's slope is 1/4 at most"),
-        ("seed=seed", "seed=4", "every seed gives the same first weights"),
+        ("seed=seed", "seed=4", "every seed gives the same initial weights"),
         ("784, 12, 10, 8, 6, 4, 4, 10", "784, 32, 32, 32, 32, 32, 32, 10", "wider layers do help, but keep"),
     ],
     "08_stable_softmax": [
@@ -106,7 +106,7 @@ WRONG = {
     ],
     "10_missing_mean": [
         ("len(p)", "p.size", "the mean runs over the rows only"),
-        ("(p - t)", "(t - p)", "this walks uphill"),
+        ("(p - t)", "(t - p)", "this increases the loss"),
         ("(p - t) / len(p)", "-t / p / len(p)", "this is the gradient of the probabilities"),
     ],
     "11_dropout": [
@@ -117,7 +117,7 @@ WRONG = {
     "12_momentum": [
         ("velocity *= momentum\n    velocity += grad", "velocity = momentum * velocity + grad", "not changed in place"),
         ("velocity += grad", "velocity += lr * grad", "lr is taken twice"),
-        ("theta -= lr * velocity", "theta += lr * velocity", "walked uphill"),
+        ("theta -= lr * velocity", "theta += lr * velocity", "increased the loss"),
     ],
     "13_adam_correction": [
         ("1 - beta2**step", "1", "only m is corrected"),
@@ -130,7 +130,7 @@ WRONG = {
         ("theta -= lr * weight_decay * theta\n", "grad = grad + lr * weight_decay * theta\n", "Adam divides it"),
     ],
     "15_exploding_network": [
-        ("2 / D", "1 / D", "a ReLU throws half of the mean square away"),
+        ("2 / D", "1 / D", "a ReLU halves the mean square"),
         ("(2 / D) ** 0.5", "2 / D", "that is the variance"),
         ("2 / D", "6 / D", "the bound of a uniform distribution"),
     ],
@@ -146,8 +146,8 @@ WRONG = {
     ],
     "18_difference_quotient": [
         ("(above - below) / (2 * h)", "(above - f(x)) / h", "only one side is asked"),
-        ("        x[index] = kept\n", "", "x is not as it was"),
-        ("(2 * h)", "h", "a way of 2 h, not h"),
+        ("        x[index] = kept\n", "", "x is changed"),
+        ("(2 * h)", "h", "a distance of 2 h, not h"),
     ],
     "19_vacuous_check": [
         ("draw.normal(size=y.shape)", "2 + 0 * y", "the rows of y sum to one"),
@@ -160,7 +160,7 @@ WRONG = {
         (" - dy.mean(axis=0)", "", "the way through the mean is missing"),
     ],
     "21_every_backend": [
-        ("self.dbeta[...] =", "self.dbeta =", "write into the patch"),
+        ("self.dbeta[...] =", "self.dbeta =", "write into the view"),
         ("dy * (s + ", "dy * (", "dx is not: x takes part twice"),
         ("dy * (s", "np.ones(x.shape, x.dtype) * dy * (s", "not on a device: a NumPy array among a device's"),
     ],
@@ -263,12 +263,12 @@ MORE_WRONG = [
         "26_running_statistics",
         '    else:\n        mean, variance = kept["mean"], kept["variance"]\n',
         '    else:\n        mean, variance = kept["mean"], kept["variance"]\n        kept["mean"] = x.mean(axis=0)\n',
-        "in use the kept numbers change",
+        "in prediction the kept numbers change",
     ),
     ("27_projection", "dy @ Ws.T", "dy", "could not be broadcast"),
     ("27_projection", "dz @ W.T", "dy @ W.T", "the tanh is on neither way"),
     ("27_projection", "x.T @ dy\n", "dy.T @ x\n", "this is the transpose of dWs"),
-    ("27_projection", "return dx, dW, dWs", "return dx", "three gradients are asked for"),
+    ("27_projection", "return dx, dW, dWs", "return dx", "expected three gradients"),
     ("27_projection", "return dx, dW, dWs", "return dx, dWs, dWs", "the block's tanh is left out"),
 ]
 
