@@ -44,7 +44,7 @@ def main() -> int:
     for folder in (SITE, WORK):
         shutil.rmtree(folder, ignore_errors=True)
     os.environ |= {
-        "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path]),
+        "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path, str(HERE.parent / "examples")]),
         "OPENBLAS_NUM_THREADS": "1",
         "IPYTHONDIR": str(quiet_kernels()),
     }

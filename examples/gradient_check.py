@@ -1,4 +1,4 @@
-"""Is this backward right? A function, a layer and a whole network, and a broken backward that is caught.
+"""Gradient checks of a function, a layer, a whole network, and a broken backward that fails.
 
 python examples/gradient_check.py
 """
@@ -55,11 +55,11 @@ x, labels = digits.x_train[:8], digits.y_train[:8]
 network = tn.mlp(784, [48, 24], 10, dropout=[0.1, 0.25], seed=1)
 print(tn.gradient_check(network, x, labels))
 
-heading("A broken backward: a loss that forgets the 1/N of its mean")
+heading("A broken backward: a loss without the 1/N of its mean")
 
 
 class BrokenLoss(tn.SoftmaxCrossEntropy):
-    """Its backward is p - t, the gradient of the sum over the batch; its forward is the mean."""
+    """The forward is the mean over the batch, but the backward p - t is the gradient of the sum."""
 
     def backward(self) -> np.ndarray:
         p, t = self.recall()

@@ -1,26 +1,38 @@
-"""What each part of mnist_best.py's recipe gives: a residual network, and the same with one thing changed.
+"""What each part of mnist_best.py's settings gives: a residual network, and the same with one thing changed.
 
     python examples/mnist_ablation.py           six networks from two seeds    (half an hour on two cores)
-    python examples/mnist_ablation.py --quick   an epoch of some digits        (seconds)
+    python examples/mnist_ablation.py --quick   one epoch of a few digits      (seconds)
 
-All train on the same 50,000 training digits and are judged by the 10,000 held out there: no test digit is read. So that
-it does not take hours, the network is half as wide as there, and trains for fewer epochs.
+All train on the same 50,000 training digits and are evaluated on the other 10,000. Test digits are not used. To save
+time, the network is half as wide as in mnist_best.py and trains for fewer epochs.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import tables
 from command_line import status_of, stop, write
-from mnist_best import BATCH, BETA2, HELD_OUT, QUICK_ROWS, RATE, WEIGHT_DECAY, Digits, residual, up_and_down
+from mnist_best import (
+    ADAMW,
+    BATCH_SIZE,
+    HELD_OUT,
+    QUICK_ROWS,
+    RATE,
+    Digits,
+    adamw,
+    new_network,
+    residual,
+    steps_of,
+    up_and_down,
+)
 
 import tinynet as tn
 
@@ -29,7 +41,7 @@ OUT = Path("runs/mnist_ablation")
 
 
 def narrow() -> list[tn.Layer]:
-    """mnist_best.py's, with half as many channels everywhere."""
+    """Return the residual network of mnist_best.py with half as many channels everywhere."""
     return residual(16)
 
 
@@ -44,7 +56,7 @@ def without_batch_norm(layers: Sequence[tn.Layer]) -> list[tn.Layer]:
 
 
 def without_residuals(layers: Sequence[tn.Layer]) -> list[tn.Layer]:
-    """What is inside them, one behind the other."""
+    """Return the layers with each residual block replaced by its own layers."""
     return [part for layer in layers for part in (layer.layers if isinstance(layer, tn.Residual) else [layer])]
 
 
@@ -66,36 +78,41 @@ TRIALS = {
 
 
 def main() -> int:
-    """Trains them all, seed by seed, and prints how often each errs."""
+    """Train all networks, seed by seed, and print how many digits each misreads."""
     options = parse_options()
     digits = tn.data.mnist()
-    x, t = digits.x_train[:, None], digits.y_train
+    x, labels = digits.x_train[:, None], digits.y_train
     rows, epochs = (QUICK_ROWS, 1) if options.quick else (len(x) - HELD_OUT, EPOCHS)
-    training, judges = (x[:rows], t[:rows]), (x[-HELD_OUT:][:rows], t[-HELD_OUT:][:rows])
+    training, held_out = (x[:rows], labels[:rows]), (x[-HELD_OUT:][:rows], labels[-HELD_OUT:][:rows])
     options.out.mkdir(parents=True, exist_ok=True)
     errors = pd.DataFrame(index=pd.Index(TRIALS, name="recipe"))
     try:
         for seed in SEEDS:
-            errors[f"seed {seed}"] = [misread(name, seed, training, judges, epochs) for name in TRIALS]
+            errors[f"seed {seed}"] = [misread(name, seed, training, held_out, epochs) for name in TRIALS]
     except KeyboardInterrupt:
-        return stop("\nStopped: the lines above are what was found.", 130)
+        return stop("\nStopped. The lines above are the results so far.", 130)
     table = errors.assign(mean=errors.mean(axis=1).map("{:.1f}".format)).astype(str).reset_index()
-    text = f"{tables.markdown(table)}\n\nErrors among {len(judges[1]):,} digits held out; "
+    text = f"{tables.markdown(table)}\n\nErrors among {len(held_out[1]):,} digits held out; "
     text += f"trained on {rows:,} others, epochs: {epochs}\n"
     print(f"\n{text}")
     write(options.out / "results.md", text)
     return 0
 
 
-def misread(name: str, seed: int, training: Digits, judges: Digits, epochs: int) -> int:
-    """How many of the judges' digits a network misreads that was trained so."""
-    trial = TRIALS[name]
-    network = tn.Network(*trial.layers(), seed=seed, backend="auto")
-    rate = trial.rate(epochs * math.ceil(len(training[0]) / BATCH))
-    optimizer = tn.AdamW(network, rate, WEIGHT_DECAY, beta2=BETA2)
-    tn.fit(network, optimizer, *training, epochs=epochs, batch_size=BATCH, augment=trial.augment)
-    errors = int((tn.predict(network, judges[0]).argmax(axis=1) != judges[1]).sum())
-    print(f"{name}, seed {seed}: {errors} of {len(judges[1]):,}", flush=True)
+def misread(name: str, seed: int, training: Digits, held_out: Digits, epochs: int) -> int:
+    """Train the network of a trial, and return how many of the digits held out it misreads."""
+    trial, steps = TRIALS[name], steps_of(len(training[0]), epochs)
+    job = tn.Job(
+        name,
+        partial(new_network, trial.layers, seed=seed, backend="auto"),
+        partial(adamw, schedule=partial(trial.rate, steps), **ADAMW),
+        lambda: training,
+        epochs,
+        {"batch_size": BATCH_SIZE, "augment": trial.augment, "progress": None},
+    )
+    network = job.train(lambda record: None).network.copy(backend="auto")
+    errors = int((tn.predict(network, held_out[0]).argmax(axis=1) != held_out[1]).sum())
+    print(f"{name}, seed {seed}: {errors} of {len(held_out[1]):,}", flush=True)
     return errors
 
 
@@ -103,7 +120,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--quick", action="store_true", help=f"an epoch of {QUICK_ROWS:,} digits: a look in seconds")
+    parser.add_argument("--quick", action="store_true", help=f"one epoch of {QUICK_ROWS:,} digits, in seconds")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where the table is written ({OUT})")
     options = parser.parse_args()
     options.out = options.out or OUT.with_name(f"{OUT.name}_quick" if options.quick else OUT.name)

@@ -1,27 +1,29 @@
-"""MNIST as well as we can: what the blog announces as its next part, with convolutions and residual networks.
+"""MNIST with high accuracy: a convolutional network and residual networks.
 
-    python examples/mnist_best.py               a convolutional network            (minutes on two cores)
-    python examples/mnist_best.py --full        a residual network, three times    (an hour on two cores)
-    python examples/mnist_best.py --ensemble    these three, and what they say together
-    python examples/mnist_best.py --held-out    judged in training by 10,000 digits kept back: for choosing a recipe
-    python examples/mnist_best.py --quick       an epoch of some digits            (seconds)
+    python examples/mnist_best.py               a convolutional network              (minutes on two cores)
+    python examples/mnist_best.py --full        a residual network from three seeds  (an hour on two cores)
+    python examples/mnist_best.py --ensemble    the same, and the average of their probabilities
+    python examples/mnist_best.py --held-out    evaluate on 10,000 training digits held out, to choose settings
+    python examples/mnist_best.py --quick       one epoch of a few digits            (seconds)
 
-They train on MNIST's 60,000 digits, distorted anew in every epoch. The 10,000 test digits are used at the end
-only: each is read as it is, and then in the mean of sixteen looks, of which fifteen are at gently distorted copies.
-Trained networks are kept in --out and loaded by the next run; a run that was stopped goes on where it was.
+The networks train on MNIST's 60,000 digits, distorted anew in every epoch. The 10,000 test digits are used at the end
+only. They are evaluated once unchanged, and once as the mean of sixteen predictions, fifteen of them for slightly
+distorted copies. Trained networks are saved in --out, and the next run loads them. An interrupted run resumes.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import functools
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import jobs
 import numpy as np
 import pandas as pd
 import pictures
@@ -35,13 +37,16 @@ import tinynet as tn
 
 
 def convolutional() -> list[tn.Layer]:
-    """Two convolutions at 28 x 28 pixels, two at 14 x 14, and a dense layer on 7 x 7."""
+    """Return two convolutions at 28 x 28 pixels, two at 14 x 14, and a dense layer on 7 x 7."""
     first, second = [*convolution(1, 16), *convolution(16, 16)], [*convolution(16, 32), *convolution(32, 32)]
     return [*first, tn.MaxPool2D(2), *second, tn.MaxPool2D(2), tn.Flatten(), tn.Dense(32 * 7 * 7, 10)]
 
 
 def residual(width: int = 32) -> list[tn.Layer]:
-    """A convolution at 28 x 28 pixels, a residual block at 14 x 14, two of twice the width at 7 x 7; He et al. 2016."""
+    """Return a convolution at 28 x 28 pixels, a residual block at 14 x 14 and two of twice the width at 7 x 7.
+
+    He et al. 2016.
+    """
     first, wide = [*convolution(1, width), tn.MaxPool2D(2), *block(width, width)], 2 * width
     return [*first, *block(width, wide, stride=2), *block(wide, wide), tn.GlobalAveragePool(), tn.Dense(wide, 10)]
 
@@ -51,7 +56,7 @@ def convolution(C: int, M: int, stride: int = 1) -> list[tn.Layer]:
 
 
 def block(C: int, M: int, stride: int = 1) -> list[tn.Layer]:
-    """Two convolutions, whose output is added to what went in, or to a projection of it."""
+    """Return two convolutions whose output is added to their input, or to a projection of it."""
     inside = [*convolution(C, M, stride), *convolution(M, M)[:-1]]
     shortcut = tn.Conv2D(C, M, 1, stride=stride) if C != M else None
     return [tn.Residual(*inside, shortcut=shortcut), tn.ReLU()]
@@ -59,12 +64,14 @@ def block(C: int, M: int, stride: int = 1) -> list[tn.Layer]:
 
 # ------------------------------------------------------------------------------------------- settings
 
+Layers = Callable[[], list[tn.Layer]]
 Digits = tuple[np.ndarray, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Recipe:
-    layers: Callable[[], list[tn.Layer]]
+class Settings(NamedTuple):
+    """Which network is trained, for how many epochs and from how many seeds."""
+
+    layers: Layers
     epochs: int
     seeds: int
 
@@ -73,104 +80,122 @@ class Recipe:
         return self.layers.__name__
 
 
-BEST, FULL = Recipe(convolutional, 16, 1), Recipe(residual, 21, 3)
-BATCH, RATE, WEIGHT_DECAY, BETA2, WARM_UP = 128, 0.003, 0.01, 0.99, 0.1
+BEST, FULL = Settings(convolutional, 16, 1), Settings(residual, 21, 3)
+BATCH_SIZE, RATE, WARM_UP = 128, 0.003, 0.1
+ADAMW = {"weight_decay": 0.01, "beta2": 0.99}
 LOOKS = 16
-GENTLE = {"shift": 0.5, "rotation": 3.0, "scale": 0.025, "shear": 0.0375, "elastic": 4.0}
-"""How often a digit is read, once as it is and then distorted, a quarter as much as in training."""
+"""Predictions per digit: one for the unchanged digit, the others for copies distorted by SLIGHT."""
+SLIGHT = {"shift": 0.5, "rotation": 3.0, "scale": 0.025, "shear": 0.0375, "elastic": 4.0}
+"""A quarter of the distortion in training."""
 HELD_OUT = 10_000
-QUICK_ROWS, QUICK_JUDGED = 3_000, 1_000
+QUICK_ROWS, QUICK_EVALUATED = 3_000, 1_000
 OUT, OTHERS = Path("runs/mnist_best"), Path("runs/mnist_compare")
+
+
+# ---------------------------------------------------------------------------------- what a job is made of
+
+
+@functools.cache
+def digits_for(held_out: bool, quick: bool) -> tuple[np.ndarray, ...]:
+    """Return x and labels to train on, and x and labels to evaluate: test digits, or training digits held out."""
+    digits = tn.data.mnist()
+    x, labels = digits.x_train[:, None], digits.y_train
+    x_val, labels_val = digits.x_test[:, None], digits.y_test
+    if held_out:
+        x, labels, x_val, labels_val = x[:-HELD_OUT], labels[:-HELD_OUT], x[-HELD_OUT:], labels[-HELD_OUT:]
+    if quick:
+        x, labels = x[:QUICK_ROWS], labels[:QUICK_ROWS]
+        x_val, labels_val = x_val[:QUICK_EVALUATED], labels_val[:QUICK_EVALUATED]
+    return x, labels, x_val, labels_val
+
+
+def training_digits(held_out: bool, quick: bool) -> tuple[np.ndarray, ...]:
+    """Return what `digits_for` returns, without the test digits."""
+    return digits_for(held_out, quick)[: 4 if held_out else 2]
+
+
+def new_network(layers: Layers, **settings: Any) -> tn.Network:
+    return tn.Network(*layers(), **settings)
+
+
+def adamw(network: tn.Network, schedule: Callable[[], Any], **settings: Any) -> tn.Optimizer:
+    return tn.AdamW(network, schedule(), **settings)
+
+
+def up_and_down(steps: int, rate: float = RATE, warm_up: float = WARM_UP) -> Callable[[int], float]:
+    """Return a schedule: half a cosine from `rate` to 0, times a linear rise over the share `warm_up` of the steps."""
+    return tn.warm_up(tn.cosine(rate, steps), max(1, int(warm_up * steps)))
+
+
+def steps_of(rows: int, epochs: int) -> int:
+    return epochs * math.ceil(rows / BATCH_SIZE)
 
 
 # ----------------------------------------------------------------------------------------------- main
 
 
 def main() -> int:
-    """Trains or loads the networks, then reads the test digits once and shows what they say of them."""
+    """Train or load the networks, then evaluate them and show the results."""
     options = parse_options()
-    recipe = FULL if options.full else BEST
-    digits = tn.data.mnist()
-    x, t = digits.x_train[:, None], digits.y_train
-    judge = digits.x_test[:, None], digits.y_test
-    if options.held_out:
-        x, t, judge = x[:-HELD_OUT], t[:-HELD_OUT], (x[-HELD_OUT:], t[-HELD_OUT:])
-    if options.quick:
-        recipe, x, t = replace(recipe, epochs=1), x[:QUICK_ROWS], t[:QUICK_ROWS]
-        judge = judge[0][:QUICK_JUDGED], judge[1][:QUICK_JUDGED]
-    validation = judge if options.held_out else None
+    settings = FULL if options.full else BEST
     options.out.mkdir(parents=True, exist_ok=True)
     try:
-        runs = [trained(recipe, seed, x, t, validation, options) for seed in range(1, recipe.seeds + 1)]
+        runs = [trained(settings, seed, options) for seed in range(1, settings.seeds + 1)]
     except KeyboardInterrupt:
-        return stop("\nStopped. The same command goes on from here.", 130)
-    show(runs, *judge, options)
+        return stop("\nStopped. The same command resumes from here.", 130)
+    _, _, x, labels = digits_for(options.held_out, options.quick)
+    show(runs, x, labels, options)
     return 0
 
 
-def trained(
-    recipe: Recipe, seed: int, x: np.ndarray, t: np.ndarray, validation: Digits | None, options: argparse.Namespace
-) -> tn.Run:
-    """The network of that seed, from its file if it was trained before."""
-    network = tn.Network(*recipe.layers(), seed=seed, backend=options.backend)
-    path = options.out / f"{recipe.name}.seed{seed}.npz"
-    settings = [recipe.epochs, len(x), BATCH, RATE, WEIGHT_DECAY, BETA2, WARM_UP, *map(repr, network)]
-    if options.retrain or not path.exists():
-        history = fit(network, recipe, x, t, validation, path.with_suffix(".checkpoint"))
-        network.notes = {"settings": settings, "history": [asdict(record) for record in history]}
-        tn.save(network, path)
-        for file in options.out.glob(f"{path.stem}.checkpoint*"):
-            file.unlink()
-    network = tn.load(path, backend=options.backend)
-    if network.notes.get("settings") != settings:
-        raise FileExistsError(
-            f"{path} holds a network of another recipe; another --out keeps it, --retrain replaces it"
-        )
-    return tn.Run(recipe.name, network, [tn.Record(**record) for record in network.notes["history"]])
+def trained(settings: Settings, seed: int, options: argparse.Namespace) -> tn.Run:
+    """Return the run of one seed, loaded if it is saved."""
+    job = job_for(settings, seed, options)
+    if options.retrain or not jobs.is_saved(job, options.out):
+        parameters, rows = job.network(backend="numpy").theta.size, len(job.data()[0])
+        print(f"{settings.name}, seed {seed}: {parameters:,} parameters, {rows:,} digits", flush=True)
+        jobs.save(job, job.train(lambda record: print_epoch(record, job.epochs)), options.out)
+    network, history = jobs.load(job, options.out, options.backend)
+    return tn.Run(settings.name, network, history)
 
 
-def fit(
-    network: tn.Network, recipe: Recipe, x: np.ndarray, t: np.ndarray, validation: Digits | None, checkpoint: Path
-) -> tn.History:
-    schedule = up_and_down(recipe.epochs * math.ceil(len(x) / BATCH))
-    optimizer = tn.AdamW(network, schedule, WEIGHT_DECAY, beta2=BETA2)
-    print(f"{recipe.name}, seed {network.seed}: {network.theta.size:,} parameters, {len(x):,} digits", flush=True)
-    return tn.fit(
-        network,
-        optimizer,
-        x,
-        t,
-        epochs=recipe.epochs,
-        batch_size=BATCH,
-        validation=validation,
-        augment=tn.data.augment,
-        callbacks=[lambda record: tell(record, recipe.epochs)],
-        checkpoint=checkpoint,
+def job_for(settings: Settings, seed: int, options: argparse.Namespace) -> tn.Job:
+    """Return the training of one network from one seed."""
+    name, epochs = f"{settings.name}.seed{seed}", 1 if options.quick else settings.epochs
+    data = partial(training_digits, options.held_out, options.quick)
+    schedule = partial(up_and_down, steps_of(len(data()[0]), epochs), RATE, WARM_UP)
+    return tn.Job(
+        name,
+        partial(new_network, settings.layers, seed=seed, backend=options.backend),
+        partial(adamw, schedule=schedule, **ADAMW),
+        data,
+        epochs,
+        {
+            "batch_size": BATCH_SIZE,
+            "augment": tn.data.augment,
+            "checkpoint": options.out / f"{name}.checkpoint",
+            "progress": None,
+        },
     )
 
 
-def up_and_down(steps: int) -> Callable[[int], float]:
-    """The learning rate: half a cosine down to 0, times a straight rise over the first tenth of the steps."""
-    return tn.warm_up(tn.cosine(RATE, steps), max(1, int(WARM_UP * steps)))
-
-
-def tell(record: tn.Record, epochs: int) -> None:
-    judged = f", held out {record.val_accuracy:.4f}" if record.val_accuracy is not None else ""
-    line = f"epoch {record.epoch:2} of {epochs}   accuracy {record.accuracy:.4f}{judged}   {record.seconds:5.1f} s"
+def print_epoch(record: tn.Record, epochs: int) -> None:
+    held_out = f", held out {record.val_accuracy:.4f}" if record.val_accuracy is not None else ""
+    line = f"epoch {record.epoch:2} of {epochs}   accuracy {record.accuracy:.4f}{held_out}   {record.seconds:5.1f} s"
     tqdm.write(line)
 
 
-# ----------------------------------------------------------------------------------------- what is shown
+# ------------------------------------------------------------------------------------------- results
 
 
 def looks(network: tn.Network, x: np.ndarray) -> np.ndarray:
-    """Probabilities of each digit as it is, then of distorted copies of it        -> (LOOKS, N, 10)"""
-    copies = (tn.data.augment(x, network.seed, k, **GENTLE) for k in range(1, LOOKS))
+    """Return the probabilities of each digit unchanged, then of its distorted copies        -> (LOOKS, N, 10)"""
+    copies = (tn.data.augment(x, network.seed, k, **SLIGHT) for k in range(1, LOOKS))
     return np.stack([tn.predict(network, x), *(tn.predict(network, copy) for copy in copies)])
 
 
 def show(runs: list[tn.Run], x: np.ndarray, labels: np.ndarray, options: argparse.Namespace) -> None:
-    """Prints the table, and writes table, pictures and report to --out."""
+    """Print the table; write the table, pictures and the report to --out."""
     p = np.stack([looks(run.network, x) for run in runs])
     p, many = p[:, 0], p.mean(axis=1)
     scores, many_scores = accuracies(p, labels), accuracies(many, labels)
@@ -197,15 +222,13 @@ def show(runs: list[tn.Run], x: np.ndarray, labels: np.ndarray, options: argpars
         "costs": pictures.costs(compared(options.out)),
     }
     for name, figure in drawn.items():
-        file = io.BytesIO()
-        figure.savefig(file, format="png")
-        write(options.out / f"{name}.png", file.getvalue())
+        write(options.out / f"{name}.png", pictures.png(figure))
     page = tn.report(runs, options.out / "report.html", title="MNIST as well as we can", validation=(x, labels))
     print(f"Table, pictures and networks are in {options.out}.\nTo look at, with a pad to draw digits on: {page}")
 
 
 def accuracies(p: np.ndarray, labels: np.ndarray) -> list[float]:
-    """Of each of the first axis."""
+    """Return the accuracy of each (N, 10) in p."""
     return [float(found) for found in (p.argmax(axis=-1) == labels).mean(axis=-1)]
 
 
@@ -237,13 +260,13 @@ def in_words(results: pd.DataFrame, digits: int) -> pd.DataFrame:
 
 
 def compared(out: Path) -> pd.DataFrame:
-    """What each network costs and how often it errs, the means over its seeds; beside those of mnist_compare.py."""
-    files = [out / f"{recipe.name}.csv" for recipe in (BEST, FULL)]
+    """Return parameters, seconds and accuracy of each network, means over its seeds; also of mnist_compare.py's."""
+    files = [out / f"{settings.name}.csv" for settings in (BEST, FULL)]
     found = [pd.read_csv(file) for file in files if file.exists()]
     if (OTHERS / "results.csv").exists():
         found.insert(0, pd.read_csv(OTHERS / "results.csv").rename(columns={"validation_accuracy": "accuracy"}))
     else:
-        print(f"{OTHERS}/results.csv is not there: examples/mnist_compare.py puts its networks into costs.png too")
+        print(f"{OTHERS}/results.csv is missing: run examples/mnist_compare.py to show its networks in costs.png too")
     return pd.concat(found).groupby("network", sort=False)[["parameters", "seconds", "accuracy"]].mean()
 
 
@@ -255,13 +278,13 @@ def parse_options() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     add = parser.add_argument
-    add("--full", action="store_true", help=f"the residual network, from {FULL.seeds} seeds")
-    add("--ensemble", action="store_true", help="as --full, and the average of their probabilities")
-    add("--held-out", action="store_true", help=f"train without {HELD_OUT:,} of the digits, and judge by them")
-    add("--quick", action="store_true", help=f"an epoch of {QUICK_ROWS:,} digits: a look in seconds")
+    add("--full", action="store_true", help=f"train the residual network from {FULL.seeds} seeds")
+    add("--ensemble", action="store_true", help="--full, and the average of their probabilities")
+    add("--held-out", action="store_true", help=f"hold out {HELD_OUT:,} training digits, and evaluate on them")
+    add("--quick", action="store_true", help=f"one epoch of {QUICK_ROWS:,} digits, in seconds")
     add("--out", type=Path, metavar="DIR", help=f"where everything is written ({OUT})")
     backends = ["auto", *tn.backends()]
-    add("--backend", choices=backends, default="auto", help="whose functions compute (auto: the fastest)")
+    add("--backend", choices=backends, default="auto", help="backend (auto: the fastest)")
     add("--retrain", action="store_true", help="train again what is saved already")
     options = parser.parse_args()
     options.full |= options.ensemble

@@ -1,7 +1,8 @@
-"""The pictures of the comparison, each a matplotlib Figure."""
+"""Pictures of the comparison, each a matplotlib Figure."""
 
 from __future__ import annotations
 
+import io
 import textwrap
 
 import numpy as np
@@ -13,8 +14,15 @@ from matplotlib.patches import Rectangle
 import tinynet as tn
 
 
+def png(figure: Figure) -> bytes:
+    """Return a figure as the content of a PNG file."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png")
+    return file.getvalue()
+
+
 def curves(runs: list[tn.Run], columns: int = 4) -> Figure:
-    """Loss and accuracy per epoch, training and validation, one above the other for each network."""
+    """Draw loss and accuracy per epoch for each network, for training and validation."""
     columns = min(columns, len(runs))
     bands = -(-len(runs) // columns)
     figure = Figure(figsize=(3.6 * columns, 5.2 * bands), layout="constrained", dpi=110)
@@ -41,10 +49,10 @@ def curves(runs: list[tn.Run], columns: int = 4) -> Figure:
 
 
 def confusion(run: tn.Run, x: np.ndarray, labels: np.ndarray) -> Figure:
-    """How often the network took each digit for which, on the validation digits."""
-    said = tn.predict_classes(run.network, x)
+    """Draw the confusion matrix of a network."""
+    predicted = tn.predict_classes(run.network, x)
     counts = np.zeros((10, 10), int)
-    np.add.at(counts, (labels, said), 1)
+    np.add.at(counts, (labels, predicted), 1)
     figure = Figure(figsize=(7, 6.4), layout="constrained", dpi=110)
     axes = figure.subplots()
     mistakes = counts * (1 - np.eye(10, dtype=int))
@@ -58,12 +66,12 @@ def confusion(run: tn.Run, x: np.ndarray, labels: np.ndarray) -> Figure:
     axes.set_xticks(range(10))
     axes.set_yticks(range(10), [f"{digit}   {share:.1%}" for digit, share in enumerate(right)])
     axes.set(xlabel="what the network said", ylabel="the digit, and the share that was read right")
-    axes.set_title(f"{run.name}: {mistakes.sum()} of {len(said):,} validation digits misread")
+    axes.set_title(f"{run.name}: {mistakes.sum()} of {len(predicted):,} validation digits misread")
     return figure
 
 
 def mistakes(best: tn.Run, x: np.ndarray, labels: np.ndarray, runs: list[tn.Run], rows: int = 4) -> Figure:
-    """Digits that the best network misreads, the surest mistakes first, with what every network said."""
+    """Draw digits that the best network misreads, with all predictions. The most probable mistakes come first."""
     columns = 8
     p = tn.predict(best.network, x)
     wrong = np.flatnonzero(p.argmax(axis=1) != labels)
@@ -85,7 +93,7 @@ def mistakes(best: tn.Run, x: np.ndarray, labels: np.ndarray, runs: list[tn.Run]
 
 
 def weights(runs: list[tn.Run], most: int = 64) -> Figure:
-    """What each unit of one first layer looks for, in the network with the most units that still fit."""
+    """Draw the weights of each unit in one first layer: that of the network with the most units up to `most`."""
     firsts = {run.name: next(layer for layer in run.network if isinstance(layer, tn.Dense)) for run in runs}
     name = max(firsts, key=lambda name: firsts[name].M if most >= firsts[name].M else 0)
     W = runs[0].network.backend.to_host(firsts[name].W)[:, :most]
@@ -102,12 +110,12 @@ def weights(runs: list[tn.Run], most: int = 64) -> Figure:
 
 
 def feature_maps(run: tn.Run, digit: np.ndarray, columns: int = 16) -> Figure:
-    """The patches that the first convolution looks through, and what its ReLU and the later ones give for one digit."""
-    twin = run.network.copy(backend="numpy")
-    found = twin.activations(digit[None].astype(np.float32) / 255)
-    given = [(name, maps[0]) for name, maps in found.items() if "ReLU" in name and " / " not in name]
-    filters = next(layer.W[:, 0] for layer in twin if isinstance(layer, tn.Conv2D))
-    bands = [("patches", filters, "RdBu_r"), *((name, maps, "gray_r") for name, maps in given)]
+    """Draw the filters of the first convolution, and the output of each ReLU for one digit."""
+    network = run.network.copy(backend="numpy")
+    outputs = network.activations(digit[None].astype(np.float32) / 255)
+    relus = [(name, maps[0]) for name, maps in outputs.items() if "ReLU" in name and " / " not in name]
+    filters = next(layer.W[:, 0] for layer in network if isinstance(layer, tn.Conv2D))
+    bands = [("patches", filters, "RdBu_r"), *((name, maps, "gray_r") for name, maps in relus)]
     figure = Figure(figsize=(columns, 1.35 * len(bands) + 0.5), layout="constrained", dpi=110)
     halves = np.atleast_1d(figure.subfigures(len(bands), 1))
     for half, (name, maps, colors) in zip(halves, bands, strict=True):
@@ -123,7 +131,7 @@ def feature_maps(run: tn.Run, digit: np.ndarray, columns: int = 16) -> Figure:
 
 
 def costs(networks: pd.DataFrame) -> Figure:
-    """How often each network errs, over its parameters and over the time that its training took."""
+    """Draw the error of each network over its parameters and over its seconds of training."""
     figure = Figure(figsize=(12, 5.4), layout="constrained", dpi=110)
     errors = 100 * (1 - networks.accuracy)
     for axes, column in zip(figure.subplots(1, 2, sharey=True), ("parameters", "seconds"), strict=True):
@@ -142,8 +150,8 @@ def _decades(values: pd.Series) -> tuple[float, float]:
     return 10 ** np.floor(np.log10(values.min())), 3 * 10 ** np.ceil(np.log10(values.max()))
 
 
-def predictions(run: tn.Run, images: np.ndarray, said: np.ndarray) -> Figure:
-    """The first unlabeled digits, each with index:prediction above it."""
+def predictions(run: tn.Run, images: np.ndarray, predicted: np.ndarray) -> Figure:
+    """Draw the first unlabeled digits, each with index:prediction above it."""
     rows, columns = 20, 25
     cell, top = 38, 9
     page = np.zeros((rows * cell, columns * cell), np.uint8)
@@ -152,10 +160,10 @@ def predictions(run: tn.Run, images: np.ndarray, said: np.ndarray) -> Figure:
     for k, pixels in enumerate(images):
         y, x = k // columns * cell, k % columns * cell
         page[y + top : y + top + 28, x + 5 : x + 33] = pixels.reshape(28, 28)
-        axes.text(x + cell / 2, y + top, f"{k}:{said[k]}", ha="center", va="bottom", fontsize=8, in_layout=False)
+        axes.text(x + cell / 2, y + top, f"{k}:{predicted[k]}", ha="center", va="bottom", fontsize=8, in_layout=False)
     for top_of_row in range(0, rows * cell, cell):  # the whole page at once would take 200 MiB
-        place = 0, columns * cell, top_of_row + cell, top_of_row
-        axes.imshow(page[top_of_row : top_of_row + cell], cmap="gray_r", vmin=0, vmax=255, extent=place)
+        extent = 0, columns * cell, top_of_row + cell, top_of_row
+        axes.imshow(page[top_of_row : top_of_row + cell], cmap="gray_r", vmin=0, vmax=255, extent=extent)
     axes.set(xlim=(0, columns * cell), ylim=(rows * cell, 0))
     axes.axis("off")
     axes.set_title(f"{run.name} on digits whose labels it never saw, index:prediction")
@@ -171,9 +179,9 @@ def _curve(axes: Axes, run: tn.Run, field: str) -> None:
         color="tab:orange",
         label="training, running mean",
     )
-    judged = [getattr(record, f"val_{field}") for record in run.history]
-    if judged[-1] is not None:
-        axes.plot(epochs, judged, color="tab:blue", label="validation")
+    validation = [getattr(record, f"val_{field}") for record in run.history]
+    if validation[-1] is not None:
+        axes.plot(epochs, validation, color="tab:blue", label="validation")
     axes.set_xlim(0, epochs[-1] + 0.5)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
@@ -184,7 +192,7 @@ def _digit(axes: Axes, pixels: np.ndarray) -> None:
 
 
 def _votes(axes: Axes, votes: list[int], right: int) -> None:
-    """A row of what the networks said, the right answers on green."""
+    """Write the predictions of all networks below a digit, correct ones on green."""
     for k, vote in enumerate(votes):
         style = {"facecolor": "#b7e4b0", "edgecolor": "#2e7d32", "pad": 1.5} if vote == right else None
         x = 0.06 + 0.88 * (k + 0.5) / len(votes)
@@ -192,5 +200,5 @@ def _votes(axes: Axes, votes: list[int], right: int) -> None:
 
 
 def _square(column: int, row: int) -> Rectangle:
-    """The diagonal's frame, so that the right answers stand apart without color."""
+    """Return a frame for a cell of the diagonal, which marks correct predictions without color."""
     return Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="0.6")

@@ -1,41 +1,42 @@
-"""A search: every combination of widths, learning rate and dropout, from several seeds, on any executor.
+"""Grid search: every combination of widths, learning rate and dropout, from several seeds, on any executor.
 
     python examples/search.py                                       12 settings, 3 seeds each     (half a minute)
     python examples/search.py --lr 0.0003 0.001 0.003 --hidden 64 128x64 --dropout 0 0.2 0.4
     python examples/search.py --hidden 12x10x8x6x4x4 --lr 0.001 --dropout 0 --seeds 200
     python examples/search.py --executor dask://host:port
 
-Every result is written to --out as soon as it is there: the same command goes on where it was stopped, and a longer
-one trains only what is new. A table and a picture show the settings, the best first.
+Each result is written to --out once it is known. The same command resumes an interrupted search, and a larger search
+trains only what is new. A table and a picture show the settings, the best first.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import itertools
 import sys
 from functools import partial
 from pathlib import Path
 
+import jobs
 import numpy as np
 import pandas as pd
-from command_line import executor_name, executor_named, positive, status_of, stop
+from command_line import executor_name, executor_named, positive, status_of, stop, write
 from matplotlib.figure import Figure
+from pictures import png
 from tqdm import tqdm
 
 import tinynet as tn
-from tinynet.files.archive import replacing
 
 OUT = Path("runs/search")
 KEYS = ["hidden", "lr", "dropout", "epochs", "seed"]
 FORMATS = ["", "g", "g", ".4f", ".4f", ".4f", ".4f", ""]
 SHOWN = 20
-"""Settings in the table and in the picture, at most."""
+"""Maximum number of settings in the table and in the picture."""
 
 
 def main() -> int:
+    """Train the combinations that have no result yet, and show the best settings."""
     options = parse_options()
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "results.csv"
@@ -47,54 +48,47 @@ def main() -> int:
     try:
         found = search(missing, found, options, file)
     except KeyboardInterrupt:
-        return stop(f"\nStopped. What is done is in {file}; the same command goes on with the rest.", 130)
+        return stop(f"\nStopped. The results so far are in {file}. The same command resumes the search.", 130)
     chosen = found.merge(pd.DataFrame(wanted, columns=KEYS), on=KEYS)
     if chosen.empty:
         return 1
     table = summary(chosen).head(SHOWN)
     print(f"\n{table.to_markdown(index=False, floatfmt=FORMATS)}\n")
-    with replacing(options.out / "search.png") as picture:
-        drawn(chosen, table).savefig(picture, format="png")
+    write(options.out / "search.png", png(drawn(chosen, table)))
     print(f"All results and a picture are in {options.out}.")
     return 0 if len(chosen) == len(wanted) else 1
 
 
 def search(missing: list[tuple], found: pd.DataFrame, options: argparse.Namespace, file: Path) -> pd.DataFrame:
-    """Trains what is missing; each result joins the table, and the table the disk, as it comes."""
-    jobs = {job(*setting, options.backend): setting for setting in missing}
+    """Train the missing combinations. Add each result to the table, and write the file, once it is known."""
+    settings = {job_for(*setting, options.backend): setting for setting in missing}
     with (
-        executor_named(options.executor) as executor,
-        contextlib.closing(tn.train_many(jobs, executor, side_by_side=options.jobs)) as outcomes,
-        tqdm(total=len(jobs), desc="trainings", disable=None, position=options.jobs) as bar,
+        executor_named(options.executor, jobs.__file__) as executor,
+        contextlib.closing(tn.train_many(settings, executor, side_by_side=options.jobs)) as outcomes,
+        tqdm(total=len(settings), desc="trainings", disable=None, position=options.jobs) as bar,
     ):
-        for done, result, error in outcomes:
+        for job, trained, error in outcomes:
             bar.update()
             if error:
-                tqdm.write(f"{done.name}: {error}", file=sys.stderr)
+                tqdm.write(f"{job.name}: {error}", file=sys.stderr)
                 continue
-            row = dict(zip(KEYS, jobs[done], strict=True)) | {"accuracy": result.history[-1].val_accuracy}
+            row = dict(zip(KEYS, settings[job], strict=True)) | {"accuracy": trained.history[-1].val_accuracy}
             found = pd.DataFrame([*found.to_dict("records"), row])
-            with replacing(file) as text:
-                found.to_csv(text, index=False)
+            write(file, found.to_csv(index=False))
     return found
 
 
-def job(hidden: str, lr: float, dropout: float, epochs: int, seed: int, backend: str) -> tn.Job:
-    """One training. Dropout stands in front of every Dense but the first."""
+def job_for(hidden: str, lr: float, dropout: float, epochs: int, seed: int, backend: str) -> tn.Job:
+    """Return one training, with dropout before every Dense except the first."""
     widths = [int(width) for width in hidden.split("x")]
     rates = [0.0, *[dropout] * len(widths)]
     network = partial(tn.mlp, 784, tuple(widths), 10, dropout=tuple(rates), seed=seed, backend=backend)
-    return tn.Job(f"{hidden} {lr:g} {dropout:g} {seed}", network, partial(tn.Adam, lr=lr), digits, epochs)
-
-
-@functools.cache
-def digits() -> tuple[np.ndarray, ...]:
-    """Rows and labels to train and to validate; read once by each process."""
-    return tn.data.mnist_split()[:4]
+    data = partial(jobs.training_digits, None)
+    return tn.Job(f"{hidden} {lr:g} {dropout:g} {seed}", network, partial(tn.Adam, lr=lr), data, epochs)
 
 
 def summary(found: pd.DataFrame) -> pd.DataFrame:
-    """A row a setting, the best mean first."""
+    """Return a table with one row per setting, the best mean first."""
     groups = found.groupby(["hidden", "lr", "dropout"], sort=False)["accuracy"]
     table = groups.agg(["mean", "std", "min", "max", "count"]).round(4).reset_index()
     table = table.sort_values("mean", ascending=False, kind="stable").astype(object)
@@ -102,7 +96,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
 
 
 def drawn(found: pd.DataFrame, table: pd.DataFrame) -> Figure:
-    """A row a setting, a dot a seed, a line at the mean."""
+    """Draw one row per setting: a dot per seed, and a line at the mean."""
     figure = Figure(figsize=(9, 1.2 + 0.32 * len(table)), layout="constrained", dpi=110)
     axes, draw = figure.subplots(), np.random.default_rng(0)
     for row, (hidden, lr, dropout, mean) in enumerate(
@@ -125,18 +119,19 @@ def parse_options() -> argparse.Namespace:
     add("--hidden", type=widths, nargs="+", default=["32", "64", "64x32"], metavar="AxB", help="hidden widths")
     add("--lr", type=float, nargs="+", default=[0.001, 0.003], metavar="RATE", help="learning rates of Adam")
     add("--dropout", type=float, nargs="+", default=[0.0, 0.2], metavar="RATE", help="dropout rates")
-    add("--seeds", type=positive, default=3, metavar="N", help="trainings of each setting, from seeds 0 to N - 1")
+    add("--seeds", type=positive, default=3, metavar="N", help="trainings per setting, from seeds 0 to N - 1")
     add("--epochs", type=positive, default=5, metavar="N", help="epochs of each training (5)")
-    add("--backend", choices=["auto", *tn.backends()], default="auto", help="whose functions compute")
-    add("--jobs", type=positive, default=2, metavar="N", help="trainings at once, in processes of this machine (2)")
+    add("--backend", choices=["auto", *tn.backends()], default="auto", help="backend")
+    add("--jobs", type=positive, default=2, metavar="N", help="trainings at the same time on this machine (2)")
     add("--executor", type=executor_name, default="processes", metavar="WHERE", help="processes, mpi, dask://host:port")
     add("--out", type=Path, default=OUT, metavar="DIR", help=f"where everything is written ({OUT})")
     return parser.parse_args()
 
 
 def widths(text: str) -> str:
+    """Return the text. Raises ArgumentTypeError unless it holds widths joined by x."""
     if not all(part.isdecimal() and int(part) for part in text.split("x")):
-        raise argparse.ArgumentTypeError(f"expected widths as 64 or 128x64, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected widths such as 64 or 128x64, got {text!r}")
     return text
 
 

@@ -1,4 +1,4 @@
-"""The tables of the comparison, each a pandas DataFrame."""
+"""Tables of the comparison, each a pandas DataFrame."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from jobs import FAILED, title
+from jobs import FAILED, job_name
 
 import tinynet as tn
 
 
 def summary(runs: list[tn.Run]) -> pd.DataFrame:
-    """A row a network beside the blog's figures; of several seeds, mean and deviation of the runs that worked."""
+    """Return one row per network, with the blog's figures: mean and deviation over the seeds that did not fail."""
     groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
     return pd.DataFrame([table_row(name, group) for name, group in groups.items()])
 
 
 def table_row(name: str, runs: list[tn.Run]) -> dict[str, str]:
     blog = runs[0].figures
-    sound = [run for run in runs if run.history[-1].val_accuracy >= FAILED] or runs
+    working = [run for run in runs if run.history[-1].val_accuracy >= FAILED] or runs
     row = {
         "network": name,
         "parameters": f"{runs[0].network.theta.size:,}",
-        "train acc": spread([run.train.accuracy for run in sound]),
-        "val loss": spread([run.history[-1].val_loss for run in sound]),
+        "train acc": spread([run.train.accuracy for run in working]),
+        "val loss": spread([run.history[-1].val_loss for run in working]),
         "blog loss": number(blog.get("blog loss"), ".4f"),
-        "val acc": spread([run.history[-1].val_accuracy for run in sound]),
+        "val acc": spread([run.history[-1].val_accuracy for run in working]),
         "blog acc": number(blog.get("blog accuracy"), ".4f"),
-        "dead ReLUs": f"{round(np.mean([run.figures['dead ReLUs'] for run in sound]), 1):g} of {relus(runs[0])}",
+        "dead ReLUs": f"{round(np.mean([run.figures['dead ReLUs'] for run in working]), 1):g} of {relus(runs[0])}",
         "seconds": number(mean(seconds(run) for run in runs), ".1f"),
         "samples/s": number(mean(samples_per_second(run) for run in runs), ",.0f"),
     }
@@ -39,7 +39,7 @@ def table_row(name: str, runs: list[tn.Run]) -> dict[str, str]:
 
 
 def relus(run: tn.Run) -> int:
-    """How many units end in a ReLU."""
+    """Return the number of units followed by a ReLU."""
     shape, count = (784,), 0
     for layer in run.network:
         shape = layer.output_shape(shape)
@@ -48,7 +48,7 @@ def relus(run: tn.Run) -> int:
 
 
 def seconds(run: tn.Run) -> float | None:
-    """None for a network that was trained elsewhere."""
+    """Return the seconds of training; None for a network that was trained elsewhere."""
     return sum(record.seconds for record in run.history) or None
 
 
@@ -73,7 +73,7 @@ def spread(values: list[float]) -> str:
 
 
 def plain_numbers(runs: list[tn.Run]) -> pd.DataFrame:
-    """A row a run, in plain numbers."""
+    """Return one row per run, in plain numbers."""
     rows = [
         {
             "network": run.name,
@@ -96,13 +96,13 @@ def plain_numbers(runs: list[tn.Run]) -> pd.DataFrame:
 
 
 def submission(labels: np.ndarray) -> pd.DataFrame:
-    """Kaggle's form: a row a digit, counted from 1."""
+    """Return a submission in Kaggle's format: one row per digit, counted from 1."""
     return pd.DataFrame({"ImageId": range(1, len(labels) + 1), "Label": labels})
 
 
 def answers(runs: list[tn.Run], paths: list[Path], images: np.ndarray) -> pd.DataFrame:
-    """A row a network, a column a picture: the digit it sees, and how probable it finds it."""
-    columns = {"network": [title(run.name, run.network.seed) for run in runs]}
+    """Return one row per network and one column per picture: the predicted digit and its probability."""
+    columns = {"network": [job_name(run.name, run.network.seed) for run in runs]}
     x = images.reshape(len(images), -1)
     p = np.stack([tn.predict(run.network, x) for run in runs])
     for k, path in enumerate(paths):
@@ -111,6 +111,6 @@ def answers(runs: list[tn.Run], paths: list[Path], images: np.ndarray) -> pd.Dat
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """The table as it stands, the first column to the left and the others to the right."""
+    """Return the table as Markdown, with the first column aligned left and the others right."""
     alignment = ["left"] + ["right"] * (len(table.columns) - 1)
     return table.to_markdown(index=False, disable_numparse=True, colalign=alignment)

@@ -1,4 +1,4 @@
-"""A network trained with the loop written out, without `fit`: all that training is, in plain sight.
+"""Train a network with an explicit training loop, without `fit`.
 
 python examples/training_loop.py
 """

@@ -2,7 +2,7 @@
 
 mpiexec -n 4 python examples/training_loop_mpi.py
 
-A program for one process becomes one for many by `tn.data_parallel(comm)` in the place of a backend's name.
+The only change to a program for one process is the backend: `tn.data_parallel(comm)`.
 """
 
 from mpi4py import MPI
@@ -18,7 +18,7 @@ network = tn.mlp(784, [480, 240], 10, dropout=[0.1, 0.25], seed=1, backend=tn.da
 optimizer = tn.Adam(network, lr=0.001)
 
 
-def tell(record: tn.Record) -> None:
+def print_epoch(record: tn.Record) -> None:
     if comm.rank == 0:
         print(
             f"epoch {record.epoch}: {record.seconds:.1f} s, validation accuracy {record.val_accuracy:.4f}", flush=True
@@ -35,5 +35,5 @@ tn.fit(
     epochs=EPOCHS,
     batch_size=BATCH,
     validation=(digits.x_val, digits.y_val),
-    callbacks=[tell],
+    callbacks=[print_epoch],
 )

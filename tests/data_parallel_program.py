@@ -1,4 +1,4 @@
-"""What tests/test_data_parallel.py runs under mpiexec: one training by all processes, and what came of it on each.
+"""Run under mpiexec by tests/test_data_parallel.py: train on all ranks, and save the results of each rank.
 
 mpiexec -n P python tests/data_parallel_program.py FOLDER WHAT
 """
@@ -35,16 +35,16 @@ def trained(net: tn.Network, x, t, **settings) -> tn.History:
     return tn.fit(net, optimizer, x, t, epochs=2, batch_size=20, validation=data(57), sample_weight=weights, **settings)
 
 
-def told(net: tn.Network, history: tn.History, x=None) -> None:
-    """theta, and the figures with all their digits."""
+def save_results(net: tn.Network, history: tn.History, x=None) -> None:
+    """Save theta, buffers, losses and accuracies, the summary and the predictions of this rank."""
     x = data(57)[0] if x is None else x[:57]
     figures = [[r.loss, r.accuracy, r.val_loss, r.val_accuracy, r.rows] for r in history]
-    judged = tn.evaluate(net, x, data(57)[1])
+    evaluation = tn.evaluate(net, x, data(57)[1])
     np.savez(
         folder / f"{what}{'.'.join(arguments)}.{comm.rank}.npz",
         theta=net.backend.to_host(net.theta),
         buffers=net.backend.to_host(net.buffers),
-        figures=np.concatenate([np.ravel(np.array(figures, float)), judged]),
+        figures=np.concatenate([np.ravel(np.array(figures, float)), evaluation]),
         summary=net.summary(),
         predictions=tn.predict(net, x),
     )
@@ -54,45 +54,45 @@ def same_data(backend: str) -> None:
     with standin.installed(folder / f"standin{comm.rank}") if backend == "cupy" else open(os.devnull):
         standin.add_nccl(comm)
         net = network(tn.data_parallel(comm, backend))
-        told(net, trained(net, *data()))
+        save_results(net, trained(net, *data()))
 
 
 def wide(backend: str) -> None:
-    """Large enough for whole compiled steps, on pictures that are mostly paper, with a clipped gradient or without.
+    """Train a network that is large enough for compiled steps, on sparse pictures, with and without a clipped gradient.
 
-    The last batch has one row, so that some processes have none.
+    The last batch has one row, so some ranks have none.
     """
     draw = np.random.default_rng(5)
     x = (draw.integers(0, 256, (201, 70)) * (draw.random((201, 70)) < 0.2)).astype(np.uint8)
     net = tn.mlp(70, [700, 30], 3, dropout=[0.1, 0.25, 0.5], seed=3, backend=tn.data_parallel(comm, backend))
     for optimizer in (tn.Adam(net, weight_decay=0.01), tn.SGD(net, momentum=0.9, clip_norm=0.5)):
         history = tn.fit(net, optimizer, x, data(201)[1], epochs=2, batch_size=20)
-    told(net, history, x)
+    save_results(net, history, x)
 
 
 def sharded(backend: str) -> None:
-    """Rows of its own for each process, from a file that none reads whole, in stripes."""
+    """Train on every P-th row of a file, which no rank reads completely."""
     x, t = np.load(folder / "x.npy", mmap_mode="r"), np.load(folder / "t.npy", mmap_mode="r")
     net = network(tn.data_parallel(comm, backend, sharded=True))
     optimizer = tn.Adam(net, lr=0.01)
     history = tn.fit(net, optimizer, x[comm.rank :: comm.size], t[comm.rank :: comm.size], epochs=3, batch_size=20)
-    told(net, history)
+    save_results(net, history)
 
 
 def buffers(backend: str) -> None:
     net = tn.Network(tn.Dense(12, 8), own_layers.BatchNorm(8), tn.Dense(8, 3), backend=tn.data_parallel(comm, backend))
-    told(net, trained(net, *data()))
+    save_results(net, trained(net, *data()))
 
 
 def few_rows(backend: str) -> None:
-    """Batches of fewer rows than there are processes."""
+    """Train on batches of fewer rows than ranks."""
     x, t = data(5)
     net = network(tn.data_parallel(comm, backend))
-    told(net, tn.fit(net, tn.Adam(net), x, t, epochs=2, batch_size=2))
+    save_results(net, tn.fit(net, tn.Adam(net), x, t, epochs=2, batch_size=2))
 
 
-def kept(backend: str, ends_at: str) -> None:
-    """Saved on the way; killed at a step, if one is named, and otherwise finished."""
+def resumed(backend: str, ends_at: str) -> None:
+    """Train with a checkpoint. The last rank is killed at step `ends_at`, unless that is 'never'."""
     net = network(tn.data_parallel(comm, backend))
     if ends_at != "never" and comm.rank == comm.size - 1:
         optimizer_step, steps = tn.Adam.step, iter(range(int(ends_at)))
@@ -103,13 +103,13 @@ def kept(backend: str, ends_at: str) -> None:
             optimizer_step(self)
 
         tn.Adam.step = step
-    told(net, trained(net, *data(), checkpoint=folder / "run.checkpoint", every=3, patience=5))
+    save_results(net, trained(net, *data(), checkpoint=folder / "run.checkpoint", every=3, patience=5))
     tn.save(net, folder / "net.npz")
     assert tn.load(folder / "net.npz").theta.tobytes() == net.theta.tobytes()
 
 
 def differs(fact: str) -> None:
-    """The last process is told something else than the others."""
+    """Pass something else on the last rank."""
     odd = comm.rank == comm.size - 1
     x, t = data()
     if fact == "version" and odd:
@@ -131,7 +131,7 @@ def differs(fact: str) -> None:
 
 
 def ends_badly(how: str) -> None:
-    """One process raises, exits or dies in the middle of an epoch; the others wait for it."""
+    """On the last rank raise, exit or die during the training, while the others wait for it."""
     net = network(tn.data_parallel(comm, "numpy"))
     odd = comm.rank == comm.size - 1
 
@@ -141,7 +141,7 @@ def ends_badly(how: str) -> None:
                 os.kill(os.getpid(), 9)
             if how == "exit":
                 sys.exit(3)
-            raise RuntimeError("this one has had enough")
+            raise RuntimeError("an error on one rank")
 
     if how == "bad rows" and odd:
         tn.fit(net, tn.Adam(net), np.full((203, 12), np.nan), data()[1], epochs=3)

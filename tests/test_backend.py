@@ -14,7 +14,7 @@ import pytest
 import tinynet as tn
 from tinynet import functions, kernels
 from tinynet.arrays.backend import FUNCTIONS
-from tinynet.parallel.data_parallel import Team
+from tinynet.parallel.data_parallel import DataParallel
 
 KERNELS = '''
 """The functions themselves under another name, counted; arrays that "live elsewhere" and stay where they are."""
@@ -286,7 +286,7 @@ def broken_rules(module: ModuleType) -> list[str]:
         and (getattr(function, "__module__", None) or "").startswith(module.__name__)
     }
     steps = {"train_steps": tn.training.loop.train_steps, "evaluate_steps": tn.training.evaluation.evaluate_steps}
-    steps["share_steps"] = partial(Team.share_steps, None)
+    steps["share_steps"] = partial(DataParallel.share_steps, None)
     originals = FUNCTIONS | steps
     return [
         name

@@ -20,7 +20,7 @@ def test_networks_are_those_of_the_main_job() -> None:
     run("""
 import arena, mnist_compare
 assert {name: (s.hidden, s.batch, s.dropout) for name, s in arena.SETTINGS.items()} == {
-    name: (s.hidden, s.batch, s.dropout) for name, s in mnist_compare.NETWORKS.items()
+    name: (s.hidden, s.batch_size, s.dropout) for name, s in mnist_compare.NETWORKS.items()
 }
 """)
 

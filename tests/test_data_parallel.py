@@ -1,4 +1,4 @@
-"""One training over many processes: what P compute is what one computes, and none waits for another that is gone."""
+"""Data-parallel training: P ranks compute what one computes, and no rank waits for one that has ended."""
 
 import re
 import shutil
@@ -18,16 +18,16 @@ MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}")
 BACKENDS = ["numpy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("numba", "cupy"))]
 
 
-def run(processes: int, folder: Path, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-    command = [MPIEXEC, "-n", str(processes), sys.executable, str(PROGRAM), str(folder), *words]
+def run(ranks: int, folder: Path, *words: str, seconds: float = 60) -> subprocess.CompletedProcess[str]:
+    command = [MPIEXEC, "-n", str(ranks), sys.executable, str(PROGRAM), str(folder), *words]
     return subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
 
 
-def results(processes: int, folder: Path, *words: str) -> list[dict]:
-    done = run(processes, folder, *words)
+def results(ranks: int, folder: Path, *words: str) -> list[dict]:
+    done = run(ranks, folder, *words)
     assert done.returncode == 0, done.stderr
     name = f"{words[0]}{'.'.join(words[1:])}"
-    return [dict(np.load(folder / f"{name}.{rank}.npz")) for rank in range(processes)]
+    return [dict(np.load(folder / f"{name}.{rank}.npz")) for rank in range(ranks)]
 
 
 def check_that_all_are_equal(found: list[dict]) -> None:
@@ -42,22 +42,22 @@ def check_that_close(found: dict, expected: dict) -> None:
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_processes_compute_what_one_computes(tmp_path, backend):
-    alone, *rest = [results(processes, tmp_path, "same_data", backend) for processes in (1, 2, 3, 4)]
+def test_ranks_compute_what_one_computes(tmp_path, backend):
+    alone, *rest = [results(ranks, tmp_path, "same_data", backend) for ranks in (1, 2, 3, 4)]
     for found in rest:
         check_that_all_are_equal(found)
         check_that_close(found[0], alone[0])
     assert "rank 1 of 4, each with a share of each batch" in str(rest[-1][1]["summary"])
-    if backend == "cupy":  # the stand-in has two GPUs, and NCCL wants one for each process of a machine
+    if backend == "cupy":  # the stand-in has two GPUs, and NCCL needs one for each rank of a machine
         assert [found[0]["summary"].item().count("by NCCL") for found in (alone, *rest)] == [1, 1, 0, 0]
-        assert "by MPI over the host" in rest[-1][0]["summary"].item()
+        assert "by MPI through the host" in rest[-1][0]["summary"].item()
 
 
 @pytest.mark.slow
 def test_large_networks_in_compiled_steps(tmp_path):
     plain, alone, *rest = [
-        results(processes, tmp_path, "wide", backend)
-        for processes, backend in ((1, "numpy"), (1, "numba"), (2, "numba"), (3, "numba"))
+        results(ranks, tmp_path, "wide", backend)
+        for ranks, backend in ((1, "numpy"), (1, "numba"), (2, "numba"), (3, "numba"))
     ]
     for found in (alone, *rest):
         check_that_all_are_equal(found)
@@ -65,7 +65,7 @@ def test_large_networks_in_compiled_steps(tmp_path):
         np.testing.assert_allclose(found[0]["figures"], plain[0]["figures"], atol=1e-4)
 
 
-def test_one_process_computes_what_it_computes_without_mpi(tmp_path, monkeypatch):
+def test_one_rank_computes_what_a_program_without_mpi_computes(tmp_path, monkeypatch):
     (found,) = results(1, tmp_path, "same_data", "numpy")
     monkeypatch.setattr(sys, "argv", ["", str(tmp_path), "same_data", "numpy"])
     namespace = runpy_without_its_last_line()
@@ -76,21 +76,21 @@ def test_one_process_computes_what_it_computes_without_mpi(tmp_path, monkeypatch
 
 
 def runpy_without_its_last_line() -> dict:
-    """The program's functions."""
+    """Return the functions of the program."""
     lines = PROGRAM.read_text().rstrip().splitlines()
     namespace: dict = {"__name__": "program"}
     exec("\n".join(lines[:-1]).replace("from mpi4py import MPI", "").replace("comm = MPI.COMM_WORLD", ""), namespace)
     return namespace
 
 
-@pytest.mark.parametrize("processes", [2, 3])
-def test_each_has_rows_of_its_own(tmp_path, processes):
-    """Striped over the processes and read from a file; the largest process has one row more."""
+@pytest.mark.parametrize("ranks", [2, 3])
+def test_ranks_pass_their_own_rows(tmp_path, ranks):
+    """Rank r passes every P-th row from r on, read from a file; the numbers of rows differ by one."""
     draw = np.random.default_rng(8)
     x, t = draw.normal(size=(151, 12)).astype(np.float32), draw.integers(0, 3, 151)
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "t.npy", t)
-    found = results(processes, tmp_path, "sharded", "numba")
+    found = results(ranks, tmp_path, "sharded", "numba")
     check_that_all_are_equal(found)
     losses, rows = found[0]["figures"][0:-2:5], found[0]["figures"][4:-2:5]
     assert losses[0] > losses[-1]
@@ -100,7 +100,7 @@ def test_each_has_rows_of_its_own(tmp_path, processes):
 
 @pytest.mark.parametrize("counts", [[5, 5], [7, 5, 3], [1, 1, 1], [100, 1], [4]], ids=str)
 @pytest.mark.parametrize("batch_size", [1, 2, 4, 1000])
-def test_shares_of_own_rows_are_all_rows_once(counts, batch_size):
+def test_shares_of_own_rows_hold_each_row_once(counts, batch_size):
     shares = [list(shares_of_own(np.arange(count), batch_size, rank, counts)) for rank, count in enumerate(counts)]
     for rank, count in enumerate(counts):
         assert np.concatenate([share.rows for share in shares[rank]]).tolist() == list(range(count))
@@ -122,18 +122,18 @@ def test_shares_of_all_rows_are_the_batches(size):
         ]
 
 
-def test_buffers_are_equal_on_all(tmp_path):
+def test_buffers_are_equal_on_all_ranks(tmp_path):
     check_that_all_are_equal(results(3, tmp_path, "buffers", "numpy"))
 
 
-def test_batches_of_fewer_rows_than_processes(tmp_path):
+def test_batches_of_fewer_rows_than_ranks(tmp_path):
     alone, found = results(1, tmp_path, "few_rows", "numpy"), results(4, tmp_path, "few_rows", "numpy")
     check_that_all_are_equal(found)
     check_that_close(found[0], alone[0])
 
 
 @pytest.mark.parametrize(
-    ("fact", "said"),
+    ("fact", "message"),
     [
         ("data", "differs from rank 0 in x: "),
         ("seed", "differs from rank 0 in seed: 1, not 0"),
@@ -144,32 +144,32 @@ def test_batches_of_fewer_rows_than_processes(tmp_path):
         ("end", "differs from rank 0 in call: the end of the program, not fit"),
     ],
 )
-def test_those_who_differ_are_told_apart_before_the_first_step(tmp_path, fact, said):
+def test_ranks_that_differ_are_refused_before_the_first_step(tmp_path, fact, message):
     done = run(3, tmp_path, "differs", fact, seconds=20)
     assert done.returncode != 0
     assert "rank 2 of 3" in done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert not list(tmp_path.glob("differs.*"))
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
-        ("raises", "rank 2 of 3 ended with RuntimeError, and all ranks end with it: this one has had enough"),
+        ("raises", "rank 2 of 3 ended with RuntimeError, and all ranks end with it: an error on one rank"),
         ("killed", "KILLED BY SIGNAL: 9|signal 9"),
         ("exit", "the end of the program"),
         ("bad rows", "rank 2 of 3 ended with ValueError, and all ranks end with it: x must be finite"),
     ],
 )
-def test_one_that_ends_ends_all(tmp_path, how, said):
+def test_an_error_on_one_rank_ends_all(tmp_path, how, message):
     start = time.perf_counter()
     done = run(3, tmp_path, "ends_badly", how, seconds=30)
     assert done.returncode != 0
     assert time.perf_counter() - start < 15
-    assert re.search(said, done.stdout + done.stderr), done.stdout + done.stderr
+    assert re.search(message, done.stdout + done.stderr), done.stdout + done.stderr
 
 
-def test_one_bar(tmp_path):
+def test_only_rank_0_shows_a_bar(tmp_path):
     done = run(3, tmp_path, "bars")
     assert done.returncode == 0, done.stderr
     assert "406/406" in done.stderr
@@ -177,17 +177,17 @@ def test_one_bar(tmp_path):
 
 
 @pytest.mark.parametrize("ends_at", ["7", *(pytest.param(step, marks=pytest.mark.slow) for step in ("11", "20"))])
-def test_a_training_that_was_killed_goes_on(tmp_path, ends_at):
+def test_a_killed_training_resumes(tmp_path, ends_at):
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     whole.mkdir()
     broken.mkdir()
-    expected = results(2, whole, "kept", "numpy", "never")
-    assert run(2, broken, "kept", "numpy", ends_at).returncode != 0
+    expected = results(2, whole, "resumed", "numpy", "never")
+    assert run(2, broken, "resumed", "numpy", ends_at).returncode != 0
     assert (broken / "run.checkpoint").exists()
-    found = results(2, broken, "kept", "numpy", "never")
+    found = results(2, broken, "resumed", "numpy", "never")
     check_that_all_are_equal([*expected, *found])
 
 
-def test_what_is_no_communicator_is_refused():
-    with pytest.raises(TypeError, match="data_parallel takes a communicator of mpi4py"):
+def test_an_object_that_is_not_a_communicator_is_refused():
+    with pytest.raises(TypeError, match="data_parallel: expected a communicator of mpi4py"):
         tn.data_parallel(3)

@@ -1,69 +1,20 @@
-"""The book's hundred lines, and what the build of the book refuses. Its pages are opened in tests/test_site.py."""
+"""The reference lists every public name, and the build refuses faulty pages. tests/test_site.py opens the pages."""
 
 from __future__ import annotations
 
-import ast
-import importlib.util
 import inspect
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
-import numpy as np
 import pytest
 
 import tinynet as tn
 from tinynet import functions
 
 DOCS = Path(__file__).parent.parent / "docs"
-
-
-@pytest.fixture(scope="module")
-def digits() -> tn.data.Split:
-    return tn.data.mnist_split()
-
-
-@pytest.fixture(scope="module")
-def built() -> ModuleType:
-    """docs/book/build_it_yourself.py"""
-    spec = importlib.util.spec_from_file_location("build_it_yourself", DOCS / "book" / "build_it_yourself.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_hundred_lines_are_no_more_and_need_numpy_alone() -> None:
-    text = (DOCS / "book" / "build_it_yourself.py").read_text()
-    assert len(text.splitlines()) <= 100
-    imports = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Import | ast.ImportFrom)]
-    assert [ast.unparse(node) for node in imports] == ["from itertools import pairwise", "import numpy as np"]
-
-
-@pytest.mark.parametrize("hidden", [[12, 8], [48, 24], [12, 10, 8, 6, 4, 4]], ids=str)
-def test_the_hundred_lines_train_the_same_network_bit_for_bit(
-    built: ModuleType, digits: tn.data.Split, hidden: list[int]
-) -> None:
-    x, labels = digits.x_train[:1605], digits.y_train[:1605]
-    mine = built.Network([784, *hidden, 10], seed=3)
-    losses = list(built.train(mine, built.Adam(mine), x * (1 / 255), np.eye(10)[labels], epochs=2, seed=3))
-    theirs = tn.mlp(784, hidden, 10, seed=3, dtype="float64")
-    history = tn.fit(theirs, tn.Adam(theirs), x, labels, epochs=2)
-    flat = np.concatenate([theta.ravel() for layer in mine.layers for theta in layer.theta])
-    assert (flat == theirs.theta).all()
-    assert losses == pytest.approx([record.loss for record in history], rel=1e-12)
-
-
-@pytest.mark.slow
-def test_the_hundred_lines_read_96_percent_right(built: ModuleType, digits: tn.data.Split) -> None:
-    network = built.Network([784, 48, 24, 10], seed=1)
-    x, t = digits.x_train * (1 / 255), np.eye(10)[digits.y_train]
-    list(built.train(network, built.Adam(network), x, t, epochs=8, seed=1))
-    read = network.forward(digits.x_val * (1 / 255)).argmax(axis=1)
-    assert (read == digits.y_val).mean() > 0.96
-
 
 LATE = ["Classifier", "Regressor"]
 """Public names that need scikit-learn, which `from tinynet import *` must not."""

@@ -1,5 +1,6 @@
-"""The examples, run as a user runs them."""
+"""The examples, run as users run them."""
 
+import ast
 import os
 import re
 import shutil
@@ -22,7 +23,8 @@ from tinynet.layers.bound import walk
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 DIGITS = Path(__file__).parent / "digits"
-PICTURES = ["curves.png", "confusion.png", "mistakes.png", "weights.png", "predictions.png"]
+PICTURES = [("compared", name) for name in ("curves", "confusion", "mistakes", "weights", "predictions")]
+PICTURES += [("best", name) for name in ("curves", "mistakes", "feature_maps", "costs")]
 SMALL = ["--models", "12x8x10", "48x24x12x6x3x10", "--epochs", "1"]
 
 
@@ -40,6 +42,36 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     return out, run("mnist_compare.py", *SMALL, "--out", out).stdout
 
 
+def test_from_scratch_is_short_and_needs_numpy_only() -> None:
+    above, _ = (EXAMPLES / "from_scratch.py").read_text().split("\n\n\nif __name__")
+    assert len(above.splitlines()) <= 105
+    imports = [node for node in ast.walk(ast.parse(above)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert [ast.unparse(node) for node in imports] == ["from itertools import pairwise", "import numpy as np"]
+
+
+@pytest.mark.parametrize("hidden", [[12, 8], [48, 24], [12, 10, 8, 6, 4, 4]], ids=str)
+def test_from_scratch_trains_the_same_network_bit_for_bit(monkeypatch: pytest.MonkeyPatch, hidden: list[int]) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import from_scratch
+
+    digits = tn.data.mnist_split()
+    x, labels = digits.x_train[:1605], digits.y_train[:1605]
+    mine = from_scratch.Network([784, *hidden, 10], seed=3)
+    losses = list(from_scratch.train(mine, from_scratch.Adam(mine), x * (1 / 255), np.eye(10)[labels], 2, seed=3))
+    theirs = tn.mlp(784, hidden, 10, seed=3, dtype="float64")
+    history = tn.fit(theirs, tn.Adam(theirs), x, labels, epochs=2)
+    flat = np.concatenate([theta.ravel() for layer in mine.layers for theta in layer.theta])
+    assert (flat == theirs.theta).all()
+    assert losses == pytest.approx([record.loss for record in history], rel=1e-12)
+
+
+@pytest.mark.slow
+def test_from_scratch_prints_its_gradient_check_and_reaches_96_percent() -> None:
+    printed = run("from_scratch.py").stdout
+    assert float(re.search(r"largest error (\S+)", printed)[1]) < 1e-9
+    assert float(re.findall(r"validation accuracy (0\.\d+)", printed)[-1]) > 0.96
+
+
 def test_training_loop_learns_and_is_short() -> None:
     accuracies = re.findall(r"validation accuracy (0\.\d+)", run("training_loop.py").stdout)
     assert len(accuracies) == 5
@@ -54,7 +86,7 @@ def test_gradient_check_passes_three_and_catches_the_broken_one() -> None:
     assert "N = 8 times too large" in printed
 
 
-def test_compare_prints_a_row_a_network_beside_the_blog(compared: tuple[Path, str]) -> None:
+def test_compare_prints_one_row_per_network_with_the_blogs_figures(compared: tuple[Path, str]) -> None:
     rows = [line.split("|") for line in compared[1].splitlines() if line.startswith("| 12x8x10")]
     assert [cell.strip() for cell in rows[0][1:3]] == ["12x8x10", "9,614"]
     assert "0.9314" in compared[1]
@@ -78,9 +110,9 @@ def test_saved_network_gives_the_accuracy_of_the_table(compared: tuple[Path, str
     assert f" {accuracy:.4f} " in compared[1]
 
 
-@pytest.mark.parametrize("name", PICTURES)
-def test_compare_draws_pictures_that_are_not_empty(compared: tuple[Path, str], name: str) -> None:
-    with Image.open(compared[0] / name) as picture:
+@pytest.mark.parametrize(("example", "name"), PICTURES)
+def test_pictures_are_not_empty(request: pytest.FixtureRequest, example: str, name: str) -> None:
+    with Image.open(request.getfixturevalue(example)[0] / f"{name}.png") as picture:
         assert picture.width > 600
         assert np.asarray(picture.convert("L")).std() > 10
 
@@ -106,11 +138,11 @@ def test_second_run_loads_instead_of_training(compared: tuple[Path, str]) -> Non
     ]
 
 
-def test_another_recipe_is_refused_and_nothing_is_lost(compared: tuple[Path, str]) -> None:
+def test_a_saved_network_of_other_settings_is_refused_and_kept(compared: tuple[Path, str]) -> None:
     out = compared[0]
     before = (out / "12x8x10.npz").read_bytes()
     done = run("mnist_compare.py", "--models", "12x8x10", "--epochs", 2, "--out", out, status=2)
-    assert "another recipe" in done.stderr
+    assert "a network of other settings" in done.stderr
     assert "--retrain" in done.stderr
     assert (out / "12x8x10.npz").read_bytes() == before
 
@@ -124,7 +156,7 @@ def test_pictures_are_read_by_every_network(compared: tuple[Path, str]) -> None:
 
 @pytest.fixture
 def keras_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[tn.Network, Path], Path]:
-    """Writes a network as Keras does, and says where."""
+    """Return a function that saves a network as a Keras file and returns the path."""
     monkeypatch.setenv("KERAS_BACKEND", "numpy")
 
     def write(network: tn.Network, path: Path) -> Path:
@@ -137,7 +169,7 @@ def keras_model(monkeypatch: pytest.MonkeyPatch) -> Callable[[tn.Network, Path],
 
 
 @pytest.mark.slow
-def test_a_network_from_keras_stands_beside_ours(compared: tuple[Path, str], tmp_path: Path, keras_model) -> None:
+def test_a_network_from_keras_is_compared_with_ours(compared: tuple[Path, str], tmp_path: Path, keras_model) -> None:
     out, digits = shutil.copytree(compared[0], tmp_path / "out"), tn.data.mnist_split()
     network = tn.load(out / "12x8x10.npz")
     path = keras_model(network, tmp_path / "mine.keras")
@@ -155,7 +187,7 @@ def test_a_network_from_keras_stands_beside_ours(compared: tuple[Path, str], tmp
     assert re.search(r"^\| mine.keras +\| +\d \(", asked, re.MULTILINE)
 
 
-def test_a_network_from_keras_that_reads_no_digits_is_named_before_any_training(tmp_path: Path, keras_model) -> None:
+def test_a_network_from_keras_for_other_data_is_refused_before_training(tmp_path: Path, keras_model) -> None:
     path = keras_model(tn.mlp(5, [], 10), tmp_path / "mine.keras")
     done = run("mnist_compare.py", "--keras", path, "--out", tmp_path / "out", status=2)
     assert done.stderr.startswith(
@@ -164,19 +196,19 @@ def test_a_network_from_keras_that_reads_no_digits_is_named_before_any_training(
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_picture_is_named_before_any_training(tmp_path: Path) -> None:
+def test_bad_picture_is_refused_before_training(tmp_path: Path) -> None:
     done = run("mnist_compare.py", "--out", tmp_path / "new", "--image", tmp_path / "none.png", status=2)
     assert "none.png" in done.stderr
     assert not (tmp_path / "new").exists()
 
 
-def test_bad_csv_folder_is_named_before_any_training(tmp_path: Path) -> None:
+def test_bad_csv_folder_is_refused_before_training(tmp_path: Path) -> None:
     done = run("mnist_compare.py", "--out", tmp_path / "new", "--data", tmp_path, status=2)
     assert "train.csv" in done.stderr
     assert not (tmp_path / "new").exists()
 
 
-def test_damaged_network_is_named_and_kept(compared: tuple[Path, str], tmp_path: Path) -> None:
+def test_damaged_network_is_reported_and_kept(compared: tuple[Path, str], tmp_path: Path) -> None:
     damaged = tmp_path / "12x8x10.npz"
     damaged.write_bytes((compared[0] / "12x8x10.npz").read_bytes()[:-100])
     before = damaged.read_bytes()
@@ -186,7 +218,7 @@ def test_damaged_network_is_named_and_kept(compared: tuple[Path, str], tmp_path:
 
 
 @pytest.mark.slow
-def test_several_seeds_give_mean_spread_and_failed_runs(tmp_path: Path) -> None:
+def test_several_seeds_give_mean_deviation_and_failed_runs(tmp_path: Path) -> None:
     printed = run("mnist_compare.py", "--models", "12x8x10", "--epochs", 1, "--seeds", 3, "--out", tmp_path).stdout
     assert re.search(r"0\.\d{4} ± 0\.\d{4}", printed)
     assert "0 of 3" in printed
@@ -202,7 +234,7 @@ def test_one_process_and_two_train_the_same_network(compared: tuple[Path, str], 
 
 @pytest.mark.parametrize("ended", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.slow
-def test_interrupted_run_keeps_what_is_finished_and_leaves_no_process(tmp_path: Path, ended: signal.Signals) -> None:
+def test_interrupted_run_keeps_finished_networks_and_leaves_no_process(tmp_path: Path, ended: signal.Signals) -> None:
     models = ["12x8x10", "960x480x240x120x60x10"]
     command = [sys.executable, str(EXAMPLES / "mnist_compare.py"), "--models", *models, "--epochs", "3"]
     process = subprocess.Popen(
@@ -218,7 +250,7 @@ def test_interrupted_run_keeps_what_is_finished_and_leaves_no_process(tmp_path: 
     _, errors = process.communicate(timeout=30)
     if ended is not signal.SIGKILL:
         assert process.returncode == 130
-        assert "Finished and kept: 12x8x10. The same command goes on" in errors
+        assert "Finished and saved: 12x8x10. The same command continues" in errors
         assert "Traceback" not in errors
     assert [file.name for file in tmp_path.iterdir()] == ["12x8x10.npz"]
 
@@ -238,12 +270,12 @@ def test_bad_options_are_explained(arguments: list[str], message: str) -> None:
 
 @pytest.fixture(scope="module")
 def best(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder with a convolutional network of a quick run, judged by digits held out, and what the run printed."""
+    """A folder with the convolutional network of a quick run on digits held out, and what the run printed."""
     out = tmp_path_factory.mktemp("best")
     return out, run("mnist_best.py", "--quick", "--held-out", "--out", out).stdout
 
 
-def test_best_trains_a_convolutional_network_and_judges_it(
+def test_best_trains_and_evaluates_a_convolutional_network(
     best: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES))
@@ -262,13 +294,7 @@ def test_best_trains_a_convolutional_network_and_judges_it(
     assert "MNIST as well as we can" in (out / "report.html").read_text()
 
 
-@pytest.mark.parametrize("name", ["curves", "mistakes", "feature_maps", "costs"])
-def test_best_draws_pictures_that_are_not_empty(best: tuple[Path, str], name: str) -> None:
-    with Image.open(best[0] / f"{name}.png") as picture:
-        assert np.asarray(picture.convert("L")).std() > 10
-
-
-def test_costs_are_those_of_all_networks_that_were_trained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_costs_show_all_trained_networks(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(EXAMPLES))
     monkeypatch.chdir(tmp_path)
     import mnist_best
@@ -285,7 +311,7 @@ def test_costs_are_those_of_all_networks_that_were_trained(monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-def test_best_loads_what_it_has_trained_and_refuses_another_recipe(best: tuple[Path, str]) -> None:
+def test_best_loads_its_network_and_refuses_one_of_other_settings(best: tuple[Path, str]) -> None:
     out, first = best
     second = run("mnist_best.py", "--quick", "--held-out", "--out", out).stdout
     assert "epoch" not in second.split("|")[0]
@@ -294,7 +320,7 @@ def test_best_loads_what_it_has_trained_and_refuses_another_recipe(best: tuple[P
     ]
     before = (out / "convolutional.seed1.npz").read_bytes()
     done = run("mnist_best.py", "--held-out", "--out", out, status=2)
-    assert "another recipe" in done.stderr
+    assert "a network of other settings" in done.stderr
     assert "--retrain" in done.stderr
     assert (out / "convolutional.seed1.npz").read_bytes() == before
 
@@ -332,7 +358,7 @@ def test_each_trial_of_the_ablation_changes_one_thing(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.slow
-def test_an_ablation_says_how_often_each_errs(tmp_path: Path) -> None:
+def test_ablation_prints_the_errors_of_each_network(tmp_path: Path) -> None:
     printed = run("mnist_ablation.py", "--quick", "--out", tmp_path).stdout
     table = (tmp_path / "results.md").read_text()
     assert table in printed
@@ -345,7 +371,7 @@ def test_an_ablation_says_how_often_each_errs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_search_trains_what_is_new_and_keeps_the_rest(tmp_path: Path) -> None:
+def test_search_trains_only_new_settings(tmp_path: Path) -> None:
     settings = ["--hidden", "8", "16x8", "--lr", "0.001", "--dropout", "0", "--epochs", "1", "--out", tmp_path]
     assert "2 trainings, 0 of them done before" in run("search.py", *settings, "--seeds", 1).stdout
     before = pd.read_csv(tmp_path / "results.csv")
@@ -362,7 +388,7 @@ def test_a_search_trains_what_is_new_and_keeps_the_rest(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_search_whose_reader_has_read_enough_ends_without_a_word(tmp_path: Path) -> None:
+def test_search_ends_silently_when_its_pipe_is_closed(tmp_path: Path) -> None:
     settings = "--hidden 4 --lr 0.001 --dropout 0 --epochs 1 --seeds 1 --out"
     command = f"{sys.executable} {EXAMPLES / 'search.py'} {settings} {tmp_path} | head -1; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
@@ -373,13 +399,13 @@ def test_a_search_whose_reader_has_read_enough_ends_without_a_word(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_a_search_that_cannot_go_on_says_why(tmp_path: Path) -> None:
+def test_search_reports_an_unreadable_results_file(tmp_path: Path) -> None:
     (tmp_path / "results.csv").mkdir()
     assert run("search.py", "--out", tmp_path, status=2).stderr.startswith(f"error: {tmp_path / 'results.csv'}: ")
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_the_example_shows() -> None:
+def test_two_ranks_train_the_mpi_example() -> None:
     command = [Path(sys.executable).parent / "mpiexec", "-n", "2", sys.executable, EXAMPLES / "training_loop_mpi.py"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     accuracies = re.findall(r"validation accuracy (0\.\d+)", done.stdout)
@@ -391,7 +417,7 @@ def test_two_processes_train_as_the_example_shows() -> None:
 def wait_for(file: Path) -> None:
     deadline = time.monotonic() + 60
     while not file.exists():
-        assert time.monotonic() < deadline, f"{file.name} has not come"
+        assert time.monotonic() < deadline, f"{file.name} does not exist"
         time.sleep(0.02)
 
 
@@ -418,14 +444,14 @@ def snippet(code: str, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("words", ["", "Unable to allocate 1 GiB"])
-def test_too_little_memory_is_said_with_and_without_its_own_words(monkeypatch, words: str) -> None:
+def test_a_memory_error_is_reported_with_and_without_a_message(monkeypatch, words: str) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
     from command_line import cause
 
     assert cause(MemoryError(*filter(None, [words]))) == ": ".join(filter(None, ["not enough memory", words]))
 
 
-def test_a_relu_that_one_digit_wakes_is_not_dead(monkeypatch) -> None:
+def test_a_relu_that_is_active_for_one_digit_is_not_dead(monkeypatch) -> None:
     monkeypatch.syspath_prepend(EXAMPLES)
     import jobs
 

@@ -1,5 +1,5 @@
-"""The book's exercises: as they come they fail with the intended words, the reference solutions pass, and typical wrong
-answers get the name of their mistake."""
+"""The exercises: unsolved they fail with the intended message, the reference solutions pass, and typical mistakes are
+named."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import checking  # noqa: E402
 
 ALL = len(checking.EXERCISES)
 TRAINS = pytest.mark.slow
-"""Twenty networks are trained for one answer."""
+"""It trains twenty networks."""
 
 UNTOUCHED = {
     "01_chain_rule": "line 20 is for you to write: dz = ...",
@@ -56,7 +56,7 @@ UNTOUCHED = {
 
 WRONG = {
     "01_chain_rule": [
-        ("dy if z > 0 else 0.0", "dy", "max(z, 0) is flat, and yet a gradient comes through"),
+        ("dy if z > 0 else 0.0", "dy", "max(z, 0) is flat, but a gradient passes"),
         ("dw = dz * x", "dw = dz * w", "w and x are the wrong way round"),
         ("dx = dz * w", "dx = dz", "the slope of a = w x is left out"),
     ],
@@ -87,7 +87,7 @@ WRONG = {
     ],
     "07_narrow_network": [
         ("tn.LeakyReLU(0.1)", "tn.Sigmoid()", "a sigmoid's slope is 1/4 at most"),
-        ("seed=seed", "seed=4", "every seed gives the same first weights"),
+        ("seed=seed", "seed=4", "every seed gives the same initial weights"),
         ("784, 12, 10, 8, 6, 4, 4, 10", "784, 32, 32, 32, 32, 32, 32, 10", "wider layers do help, but keep"),
     ],
     "08_stable_softmax": [
@@ -106,7 +106,7 @@ WRONG = {
     ],
     "10_missing_mean": [
         ("len(p)", "p.size", "the mean runs over the rows only"),
-        ("(p - t)", "(t - p)", "this walks uphill"),
+        ("(p - t)", "(t - p)", "this increases the loss"),
         ("(p - t) / len(p)", "-t / p / len(p)", "this is the gradient of the probabilities"),
     ],
     "11_dropout": [
@@ -117,7 +117,7 @@ WRONG = {
     "12_momentum": [
         ("velocity *= momentum\n    velocity += grad", "velocity = momentum * velocity + grad", "not changed in place"),
         ("velocity += grad", "velocity += lr * grad", "lr is taken twice"),
-        ("theta -= lr * velocity", "theta += lr * velocity", "walked uphill"),
+        ("theta -= lr * velocity", "theta += lr * velocity", "increased the loss"),
     ],
     "13_adam_correction": [
         ("1 - beta2**step", "1", "only m is corrected"),
@@ -130,7 +130,7 @@ WRONG = {
         ("theta -= lr * weight_decay * theta\n", "grad = grad + lr * weight_decay * theta\n", "Adam divides it"),
     ],
     "15_exploding_network": [
-        ("2 / D", "1 / D", "a ReLU throws half of the mean square away"),
+        ("2 / D", "1 / D", "a ReLU halves the mean square"),
         ("(2 / D) ** 0.5", "2 / D", "that is the variance"),
         ("2 / D", "6 / D", "the bound of a uniform distribution"),
     ],
@@ -146,8 +146,8 @@ WRONG = {
     ],
     "18_difference_quotient": [
         ("(above - below) / (2 * h)", "(above - f(x)) / h", "only one side is asked"),
-        ("        x[index] = kept\n", "", "x is not as it was"),
-        ("(2 * h)", "h", "a way of 2 h, not h"),
+        ("        x[index] = kept\n", "", "x is changed"),
+        ("(2 * h)", "h", "a distance of 2 h, not h"),
     ],
     "19_vacuous_check": [
         ("draw.normal(size=y.shape)", "2 + 0 * y", "the rows of y sum to one"),
@@ -160,7 +160,7 @@ WRONG = {
         (" - dy.mean(axis=0)", "", "the way through the mean is missing"),
     ],
     "21_every_backend": [
-        ("self.dbeta[...] =", "self.dbeta =", "write into the patch"),
+        ("self.dbeta[...] =", "self.dbeta =", "write into the view"),
         ("dy * (s + ", "dy * (", "dx is not: x takes part twice"),
         ("dy * (s", "np.ones(x.shape, x.dtype) * dy * (s", "not on a device: a NumPy array among a device's"),
     ],
@@ -263,12 +263,12 @@ MORE_WRONG = [
         "26_running_statistics",
         '    else:\n        mean, variance = kept["mean"], kept["variance"]\n',
         '    else:\n        mean, variance = kept["mean"], kept["variance"]\n        kept["mean"] = x.mean(axis=0)\n',
-        "in use the kept numbers change",
+        "in prediction the kept numbers change",
     ),
     ("27_projection", "dy @ Ws.T", "dy", "could not be broadcast"),
     ("27_projection", "dz @ W.T", "dy @ W.T", "the tanh is on neither way"),
     ("27_projection", "x.T @ dy\n", "dy.T @ x\n", "this is the transpose of dWs"),
-    ("27_projection", "return dx, dW, dWs", "return dx", "three gradients are asked for"),
+    ("27_projection", "return dx, dW, dWs", "return dx", "expected three gradients"),
     ("27_projection", "return dx, dW, dWs", "return dx, dWs, dWs", "the block's tanh is left out"),
 ]
 
@@ -294,8 +294,8 @@ def test_each_exercise_has_all_its_parts() -> None:
 
 
 @pytest.mark.parametrize("name", params(checking.EXERCISES))
-def test_untouched_it_fails_with_the_intended_words(name: str) -> None:
-    assert UNTOUCHED[name] in checking.examine(name, EXERCISES / f"{name}.py"), "git checkout brings the exercise back"
+def test_an_unsolved_exercise_fails_with_the_intended_message(name: str) -> None:
+    assert UNTOUCHED[name] in checking.examine(name, EXERCISES / f"{name}.py"), "git checkout restores the exercise"
 
 
 @pytest.mark.parametrize("name", params(checking.EXERCISES))
@@ -304,12 +304,12 @@ def test_the_reference_solution_passes(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "k"), [(name, k) for name in WRONG for k in range(3)])
-def test_a_wrong_answer_gets_the_name_of_its_mistake(name: str, k: int, tmp_path: Path) -> None:
+def test_a_typical_mistake_is_named(name: str, k: int, tmp_path: Path) -> None:
     finds(name, *WRONG[name][k], tmp_path)
 
 
 @pytest.mark.parametrize("case", MORE_WRONG, ids=lambda case: f"{case[0]}: {case[2]}")
-def test_other_likely_mistakes_are_told_too(case: tuple[str, str, str, str], tmp_path: Path) -> None:
+def test_other_likely_mistakes_are_named(case: tuple[str, str, str, str], tmp_path: Path) -> None:
     finds(*case, tmp_path)
 
 
@@ -321,7 +321,7 @@ def finds(name: str, right: str, wrong: str, words: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", checking.EXERCISES)
-def test_hints_are_sentences_that_come_one_after_the_other(name: str) -> None:
+def test_there_are_at_least_three_different_hints(name: str) -> None:
     hints = checking.teacher(name)["HINTS"]
     assert len(hints) >= 3
     assert len(set(hints)) == len(hints)
@@ -332,7 +332,7 @@ def test_hints_are_sentences_that_come_one_after_the_other(name: str) -> None:
 
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
-    """A copy of the exercises, for answers."""
+    """A copy of the exercises, to write answers into."""
     return shutil.copytree(EXERCISES, tmp_path / "exercises", ignore=shutil.ignore_patterns(".progress.json"))
 
 
@@ -345,7 +345,7 @@ def checked(course: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
-def test_it_checks_the_first_that_is_not_solved(course: Path) -> None:
+def test_check_takes_the_first_unsolved_exercise(course: Path) -> None:
     first = checked(course, "--once")
     assert first.returncode == 1
     assert f"0 of {ALL} solved" in first.stdout
@@ -362,21 +362,21 @@ def test_it_checks_the_first_that_is_not_solved(course: Path) -> None:
     assert "02_backward_order.py" in third.stdout
 
 
-def test_what_is_edited_after_it_was_solved_is_asked_for_again(course: Path) -> None:
+def test_a_solved_exercise_that_was_edited_is_checked_again(course: Path) -> None:
     solve(course, "01_chain_rule")
     checked(course, "--once")
     (course / "01_chain_rule.py").write_text("def neuron(x, w, b, t):\n    return 0, 0, 0, 0\n")
     assert "01_chain_rule.py\n  dz is zero\n" in checked(course, "--once").stdout
 
 
-def test_one_may_be_asked_for_by_its_number(course: Path) -> None:
+def test_an_exercise_can_be_chosen_by_number(course: Path) -> None:
     assert "03_dense_dW.py" in checked(course, "3", "--once").stdout
     refused = checked(course, str(ALL + 1))
     assert refused.returncode == 2
     assert f"there is no exercise {ALL + 1}; there are 1 to {ALL}" in refused.stderr
 
 
-def test_hints_come_one_at_a_time(course: Path) -> None:
+def test_hints_are_shown_one_at_a_time(course: Path) -> None:
     hints = checking.teacher("03_dense_dW")["HINTS"]
     for given in (1, 2, 3, 3):
         lines = checked(course, "3", "--hint").stdout.splitlines()
@@ -391,7 +391,7 @@ def test_the_list_shows_what_is_solved(course: Path) -> None:
     assert lines[1:4] == ["          01_chain_rule", "  solved  02_backward_order", "          03_dense_dW"]
 
 
-def test_with_all_solved_it_says_so(course: Path) -> None:
+def test_check_reports_that_all_are_solved(course: Path) -> None:
     for name in checking.EXERCISES[1:]:
         (course / f"{name}.py").unlink()
     solve(course, "01_chain_rule")
@@ -399,7 +399,7 @@ def test_with_all_solved_it_says_so(course: Path) -> None:
     assert checked(course).stdout == "All 1 exercises are solved.\n"
 
 
-def test_a_damaged_record_is_an_empty_one(course: Path) -> None:
+def test_a_damaged_record_counts_as_empty(course: Path) -> None:
     (course / ".progress.json").write_text("{")
     assert f"0 of {ALL} solved" in checked(course, "--list").stdout
 
@@ -418,7 +418,7 @@ def test_a_damaged_record_is_an_empty_one(course: Path) -> None:
         ("import sys\nsys.exit()\n", "line 2 raised SystemExit"),
     ],
 )
-def test_what_is_no_answer_at_all_is_told_in_a_line(course: Path, answer: str, words: str) -> None:
+def test_unusable_answers_are_reported_in_one_line(course: Path, answer: str, words: str) -> None:
     (course / "03_dense_dW.py").write_text(answer)
     found = checked(course, "3", "--once")
     assert found.returncode == 1
@@ -426,7 +426,7 @@ def test_what_is_no_answer_at_all_is_told_in_a_line(course: Path, answer: str, w
     assert "Traceback" not in found.stdout + found.stderr
 
 
-def test_an_answer_without_an_end_is_ended(course: Path) -> None:
+def test_an_endless_answer_is_ended(course: Path) -> None:
     (course / "03_dense_dW.py").write_text("while True:\n    pass\n")
     code = "import sys, check; check.SECONDS = 1.0; sys.argv = ['check.py', '3', '--once']; sys.exit(check.main())"
     found = subprocess.run([sys.executable, "-c", code], cwd=course, capture_output=True, text=True, timeout=60)
@@ -449,7 +449,7 @@ def watched(course: Path) -> Iterator[subprocess.Popen]:
 
 
 def until(watched: subprocess.Popen, words: str) -> str:
-    """What it printed up to the line with these words."""
+    """Return what it prints up to the line with these words."""
     said = ""
     for line in watched.stdout:
         said += line
@@ -458,7 +458,7 @@ def until(watched: subprocess.Popen, words: str) -> str:
     pytest.fail(f"it ended without {words!r}, after:\n{said}")
 
 
-def test_it_watches_the_file_and_goes_on_when_it_is_solved(course: Path, watched: subprocess.Popen) -> None:
+def test_check_watches_the_file_and_continues_when_it_is_solved(course: Path, watched: subprocess.Popen) -> None:
     until(watched, "Waiting")
     path = course / "01_chain_rule.py"
     path.write_text(path.read_text().replace("dz = ...", "dz = dy"))

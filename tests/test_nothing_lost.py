@@ -302,7 +302,7 @@ def test_an_end_while_pictures_are_drawn(trained: Path, ended: signal.Signals, p
     os.killpg(process.pid, ended) if ended is signal.SIGINT else process.send_signal(ended)
     _, errors = process.communicate(timeout=30)  # returns when every process has closed its stderr
     if ended is not signal.SIGKILL:
-        goes_on = "Stopped. Finished and kept: 12x8x10. The same command goes on with the rest."
+        goes_on = "Stopped. Finished and saved: 12x8x10. The same command continues with the others."
         assert (process.returncode, errors.strip()) == (130, goes_on)
     assert names(trained) == {NETWORK, *WRITTEN}
     assert (trained / "confusion.png").read_bytes() == OLD

@@ -1,4 +1,4 @@
-"""Many trainings at once: the same results wherever they run, and none lost with the process of another."""
+"""Many trainings at once: the same results on every executor, and a dead process affects no other job."""
 
 import concurrent.futures
 import contextlib
@@ -14,7 +14,7 @@ import pytest
 import train_many_program
 
 import tinynet as tn
-from tinynet.parallel import reports, train_many
+from tinynet.parallel import progress_socket, train_many
 
 HERE = Path(__file__).parent
 EXAMPLE = HERE.parent / "examples" / "mnist_compare.py"
@@ -50,12 +50,12 @@ def dask():
         yield client
 
 
-def test_processes_train_what_one_trains():
+def test_processes_give_the_same_networks():
     jobs = [train_many_program.job(seed) for seed in range(4)]
     check_equal(by_name(tn.train_many(jobs)), jobs)
 
 
-def test_a_pool_of_threads_and_one_of_processes_will_do():
+def test_threads_give_the_same_networks():
     jobs = [train_many_program.job(seed) for seed in range(3)]
     with concurrent.futures.ThreadPoolExecutor(2) as executor:
         check_equal(by_name(tn.train_many(jobs, executor)), jobs)
@@ -63,7 +63,7 @@ def test_a_pool_of_threads_and_one_of_processes_will_do():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_a_cluster_of_dask_will_do_and_survives_a_worker_that_is_killed(dask, tmp_path):
+def test_dask_gives_the_same_networks_and_survives_a_killed_worker(dask, tmp_path):
     jobs = [train_many_program.job(seed) for seed in range(3)]
     with dask.get_executor() as executor:
         check_equal(by_name(tn.train_many(jobs, executor)), jobs)
@@ -72,7 +72,7 @@ def test_a_cluster_of_dask_will_do_and_survives_a_worker_that_is_killed(dask, tm
     assert found["deadly"].result.network.theta.tobytes() == alone(train_many_program.job(7)).network.theta.tobytes()
 
 
-def test_results_come_as_they_are_done(tmp_path):
+def test_outcomes_are_yielded_once_they_are_known(tmp_path):
     slow = train_many_program.Endless("endless", tmp_path)
     outcomes = tn.train_many([slow, train_many_program.job(1)])
     assert next(outcomes).job.name == "seed 1"
@@ -82,7 +82,7 @@ def test_results_come_as_they_are_done(tmp_path):
     check_gone(tmp_path / "endless")
 
 
-def test_a_process_that_is_only_just_starting_ends_as_well(tmp_path):
+def test_a_process_that_is_starting_is_ended_too(tmp_path):
     start = time.perf_counter()
     outcomes = tn.train_many(
         [train_many_program.Broken("broken"), train_many_program.Endless("endless", tmp_path)], side_by_side=1
@@ -102,18 +102,18 @@ def check_gone(file: Path) -> None:
         except ProcessLookupError:
             return
         time.sleep(0.05)
-    pytest.fail(f"process {pid} is still there")
+    pytest.fail(f"process {pid} is still running")
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_job_whose_process_was_killed_is_begun_again(tmp_path, times):
+def test_a_job_whose_process_was_killed_is_started_again(tmp_path, times):
     jobs = [train_many_program.Deadly("deadly", tmp_path, times), *map(train_many_program.job, range(3))]
     found = by_name(tn.train_many(jobs))
     assert found["deadly"].result.network.theta.tobytes() == alone(train_many_program.job(7)).network.theta.tobytes()
     check_equal({name: outcome for name, outcome in found.items() if name != "deadly"}, jobs[1:])
 
 
-def test_a_job_that_is_killed_each_time_is_reported_and_the_others_go_on(tmp_path):
+def test_a_job_that_is_killed_each_time_is_reported_and_the_others_continue(tmp_path):
     jobs = [train_many_program.Deadly("deadly", tmp_path, 9), *map(train_many_program.job, range(3))]
     found = by_name(tn.train_many(jobs))
     assert isinstance(found["deadly"].error, concurrent.futures.BrokenExecutor)
@@ -121,14 +121,14 @@ def test_a_job_that_is_killed_each_time_is_reported_and_the_others_go_on(tmp_pat
     check_equal({name: outcome for name, outcome in found.items() if name != "deadly"}, jobs[1:])
 
 
-def test_a_job_that_raises_is_reported_once_and_the_others_go_on():
+def test_a_job_that_raises_is_reported_once_and_the_others_continue():
     jobs = [train_many_program.Broken("broken"), train_many_program.job(1)]
     found = by_name(tn.train_many(jobs))
     assert str(found["broken"].error) == "this job cannot be done"
     check_equal({"seed 1": found["seed 1"]}, jobs[1:])
 
 
-def test_an_executor_that_is_broken_is_reported(tmp_path):
+def test_a_broken_executor_is_reported(tmp_path):
     with concurrent.futures.ProcessPoolExecutor(1) as executor:
         found = by_name(
             tn.train_many([train_many_program.Deadly("deadly", tmp_path, 9), train_many_program.job(1)], executor)
@@ -136,21 +136,21 @@ def test_an_executor_that_is_broken_is_reported(tmp_path):
     assert all(isinstance(outcome.error, concurrent.futures.BrokenExecutor) for outcome in found.values())
 
 
-def test_a_process_has_one_blas_thread_and_is_used_again():
+def test_a_process_has_one_blas_thread_and_is_reused():
     found = [outcome.result for outcome in tn.train_many([train_many_program.Counting(f"{k}") for k in range(6)])]
     assert all(set(threads) == {1} for threads, _ in found)
     assert len({pid for _, pid in found}) == 2
     assert os.getpid() not in {pid for _, pid in found}
 
 
-def test_no_jobs_at_all():
+def test_no_jobs():
     assert list(tn.train_many([])) == []
 
 
-# ------------------------------------------------------------------------------------------- reports
+# ------------------------------------------------------------------------------------------- progress
 
 
-def test_epochs_are_reported_while_they_run(monkeypatch):
+def test_each_epoch_is_sent_while_jobs_run(monkeypatch):
     seen = []
     monkeypatch.setattr(train_many._Bars, "show", lambda bars, k, record: seen.append((k, record.epoch, record.loss)))
     found = by_name(tn.train_many([train_many_program.job(seed) for seed in range(2)], progress=True))
@@ -166,43 +166,43 @@ def test_bars_are_shown(capsys):
     assert "val_accuracy" in shown
 
 
-def test_none_is_shown_where_stderr_is_no_terminal(capsys):
+def test_no_bars_are_shown_if_stderr_is_not_a_terminal(capsys):
     list(tn.train_many([train_many_program.job(1)]))
     assert capsys.readouterr().err == ""
 
 
-def test_a_job_trains_without_anybody_who_listens():
-    with reports.reporting(1, reports.Address("127.0.0.1", 9, "word")) as tell:
+def test_a_job_trains_without_a_receiver():
+    with progress_socket.sender(1, progress_socket.Address("127.0.0.1", 9, "word")) as send:
         assert (
             alone(train_many_program.job(1)).network.theta.tobytes()
-            == train_many_program.job(1).train(tell)[0].theta.tobytes()
+            == train_many_program.job(1).train(send)[0].theta.tobytes()
         )
 
 
-def test_what_is_no_report_is_not_heard():
-    heard = []
+def test_messages_without_token_or_record_are_ignored():
+    received = []
     record = tn.Record(1, 0.5, 0.9)
-    with reports.listening(lambda *report: heard.append(report), False) as address:
-        for line in (b"GET / HTTP/1.1\n", b'{"word": "guess", "job": 1, "record": {}}\n', b"\xff\n", b"[]\n"):
-            with reports.socket.create_connection(address[:2]) as other:
+    with progress_socket.receiver(lambda *message: received.append(message), False) as address:
+        for line in (b"GET / HTTP/1.1\n", b'{"token": "guess", "job": 1, "record": {}}\n', b"\xff\n", b"[]\n"):
+            with progress_socket.socket.create_connection(address[:2]) as other:
                 other.sendall(line)
-        with reports.reporting(5, address._replace(word="guess")) as tell:
-            tell(record)
-        with reports.reporting(5, address) as tell:
-            tell(record)
+        with progress_socket.sender(5, address._replace(token="guess")) as send:
+            send(record)
+        with progress_socket.sender(5, address) as send:
+            send(record)
         for _ in range(100):
-            if heard:
+            if received:
                 break
             time.sleep(0.02)
-    assert heard == [(5, record)]
+    assert received == [(5, record)]
 
 
-def test_all_of_a_job_pickles():
+def test_a_job_can_be_pickled():
     found = alone(pickle.loads(pickle.dumps(train_many_program.job(3))))
     assert found.network.theta.tobytes() == alone(train_many_program.job(3)).network.theta.tobytes()
 
 
-# ------------------------------------------------------------------------- the main job, on executors
+# ------------------------------------------------------------------------- the main example, on executors
 
 
 MPI = [str(Path(sys.executable).parent / "mpiexec"), "-n", "3", sys.executable, "-m", "mpi4py.futures"]
@@ -222,7 +222,7 @@ def thetas(out: Path) -> list[bytes]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-def test_the_main_job_trains_the_same_networks_everywhere(dask, tmp_path):
+def test_the_main_example_gives_the_same_networks_on_each_executor(dask, tmp_path):
     done = compare(tmp_path / "here")
     assert done.returncode == 0, done.stderr
     address = dask.scheduler.address.removeprefix("tcp://")
@@ -237,7 +237,7 @@ def test_the_main_job_trains_the_same_networks_everywhere(dask, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_rank_ends_the_main_job_and_the_same_command_goes_on(tmp_path):
+def test_a_killed_rank_ends_the_main_example_and_the_same_command_resumes(tmp_path):
     psutil = pytest.importorskip("psutil")
     words = ["--models", "12x8x10", "480x240x120x60x10", "--epochs", "3", "--out", str(tmp_path), *ON_MPI]
     main_job = subprocess.Popen(

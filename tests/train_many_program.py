@@ -1,4 +1,4 @@
-"""Jobs for tests/test_train_many.py, in a file of their own, so that any process can import them."""
+"""Jobs for tests/test_train_many.py, in a separate file that any process can import."""
 
 import os
 import signal
@@ -28,29 +28,29 @@ def job(seed: int, **changes) -> tn.Job:
 
 @dataclass(frozen=True)
 class Deadly:
-    """Kills its process so many times, counted in a file, before it trains."""
+    """A job that kills its process `times` times, counted by files, before it trains."""
 
     name: str
     folder: Path
     times: int
     epochs = 3
 
-    def train(self, tell):
+    def train(self, callback):
         count = len(list(self.folder.glob(f"{self.name}.*")))
         (self.folder / f"{self.name}.{count}").touch()
         if count < self.times:
             os.kill(os.getpid(), signal.SIGKILL)
-        return job(7).train(tell)
+        return job(7).train(callback)
 
 
 @dataclass(frozen=True)
 class Broken:
-    """Raises."""
+    """A job that raises."""
 
     name: str
     epochs = 1
 
-    def train(self, tell):
+    def train(self, callback):
         raise ValueError("this job cannot be done")
 
 
@@ -62,23 +62,23 @@ def threads() -> list[int]:
 
 @dataclass(frozen=True)
 class Counting:
-    """Says how many threads its BLAS has, and in which process it ran."""
+    """A job that returns the number of BLAS threads and the process id."""
 
     name: str
     epochs = 1
 
-    def train(self, tell):
+    def train(self, callback):
         return threads(), os.getpid()
 
 
 @dataclass(frozen=True)
 class Endless:
-    """Says which process it runs in, and never ends."""
+    """A job that writes its process id to a file and does not end."""
 
     name: str
     folder: Path
     epochs = 1_000_000
 
-    def train(self, tell):
+    def train(self, callback):
         (self.folder / self.name).write_text(f"{os.getpid()}")
-        return tn.fit(net := tn.mlp(6, [8], 3), tn.Adam(net), *data(), epochs=self.epochs, callbacks=[tell])
+        return tn.fit(net := tn.mlp(6, [8], 3), tn.Adam(net), *data(), epochs=self.epochs, callbacks=[callback])

@@ -42,6 +42,7 @@ from .losses import BinaryCrossEntropy, CrossEntropy, Huber, Loss, MeanSquaredEr
 from .network import Network, mlp
 from .optim import SGD, Adam, AdamW, Optimizer, RMSProp, constant, cosine, step_decay, warm_up
 from .parallel.data_parallel import data_parallel
+from .parallel.processes import Processes
 from .parallel.train_many import Job, Outcome, Trained, train_many
 from .report import Run, report
 from .training.evaluation import Evaluation, evaluate, outputs, predict, predict_classes
@@ -127,6 +128,7 @@ __all__ = [
     "backends",
     "data_parallel",
     "train_many",
+    "Processes",
     "Job",
     "Outcome",
     "Trained",

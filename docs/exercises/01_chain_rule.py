@@ -2,13 +2,13 @@
 
     a = w x,   z = a + b,   y = max(z, 0),   r = y - t,   L = r^2
 
-max(z, 0) is z where z is positive, and else 0; chapter 3 calls it ReLU. It takes the place of the chapter's tanh.
-Walk back from the last line to the first. dy means dL/dy: how fast the loss grows with y.
+max(z, 0) is z if z is positive, else 0; chapter 3 calls it ReLU. Here it replaces the tanh of the chapter.
+Compute the gradients from the last line back to the first. dy means dL/dy: how fast the loss grows with y.
 """
 
 
 def neuron(x, w, b, t):
-    """L, dw, db and dx; every one of them is a number."""
+    """Return L, dw, db and dx, each a number."""
     a = w * x
     z = a + b
     y = max(z, 0.0)

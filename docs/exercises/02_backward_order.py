@@ -1,5 +1,5 @@
-"""Chapter 1. forward sends x through the layers. backward brings dy, the gradient of the last output, back to the
-first input. Each layer's own backward is right, and yet the gradient check says that this dx is wrong. Repair it.
+"""Chapter 1. forward passes x through the layers. backward passes dy, the gradient of the last output, back to the
+first input. The backward of each layer is right, but the gradient check finds that this dx is wrong. Repair it.
 """
 
 
@@ -10,7 +10,7 @@ def forward(layers, x):
 
 
 def backward(layers, dy):
-    """dx, the gradient of what went into the first layer."""
+    """Return dx, the gradient of the input of the first layer."""
     for layer in layers:
         dy = layer.backward(dy)
     return dy

@@ -1,6 +1,6 @@
 """Chapter 2. A dense layer is y = x W + b. How does the loss change with each weight?
 
-W[d, m] takes part in y[n, m] for every row n, with the factor x[n, d]. What forward uses twice, backward adds up.
+W[d, m] contributes to y[n, m] in every row n, with the factor x[n, d]. What forward uses several times, backward sums.
 """
 
 

@@ -1,7 +1,7 @@
 """Chapter 2. The two other gradients of y = x W + b.
 
-x[n, d] takes part in y[n, m] for every feature m, with the factor W[d, m]. b[0, m] takes part in y[n, m] for every
-row n. The layer here has as many features going in as coming out, so a wrong transpose will not show in a shape.
+x[n, d] contributes to y[n, m] for every feature m, with the factor W[d, m]. b[0, m] contributes to y[n, m] for every
+row n. This layer has as many outputs as inputs, so a wrong transpose does not show in the shapes.
 """
 
 

@@ -1,6 +1,6 @@
-"""Chapters 1 and 2. A residual block adds its input to what it makes of it: y = x + tanh(x W).
+"""Chapters 1 and 2. A residual block adds its input to its output: y = x + tanh(x W).
 
-x reaches y on two ways. Bring the gradient back on both.
+x reaches y in two ways: through the block and around it. Return the sum of both gradients.
 """
 
 import numpy as np

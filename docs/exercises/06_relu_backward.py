@@ -1,5 +1,5 @@
-"""Chapter 3. y = max(x, 0). Its gradient check fails, and training still works a little. Which number decides whether
-a gradient passes?
+"""Chapter 3. y = max(x, 0). The gradient check of this backward fails, and training works only a little. Which number
+decides whether a gradient passes?
 """
 
 

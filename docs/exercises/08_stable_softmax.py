@@ -1,5 +1,5 @@
-"""Chapter 4. softmax: y_k = exp(z_k) / sum_j exp(z_j), for each row of z. The formula is right, and yet it gives nan
-for numbers that a network does produce. Repair it without changing its value anywhere.
+"""Chapter 4. softmax: y_k = exp(z_k) / sum_j exp(z_j), for each row of z. The formula is right, but the code gives nan
+for values that networks do produce. Repair it without changing its value for any z.
 """
 
 import numpy as np

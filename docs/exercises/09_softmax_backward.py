@@ -1,5 +1,5 @@
-"""Chapter 4. The Jacobian of softmax is dy_j/dx_k = y_j ([j = k] - y_k), K x K numbers for each row. Multiplied with
-dy, most of it falls away. Write dx without ever building the Jacobian.
+"""Chapter 4. The Jacobian of softmax is dy_j/dx_k = y_j ([j = k] - y_k): K x K numbers for each row. In the product
+with dy most terms cancel. Compute dx without building the Jacobian.
 """
 
 

@@ -1,8 +1,8 @@
-"""Chapter 6. Momentum: the steps remember where they were going.
+"""Chapter 6. Momentum: each step continues in the direction of the steps before.
 
     v <- mu v + g,   theta <- theta - lr v
 
-theta, grad and velocity are vectors. theta and velocity must be changed in place: the network holds the same arrays.
+theta, grad and velocity are vectors. Change theta and velocity in place, because the network holds the same arrays.
 """
 
 

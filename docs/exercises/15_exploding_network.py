@@ -1,8 +1,8 @@
-"""Chapter 7. Ten dense layers with ReLUs, each 256 wide. The numbers that come out are ten thousand million times as
-large as those that go in. How large should the first weights be?
+"""Chapter 7. Ten dense layers with ReLUs, each 256 wide. Their outputs are ten billion times as large as their inputs.
+What should the scale of the initial weights be?
 """
 
 
 def std(D):
-    """The standard deviation of a layer's first weights, when D features go in and a ReLU comes behind."""
+    """Return the standard deviation of the initial weights of a layer with D inputs, followed by a ReLU."""
     return 1.0

@@ -1,10 +1,10 @@
-"""Chapter 8. Rows are shuffled and dealt out in batches, every row once in an epoch. A network trained with these never
-reads more than a tenth of the digits. What do the batches look like?
+"""Chapter 8. Rows are shuffled and divided into batches, each row once per epoch. A network trained with these batches
+stays at an accuracy of one tenth. What is wrong with the batches?
 """
 
 
 def batches(x, t, size, draw):
-    """Yields (x, t) of each batch; the last one may be smaller. draw.permutation(n) shuffles 0 .. n - 1."""
+    """Yield (x, t) of each batch; the last may be smaller. draw.permutation(n) shuffles 0 .. n - 1."""
     x = x[draw.permutation(len(x))]
     t = t[draw.permutation(len(t))]
     for start in range(0, len(x), size):

@@ -1,8 +1,8 @@
-"""Chapter 9. Batch normalization brings every feature to mean 0 and variance 1, over the rows of the batch:
+"""Chapter 9. Batch normalization gives every feature mean 0 and variance 1 over the rows of the batch:
 
     y[n, d] = (x[n, d] - mean[d]) / sqrt(var[d] + eps)
 
-Each x reaches each y of its column on three ways: directly, through the mean, and through the variance.
+Each x reaches each y of its column in three ways: directly, through the mean, and through the variance.
 """
 
 

@@ -1,9 +1,9 @@
-"""Chapter 10. Swish, with a slope of its own for each feature:
+"""Chapter 10. Swish, with one slope beta per feature:
 
     y = x s,   s = sigmoid(beta x),   ds/dx = beta s (1 - s),   ds/dbeta = x s (1 - s)
 
-Write a layer that passes its gradient check and runs wherever a network runs: in float32, on compiled kernels, and on a
-GPU, whose arrays do not mix with NumPy's. `self.ops.sigmoid` is the sigmoid of the place where the network lives.
+Write a layer that passes its gradient check and runs on every backend: in float32, on compiled kernels, and on a GPU,
+whose arrays do not mix with NumPy's. `self.ops.sigmoid` is the sigmoid of the network's backend.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
-"""Chapter 12. The last lines of the hundred: put the parts together. There are `network.forward`, `network.backward`,
-`optimizer.step()`, and `softmax_cross_entropy(z, t)`, which gives L and dz. What happens with each batch, and when?
+"""Chapter 12. The training loop of `examples/from_scratch.py`. Use `network.forward`, `network.backward`,
+`optimizer.step()`, and `softmax_cross_entropy(z, t)`, which returns L and dz. What happens with each batch, and when?
 """
 
 
 def train(network, optimizer, softmax_cross_entropy, x, t, epochs, draw, batch=32):
-    """Yields the mean loss over all rows of each epoch, each row with the loss it had when its turn came."""
+    """Yield the mean loss of all rows in each epoch, each with the loss of its own batch."""
     for _ in range(epochs):
         total = 0.0
         order = draw.permutation(len(x))

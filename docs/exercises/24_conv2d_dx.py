@@ -1,8 +1,8 @@
-"""Chapter 13. A convolution looks at a picture through patches that stand `stride` apart, with the same W in each:
+"""Chapter 13. A convolution applies the same W to every patch of a picture; patches are `stride` apart:
 
     y[m, i, j] = sum of W[m] times the patch whose corner is at row i stride, column j stride
 
-A pixel stands in several patches. How does the loss change with it?
+A pixel belongs to several patches. How does the loss change with it?
 """
 
 import numpy as np

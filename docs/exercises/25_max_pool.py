@@ -1,5 +1,5 @@
-"""Chapter 13. A pool gives the largest number of each patch, and patches stand side by side. This backward passes its
-gradient check on random numbers. Behind a ReLU, on pictures with much black in them, its gradients are too large. Why?
+"""Chapter 13. Max pooling returns the largest number of each patch; patches do not overlap. This backward passes its
+gradient check on random numbers. After a ReLU, on pictures with many zeros, its gradients are too large. Why?
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
-"""Chapter 15. A residual block that changes the number of features has weights on its way around: y = x Ws + tanh(x W).
+"""Chapter 15. A residual block that changes the number of features has weights in its shortcut: y = x Ws + tanh(x W).
 
-dy arrives at the sum. Bring it back on both ways, and find the gradient of the shortcut's weights.
+dy arrives at the sum. Pass it back through both terms, and compute the gradient of the shortcut's weights.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
-"""Exercises that answer back: the first one that is not solved is checked, again and again as its file is saved.
+"""Check the first exercise that is not solved yet, each time its file is saved.
 
-python docs/exercises/check.py           watches, and goes on when one is solved; Ctrl+C ends it
-python docs/exercises/check.py --once    checks once
-python docs/exercises/check.py --hint    gives one more hint
-python docs/exercises/check.py --list    shows all exercises
-python docs/exercises/check.py 7         takes exercise 7, solved or not; also with --once or --hint
+python docs/exercises/check.py           check after every save, one exercise after the other; Ctrl+C ends it
+python docs/exercises/check.py --once    check once
+python docs/exercises/check.py --hint    show one more hint
+python docs/exercises/check.py --list    show all exercises
+python docs/exercises/check.py 7         exercise 7, solved or not; also with --once or --hint
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import time
 from checking import EXERCISES, HERE, file_of, teacher
 
 PROGRESS = HERE / ".progress.json"
-"""The files as they were when solved, by their hash, and how many hints were given."""
+"""Hashes of the solved files, and how many hints were shown."""
 
 SECONDS = 120.0
-"""How long an answer may take."""
+"""Time limit of one check."""
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
     parser.add_argument("number", nargs="?", type=int, help=f"an exercise, 1 to {len(EXERCISES)}")
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--once", action="store_true", help="check once")
-    way.add_argument("--hint", action="store_true", help="give one more hint")
+    way.add_argument("--hint", action="store_true", help="show one more hint")
     way.add_argument("--list", action="store_true", help="show all exercises")
     asked = parser.parse_args()
     if asked.number not in (None, *range(1, len(EXERCISES) + 1)):
@@ -46,15 +46,16 @@ def main() -> int:
         return hint(name)
     if asked.once:
         return not solved_now(name)
-    return watch(name, go_on=not asked.number)
+    return watch(name, advance=not asked.number)
 
 
-def watch(name: str | None, go_on: bool) -> int:
+def watch(name: str | None, advance: bool) -> int:
+    """Check an exercise each time its file is saved; if `advance`, continue with the next one when it is solved."""
     try:
         while name:
             saved = saved_at(name)
             if solved_now(name):
-                name = next_one() if go_on else None
+                name = next_one() if advance else None
                 continue
             print("  Waiting for the file to be saved. Ctrl+C ends; --hint, in another window, helps.", flush=True)
             while saved_at(name) in (saved, None):
@@ -65,7 +66,7 @@ def watch(name: str | None, go_on: bool) -> int:
 
 
 def saved_at(name: str) -> int | None:
-    """None while an editor puts a new file in the place of the old one."""
+    """Return the time of the last save; None while an editor replaces the file."""
     try:
         return file_of(name).stat().st_mtime_ns
     except FileNotFoundError:
@@ -73,7 +74,7 @@ def saved_at(name: str) -> int | None:
 
 
 def solved_now(name: str) -> bool:
-    """Checks an exercise, says what was seen, and remembers whether it is solved."""
+    """Check an exercise, print the result, record it, and return True if the exercise is solved."""
     print(f"\n{file_of(name)}", flush=True)
     read, solved = fingerprint(name), says_solved(name)
     progress = read_progress()
@@ -84,7 +85,7 @@ def solved_now(name: str) -> bool:
 
 
 def says_solved(name: str) -> bool:
-    """Whether `checking.say` is content, in a process of its own that is ended when it takes too long."""
+    """Return True if `checking.say` finds no mistake. It runs in another process, which ends at the time limit."""
     command = [sys.executable, "-c", "import sys, checking; sys.exit(checking.say(sys.argv[1]))", name]
     try:
         code = subprocess.run(command, cwd=HERE, timeout=SECONDS, check=False).returncode
@@ -97,7 +98,7 @@ def says_solved(name: str) -> bool:
 
 
 def hint(name: str) -> int:
-    """One more than last time; after the last one, all of them again."""
+    """Print the hints so far and the next one."""
     hints, progress = teacher(name)["HINTS"], read_progress()
     given = min(progress["hints"].get(name, 0) + 1, len(hints))
     progress["hints"][name] = given
@@ -132,7 +133,7 @@ def fingerprint(name: str) -> str:
 
 
 def read_progress() -> dict[str, dict]:
-    """Nothing, if there is no such file, or it is damaged."""
+    """Return the recorded progress; an empty record if the file is missing or damaged."""
     try:
         progress = json.loads(PROGRESS.read_text())
         return {"solved": dict(progress["solved"]), "hints": dict(progress["hints"])}

@@ -1,4 +1,4 @@
-"""What the checks are made of: an answer is held against the truth, and a wrong one gets the name of its mistake."""
+"""Compare answers with correct values, and name the mistake behind a wrong one."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 EXERCISES = sorted(path.stem for path in HERE.glob("[0-9]*.py"))
 GAP = re.compile(r"^.*(=|return|,|^)\s*\.\.\.$", re.MULTILINE)
-"""A line that is left for the reader to write."""
+"""A line that the reader has to write."""
 MATMUL = "the last axis of a product's left factor must be as long as the first of its right one"
-"""In place of what NumPy says, which names neither."""
+"""Replaces NumPy's message, which names neither factor."""
 
 
 class Mistake(Exception):
-    """What is wrong with an answer, in words."""
+    """An error in an answer; its message explains it."""
 
 
 def file_of(name: str) -> Path:
@@ -29,19 +29,19 @@ def file_of(name: str) -> Path:
 
 
 def say(name: str) -> bool:
-    """Prints what is wrong with the answer to an exercise, or that it is solved; whether something is wrong."""
+    """Print the mistake in an exercise, or that it is solved. Return True if there is a mistake."""
     wrong = examine(name, file_of(name))
     print("  " + (wrong or "solved").replace("\n", "\n  "), flush=True)
     return bool(wrong)
 
 
 def teacher(name: str) -> dict[str, Any]:
-    """`HINTS` of an exercise, and its `check(answer)`, which raises Mistake."""
+    """Return the names in an exercise's check file: `HINTS`, and `check(answer)`, which raises Mistake."""
     return runpy.run_path(str(HERE / "checks" / f"{name}.py"))
 
 
 def examine(name: str, path: Path) -> str:
-    """What is wrong with the answer in that file; empty if nothing is."""
+    """Return the mistake in the answer in this file; an empty string if there is none."""
     if gap := GAP.search(text := path.read_text(encoding="utf-8")):
         return f"line {text[: gap.end()].count(chr(10)) + 1} is for you to write: {gap[0].strip()}"
     try:
@@ -55,21 +55,21 @@ def examine(name: str, path: Path) -> str:
 
 
 def in_the_answer(error: BaseException, path: Path) -> str:
-    """An exception in one line, with the line of the answer that raised it."""
+    """Return an exception in one line, and the line of the answer that raised it."""
     says = f"{type(error).__name__}: {MATMUL if str(error).startswith('matmul') else error}"
     if isinstance(error, SyntaxError):
         return f"line {error.lineno} is not Python yet, {says}"
     lines, walked = traceback.extract_tb(error.__traceback__), traceback.walk_tb(error.__traceback__)
-    places = [(line, frame) for line, (frame, _) in zip(lines, walked, strict=True) if line.filename == str(path)]
-    if not places:
+    raised = [(line, frame) for line, (frame, _) in zip(lines, walked, strict=True) if line.filename == str(path)]
+    if not raised:
         return f"what comes back cannot be used: {says}"
-    line, frame = places[-1]
+    line, frame = raised[-1]
     shapes = shapes_in(line.line or "", frame.f_locals) if isinstance(error, ValueError) else ""
     return f"line {line.lineno} raised {says}\n    {line.line}{shapes}"
 
 
 def shapes_in(line: str, values: Mapping[str, Any]) -> str:
-    """The shapes of the arrays that a line names."""
+    """Return the shapes of the arrays that a line names."""
     names = [name for name in dict.fromkeys(re.findall(r"[A-Za-z_]\w*", line)) if hasattr(values.get(name), "shape")]
     return "".join(f"\n    {name} has the shape {values[name].shape}" for name in names)
 
@@ -77,7 +77,7 @@ def shapes_in(line: str, values: Mapping[str, Any]) -> str:
 def compare(
     what: str, yours: Any, right: Any, mistakes: Mapping[str, Any] | None = None, tolerance: float = 1e-6
 ) -> None:
-    """Mistake unless yours equals what was measured; named after the mistake that gives what is yours."""
+    """Raise Mistake unless yours equals right. The message is the one of `mistakes` whose value equals yours."""
     right = np.asarray(right, dtype=float)
     if yours is None:
         raise Mistake(f"{what} is None: is a return missing?")
@@ -98,7 +98,7 @@ def compare(
 
 
 def unnamed(yours: np.ndarray, right: np.ndarray) -> str:
-    """What can be said of a wrong answer that nobody foresaw."""
+    """Describe a wrong answer that matches none of the known mistakes."""
     if yours.shape != right.shape:
         return "has the wrong shape"
     if not np.isfinite(yours).all():
@@ -113,17 +113,17 @@ def unnamed(yours: np.ndarray, right: np.ndarray) -> str:
 
 
 def evidence(what: str, yours: np.ndarray, right: np.ndarray) -> str:
-    """The number that is furthest off, or the two shapes."""
+    """Return the number with the largest error, or the two shapes."""
     if yours.shape != right.shape:
         return f"    {what} has the shape {yours.shape}, and should have {right.shape}"
     off = np.abs(np.where(np.isfinite(yours), yours, np.inf) - right)
     index = np.unravel_index(off.argmax(), off.shape)
-    place = f"[{', '.join(map(str, index))}]" if index else ""
-    return f"    {what}{place} is {yours[index]:.6g}; measured: {right[index]:.6g}"
+    position = f"[{', '.join(map(str, index))}]" if index else ""
+    return f"    {what}{position} is {yours[index]:.6g}; measured: {right[index]:.6g}"
 
 
 def slope(f: Callable[[Any], Any], x: Any, h: float = 1e-5) -> np.ndarray:
-    """df/dx, measured: (f(x + h) - f(x - h)) / 2h for one number of x after the other."""
+    """Return df/dx, measured as (f(x + h) - f(x - h)) / 2h for each number of x."""
     x = np.array(x, dtype=float)
     found = np.empty_like(x)
     for index in np.ndindex(x.shape):

@@ -1,4 +1,4 @@
-"""Arrays as strict as a GPU's, on the host: NumPy's functions take them, but they never mix with NumPy's own arrays."""
+"""Arrays on the host that act like a GPU's: NumPy's functions accept them, but they do not mix with NumPy's arrays."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 
 
 class DeviceArray(NDArrayOperatorsMixin):
-    """What CuPy's arrays do: no way out but `to_host`, and no way in but `to_device`."""
+    """An array like CuPy's: only `to_host` and `to_device` convert from and to NumPy's arrays."""
 
     def __init__(self, host: Any) -> None:
         self.host = host
@@ -43,7 +43,7 @@ ndarray = DeviceArray
 
 
 def inside(value: Any) -> Any:
-    """The host's array in a device's; an error for one that was never sent to the device."""
+    """Return the host array inside a device array. Raises TypeError for a NumPy array, which is not on the device."""
     if isinstance(value, DeviceArray):
         return value.host
     if isinstance(value, tuple | list):
@@ -58,7 +58,7 @@ def outside(value: Any) -> Any:
 
 
 def wrapped(value: Any) -> Any:
-    """A method or function that takes and gives a device's arrays; anything else as it is."""
+    """Return a function that takes and returns device arrays; any other value unchanged."""
     if not callable(value) or isinstance(value, type | np.dtype):
         return outside(value)
     return lambda *args, **options: outside(
@@ -67,7 +67,7 @@ def wrapped(value: Any) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    """As a module this file is to its arrays what numpy is to NumPy's."""
+    """Return numpy's function of this name, for device arrays."""
     if name.startswith("__"):
         raise AttributeError(name)
     return wrapped(getattr(np, name))

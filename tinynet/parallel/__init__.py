@@ -1,1 +1,1 @@
-"""Beyond one process: one training over many of them (data_parallel.py), and many trainings at once (train_many.py)."""
+"""Several processes: one training on many ranks (data_parallel.py), many trainings at once (train_many.py)."""

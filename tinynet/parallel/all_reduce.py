@@ -33,6 +33,7 @@ def all_reduce_for(comm: Any, backend: Backend) -> tuple[AllReduce, str]:
 
 
 def _on_all(comm: Any, works: bool) -> bool:
+    """Return whether it works on all ranks."""
     return all(comm.allgather(works))
 
 
@@ -46,7 +47,7 @@ def _through_host(backend: Backend, all_reduce: AllReduce) -> AllReduce:
 
 
 def _after_synchronizing(backend: Backend, all_reduce: AllReduce) -> AllReduce:
-    """MPI does not wait for CUDA streams: the vector must be complete before it reads it."""
+    """Return an all-reduce that first completes the vector, because MPI does not wait for CUDA streams."""
 
     def after_synchronizing(vector: Array) -> None:
         backend.synchronize()
@@ -56,7 +57,7 @@ def _after_synchronizing(backend: Backend, all_reduce: AllReduce) -> AllReduce:
 
 
 def _has_nccl(comm: Any, backend: Backend) -> bool:
-    """Return whether CuPy has NCCL, and no two ranks of a machine share a GPU, which NCCL refuses."""
+    """Return whether CuPy has NCCL and each rank of a machine has its own GPU, which NCCL requires."""
     from mpi4py import MPI
 
     devices = backend.xp.cuda.runtime.getDeviceCount()
@@ -70,16 +71,16 @@ def _has_nccl(comm: Any, backend: Backend) -> bool:
 def _nccl(comm: Any, backend: Backend) -> AllReduce:
     nccl = importlib.import_module("cupy.cuda.nccl")
     group = nccl.NcclCommunicator(comm.size, comm.bcast(nccl.get_unique_id() if comm.rank == 0 else None), comm.rank)
-    kinds = {"float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64}
+    dtypes = {"float32": nccl.NCCL_FLOAT32, "float64": nccl.NCCL_FLOAT64}
 
     def by_nccl(vector: Array) -> None:
-        stream, at = backend.xp.cuda.get_current_stream(), vector.data.ptr
-        group.allReduce(at, at, vector.size, kinds[vector.dtype.name], nccl.NCCL_SUM, stream.ptr)
+        stream, pointer = backend.xp.cuda.get_current_stream(), vector.data.ptr
+        group.allReduce(pointer, pointer, vector.size, dtypes[vector.dtype.name], nccl.NCCL_SUM, stream.ptr)
 
     return by_nccl
 
 
 def _knows_cuda(MPI: Any) -> bool:
-    """Return whether this MPI accepts arrays on GPUs. Open MPI and MPICH have the same function for it."""
+    """Return whether this MPI accepts arrays on GPUs. Open MPI and MPICH share this query."""
     query = getattr(ctypes.CDLL(MPI.__file__), "MPIX_Query_cuda_support", None)
     return bool(query and query())

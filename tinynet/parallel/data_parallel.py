@@ -40,45 +40,44 @@ ROWS_AT_ONCE = 4096
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class DataParallelBackend(Backend):
-    """A backend whose training and evaluation are shared by the ranks of a team."""
+    """A backend whose training and evaluation are divided among the ranks of a communicator."""
 
-    team: Team
+    parallel: DataParallel
 
 
 def data_parallel(comm: Any, backend: str | Backend = "auto", *, sharded: bool = False) -> Backend:
     """Return a backend on which all ranks of an MPI communicator train one network together.
 
-    comm     mpi4py's MPI.COMM_WORLD, or a part of it; each rank makes the same network and calls the same functions
-    backend  what each rank computes with; for "cupy", each rank of a machine takes its own GPU
-    sharded  False: each rank passes the same rows, and works on its share of each batch.
-             True: each rank passes its own rows; a batch takes from each rank in proportion to its rows
+    comm     mpi4py's MPI.COMM_WORLD, or a part of it; each rank creates the same network and calls the same functions
+    backend  the backend of each rank; for "cupy", each rank of a machine takes its own GPU
+    sharded  False: all ranks pass the same rows, and each works on its share of every batch.
+             True: each rank passes its own rows; a batch takes rows of each rank in proportion to their number
 
     theta and the results of `fit` and `evaluate` are equal on all ranks, bit for bit on machines of one kind. Dropout
-    masks are those of the whole batch. Statistics that a layer takes of its batch are those of a share, and buffers are
-    averaged over the ranks after each epoch. Rank 0 shows the progress bar and writes files; an error on one rank ends
-    all. Functions other than `fit` and `evaluate` compute the same on each rank. Raises TypeError if `comm` is not a
-    communicator, and ValueError, before the first step, if the ranks differ in data, seeds, layers, settings or
-    versions.
+    masks are those of the whole batch. Batch statistics are those of a share, and buffers are averaged over the ranks
+    after each epoch. Rank 0 shows the progress bar and writes files. An error on one rank ends all ranks. Functions
+    other than `fit` and `evaluate` compute the same on each rank. Raises TypeError if `comm` is not a communicator, and
+    ValueError, before the first step, if the ranks differ in data, seeds, layers, settings or versions.
     """
     if not hasattr(comm, "Allreduce"):
-        raise TypeError(f"data_parallel takes a communicator of mpi4py, as MPI.COMM_WORLD is; got {comm!r}")
+        raise TypeError(f"data_parallel: expected a communicator of mpi4py such as MPI.COMM_WORLD, got {comm!r}")
     inner = _backend_of_rank(comm, get_backend(backend))
-    team = Team(comm, inner, sharded)
+    parallel = DataParallel(comm, inner, sharded)
     end_together(comm)
     changed = {
-        "describe": lambda: f"{team.note()}; {inner.describe()}",
-        "note": "; ".join(filter(None, (team.note(), inner.note))),
-        "train_steps": team.train_steps,
-        "evaluate_steps": team.evaluate_steps,
+        "describe": lambda: f"{parallel.note()}; {inner.describe()}",
+        "note": "; ".join(filter(None, (parallel.note(), inner.note))),
+        "train_steps": parallel.train_steps,
+        "evaluate_steps": parallel.evaluate_steps,
     }
     same = {field.name: getattr(inner, field.name) for field in fields(inner)}
-    return DataParallelBackend(**same | changed, team=team)
+    return DataParallelBackend(**same | changed, parallel=parallel)
 
 
 @access.register(DataParallelBackend)
 def _(backend: DataParallelBackend, act: Callable[[], Any]) -> Any:
     """Access files on rank 0 only, and return the result on all ranks."""
-    comm = backend.team.comm
+    comm = backend.parallel.comm
     return comm.bcast(act() if comm.rank == 0 else None)
 
 
@@ -88,9 +87,9 @@ def _(backend: DataParallelBackend, wanted: tqdm[Any] | bool | None, rows: int) 
 
     It asks the other ranks nothing: one that passes progress=False opens no bar, and would never answer.
     """
-    team = backend.team
-    rows = rows * team.comm.size if team.sharded else rows
-    return open_bar(NUMPY, wanted if team.comm.rank == 0 else False, rows)
+    parallel = backend.parallel
+    rows = rows * parallel.comm.size if parallel.sharded else rows
+    return open_bar(NUMPY, wanted if parallel.comm.rank == 0 else False, rows)
 
 
 class Share(NamedTuple):
@@ -110,7 +109,7 @@ def shares_of_all(order: np.ndarray, batch_size: int, rank: int, size: int) -> I
 
 
 def shares_of_own(order: np.ndarray, batch_size: int, rank: int, counts: list[int]) -> Iterator[Share]:
-    """Yield shares of batches that take from each rank in proportion to its `counts` of rows; `order` is its own."""
+    """Yield the shares of this rank, whose rows are `order`, of batches that take rows in proportion to `counts`."""
     total, size = sum(counts), len(counts)
     before = [0] * size
     for start in range(0, total, batch_size):
@@ -123,13 +122,13 @@ def shares_of_own(order: np.ndarray, batch_size: int, rank: int, counts: list[in
         before = after
 
 
-class Team:
-    """The ranks of a communicator that train together, as one of them sees it."""
+class DataParallel:
+    """Training and evaluation of one network by all ranks of a communicator, on one of them."""
 
     def __init__(self, comm: Any, backend: Backend, sharded: bool) -> None:
         self.comm, self.backend, self.sharded = comm, backend, sharded
         self.all_reduce, self.method = all_reduce_for(comm, backend)
-        self.seen: dict[str, tuple[Array, str]] = {}
+        self.checksums: dict[str, tuple[Array, str]] = {}
 
     def train_steps(
         self, network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, order: np.ndarray, batch_size: int
@@ -144,7 +143,7 @@ class Team:
             network.buffers[...] = network.buffers / self.comm.size
 
     def _compiled_steps(self, *given: Any) -> Iterator[Totals] | None:
-        """Return the kernel module's version of `share_steps` for these arguments; None if it has none."""
+        """Return the compiled `share_steps` of the kernel module for these arguments, or None."""
         share_steps = getattr(kernels_of(self.backend.name.partition(":")[0]), "share_steps", None)
         return share_steps(*given) if share_steps else None
 
@@ -244,12 +243,12 @@ class Team:
         agree(self.comm, what, facts)
 
     def _checksum(self, name: str, array: Array) -> str:
-        """Return the checksum of an array, computed once as long as the same array comes again."""
-        known, found = self.seen.get(name, (None, ""))
-        if known is not array:
-            found = checksum(array, self.backend.to_host)
-            self.seen[name] = array, found
-        return found
+        """Return the checksum of an array. It is computed once if the next call passes the same array."""
+        last, value = self.checksums.get(name, (None, ""))
+        if last is not array:
+            value = checksum(array, self.backend.to_host)
+            self.checksums[name] = array, value
+        return value
 
 
 def _rows(t: Any, rows: slice) -> Any:
@@ -262,8 +261,8 @@ def _columns(t: Any) -> list[tuple[int, ...]]:
 
 
 def _backend_of_rank(comm: Any, backend: Backend) -> Backend:
-    """Return the backend of this rank: its own GPU if a machine has several, or its share of the cores for BLAS."""
-    from mpi4py import MPI  # here, because only data-parallel training needs it
+    """Return the backend of this rank: its own GPU if there are several. On a CPU, give BLAS its share of the cores."""
+    from mpi4py import MPI
 
     here = comm.Split_type(MPI.COMM_TYPE_SHARED)
     if hasattr(backend.xp, "cuda"):

@@ -1,4 +1,4 @@
-"""The executor that is used where none is named: processes of this machine."""
+"""Processes of this machine as an executor."""
 
 from __future__ import annotations
 
@@ -14,67 +14,70 @@ from typing import Any
 
 
 class Processes:
-    """`submit` as in concurrent.futures, on so many processes with one BLAS thread each.
+    """An executor of `count` processes of this machine, with one BLAS thread each: the default of `train_many`.
 
-    Each of them stands for itself: one that dies takes the job that it had with it, a BrokenExecutor, and another is
-    started in its place. They end with this process, and at Ctrl-C.
+    If a process dies, only the call that it ran raises BrokenExecutor, and another process takes its place. All
+    processes end with this one, at Ctrl-C, and at `close()`.
     """
 
     def __init__(self, count: int) -> None:
         self.threads = ThreadPoolExecutor(count)
         self.idle: SimpleQueue[ProcessPoolExecutor | None] = SimpleQueue()
         self.running: dict[ProcessPoolExecutor, int] = {}
-        self.stopping = False
+        self.closed = False
         for _ in range(count):
             self.idle.put(None)
 
     def submit(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """The result of function(*arguments), to come."""
-        return self.threads.submit(self._in_process, function, arguments)
+        """Return a future of function(*arguments)."""
+        return self.threads.submit(self._call, function, arguments)
 
-    def _in_process(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+    def _call(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
         process = self.idle.get()
         try:
-            process = process or self._started()
-            if self.stopping:
-                raise BrokenExecutor("processes are no longer wanted")
+            process = process or self._start()
+            if self.closed:
+                raise BrokenExecutor("the processes are closed")
             return process.submit(function, *arguments).result()
         except BrokenExecutor:
-            process = None
+            if process:
+                del self.running[process]
+                process.shutdown()
+                process = None
             raise
         finally:
             self.idle.put(process)
 
-    def _started(self) -> ProcessPoolExecutor:
+    def _start(self) -> ProcessPoolExecutor:
         process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), initializer=_set_up)
-        _hold_interrupts()
+        _block_interrupts()
         self.running[process] = process.submit(os.getpid).result()
         return process
 
-    def stop(self) -> None:
-        """Ends all processes, whatever they are doing."""
-        self.stopping = True
+    def close(self) -> None:
+        """End all processes, also those that are computing."""
+        self.closed = True
         self.threads.shutdown(wait=False, cancel_futures=True)
         idle = {self.idle.get() for _ in range(self.idle.qsize())}
         for process, pid in list(self.running.items()):
             if process not in idle:
-                with contextlib.suppress(ProcessLookupError):
+                with contextlib.suppress(OSError):  # it has ended already
                     os.kill(pid, signal.SIGTERM)
         self.threads.shutdown()
         for process in self.running:
             process.shutdown()
 
 
-def _hold_interrupts(hold: bool = True) -> None:
-    """In this thread, and in processes that it starts until they are set up: before, they would not end silently."""
+def _block_interrupts(block: bool = True) -> None:
+    """Block SIGINT in this thread and in processes that it starts: before `_set_up` they would print a traceback."""
     if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_BLOCK if hold else signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK if block else signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _set_up() -> None:
-    """One BLAS thread, and a silent end at Ctrl-C and when the process that trains is gone."""
+    """Use one BLAS thread, and end silently at Ctrl-C and when the parent process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    _hold_interrupts(False)
+    _block_interrupts(False)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with contextlib.suppress(ImportError):
         from threadpoolctl import threadpool_limits

@@ -1,4 +1,4 @@
-"""Checks that all ranks do the same, and a common end: an error on one rank ends all."""
+"""Checks that all ranks make the same call, and that an error on one rank ends all ranks."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from types import TracebackType
 from typing import Any
 
 _joined: list[Any] = []
-"""The communicators whose ranks end together."""
-
+"""Communicators whose ranks end together."""
 
 DELAY = 0.5
-"""Seconds that mpiexec needs to print the last error message; Abort discards what it has not printed."""
+"""Seconds in which mpiexec prints the last error message. Abort discards messages that are not printed yet."""
 
 
 def agree(comm: Any, what: str, facts: dict[str, Any]) -> None:
-    """Raise ValueError on every rank if the ranks differ in the call or in one of the facts."""
+    """Raise ValueError on every rank if the ranks differ in their call `what`, the version, or one of the facts."""
     mine = {"call": what, "version": sys.modules["tinynet"].__version__, **facts}
     everyone = comm.allgather(mine)
     for name, value in everyone[0].items():
@@ -31,7 +30,7 @@ def agree(comm: Any, what: str, facts: dict[str, Any]) -> None:
 
 
 def end_together(comm: Any) -> None:
-    """Make an error that ends this rank end all, and keep a rank from leaving while others wait for it."""
+    """Make an error on this rank end all ranks. At exit, report other ranks that still wait for this one."""
     if comm.size == 1 or any(comm == known for known in _joined):
         return
     _joined.append(comm)
@@ -48,7 +47,7 @@ def end_together(comm: Any) -> None:
         comm.Abort(1)
 
     def leave() -> None:
-        with contextlib.suppress(ValueError):  # the waiting ranks report it
+        with contextlib.suppress(ValueError):  # the waiting ranks raise it too
             agree(comm, "the end of the program", {})
 
     sys.excepthook = show_and_end_all

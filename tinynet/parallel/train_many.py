@@ -1,4 +1,4 @@
-"""Many networks trained at once, on whatever runs functions: processes, a cluster, MPI."""
+"""Many trainings at once on any executor: processes of this machine, a cluster, MPI."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from ..optim import Optimizer
 from ..training.fit import fit
 from ..training.history import History, Record, shown
 from .processes import Processes
-from .reports import Address, listening, reporting
+from .progress_socket import Address, receiver, sender
 
 if TYPE_CHECKING:
     from tqdm import tqdm
 
 ATTEMPTS = 3
-"""How often a job is begun whose process dies."""
+"""How many times a job is started in all, if its process dies."""
 
 
 class Trained(NamedTuple):
-    """network, history = job.train(tell): what a training made; the network is on "numpy", which every machine has."""
+    """network, history = job.train(callback): the result of a training. The network is on backend "numpy"."""
 
     network: Network
     history: History
@@ -33,17 +33,17 @@ class Trained(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """One training, described so that any process can do it: all of this can be pickled.
+    """One training, described so that any process can run it. All fields must be picklable.
 
-    name       what it is called
-    network    makes the network: partial(tn.mlp, 784, [48, 24], 10, seed=3)
-    optimizer  makes its optimizer: partial(tn.Adam, lr=0.001)
-    data       gives x and t to train on, and if there are any x and t to validate with
-    epochs     for how long
-    settings   what else `fit` takes: {"batch_size": 64, "patience": 3}
+    name       the label of its progress bar and of messages
+    network    returns the network: partial(tn.mlp, 784, [48, 24], 10, seed=3)
+    optimizer  returns the optimizer of a network: partial(tn.Adam, lr=0.001)
+    data       returns (x, t), or (x, t, x_val, t_val) with validation data
+    epochs     number of epochs
+    settings   other arguments of `fit`: {"batch_size": 64, "patience": 3}
 
-    `train_many` takes any object that has a `name`, `epochs` and such a `train`, which raises what `fit` raises: a
-    ValueError or TypeError for bad input.
+    `train_many` accepts any object with `name`, `epochs` and a method `train(callback)`. `train` raises what `fit`
+    raises: ValueError or TypeError for bad input.
     """
 
     name: str
@@ -53,17 +53,17 @@ class Job:
     epochs: int
     settings: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
-    def train(self, tell: Callable[[Record], None]) -> Trained:
-        """Trains, and tells of each epoch."""
+    def train(self, callback: Callable[[Record], None]) -> Trained:
+        """Train the network, and call callback(record) after each epoch."""
         network = self.network()
         x, t, *validation = self.data()
         settings = {"validation": tuple(validation) or None, "progress": False, **self.settings}
-        history = fit(network, self.optimizer(network), x, t, epochs=self.epochs, callbacks=[tell], **settings)
+        history = fit(network, self.optimizer(network), x, t, epochs=self.epochs, callbacks=[callback], **settings)
         return Trained(network.copy(backend="numpy"), history)
 
 
 class Outcome(NamedTuple):
-    """A job that has ended: result = job.train(tell), or the error that it raised or that its process died of."""
+    """A finished job: result = job.train(callback), or the error that ended it."""
 
     job: Any
     result: Any = None
@@ -73,30 +73,30 @@ class Outcome(NamedTuple):
 def train_many(
     jobs: Iterable[Any], executor: Any = None, *, side_by_side: int = 2, progress: bool | None = None
 ) -> Iterator[Outcome]:
-    """Trains all jobs, and yields the Outcome of each as soon as it has ended.
+    """Train all jobs, and yield the Outcome of each as soon as it has finished.
 
-    executor      anything with `submit` as in concurrent.futures, where jobs are begun in their order: a dask client's
-                  get_executor(), an MPIPoolExecutor of mpi4py.futures; None: processes of this machine, with one
-                  BLAS thread each
-    side_by_side  how many of those
-    progress      True, False, or None: bars in a terminal
+    executor      any object with `submit` as in concurrent.futures, such as a dask client's get_executor() or an
+                  MPIPoolExecutor of mpi4py.futures; jobs are submitted in order. None: tn.Processes(side_by_side)
+    side_by_side  number of processes without an executor
+    progress      True, False, or None: progress bars in a terminal
 
-    A job is trained as it would be alone, bit for bit, wherever it runs. One whose process dies is begun again, twice;
-    then, or when it raises, its Outcome holds the error, and the others go on. When the iteration is left, as by
-    Ctrl-C, jobs that have not begun are cancelled, and processes of this machine ended.
+    A job gives the same network as it would alone, bit for bit, wherever it runs. If the process of a job dies, the job
+    is started again, at most twice. After that, or if the job raises an error, its Outcome holds the error, and the
+    other jobs continue. When the iteration is left, for example by Ctrl-C, jobs that have not started are cancelled,
+    and processes of this machine are ended.
     """
     jobs, events = list(jobs), SimpleQueue[tuple[int, Record | Future[Any]]]()
     bars = _Bars(jobs, sys.stderr.isatty() if progress is None else progress)
     with ExitStack() as stack:
         address = None
         if bars.wanted:
-            address = stack.enter_context(listening(lambda *report: events.put(report), executor is not None))
+            address = stack.enter_context(receiver(lambda *event: events.put(event), executor is not None))
         if executor is None:
             executor = Processes(side_by_side)
-            stack.callback(executor.stop)
+            stack.callback(executor.close)
         stack.callback(bars.close)
 
-        def begin(k: int) -> Future[Any]:
+        def start(k: int) -> Future[Any]:
             try:
                 future: Future[Any] = executor.submit(_train, jobs[k], k, address)
             except BrokenExecutor as error:
@@ -105,10 +105,10 @@ def train_many(
             future.add_done_callback(lambda done: events.put((k, done)))
             return future
 
-        begun = {k: begin(k) for k in range(len(jobs))}
-        stack.callback(lambda: [future.cancel() for future in begun.values()])
-        attempts = dict.fromkeys(begun, 1)
-        while begun:
+        running = {k: start(k) for k in range(len(jobs))}
+        stack.callback(lambda: [future.cancel() for future in running.values()])
+        attempts = dict.fromkeys(running, 1)
+        while running:
             k, event = events.get()
             if isinstance(event, Record):
                 bars.show(k, event)
@@ -116,16 +116,16 @@ def train_many(
             outcome = _outcome(jobs[k], event)
             if isinstance(outcome.error, BrokenExecutor) and attempts[k] < ATTEMPTS:
                 attempts[k] += 1
-                begun[k] = begin(k)
+                running[k] = start(k)
             else:
-                del begun[k]
+                del running[k]
                 bars.finish(k)
                 yield outcome
 
 
 def _train(job: Any, k: int, address: Address | None) -> Any:
-    with reporting(k, address) as tell:
-        return job.train(tell)
+    with sender(k, address) as callback:
+        return job.train(callback)
 
 
 def _outcome(job: Any, future: Future[Any]) -> Outcome:
@@ -136,7 +136,7 @@ def _outcome(job: Any, future: Future[Any]) -> Outcome:
 
 
 class _Bars:
-    """A bar for each job that runs, with its last epoch."""
+    """A progress bar for each running job, with its last epoch."""
 
     def __init__(self, jobs: list[Any], wanted: bool) -> None:
         self.jobs, self.wanted = jobs, wanted
@@ -160,8 +160,8 @@ class _Bars:
         from tqdm import tqdm
 
         taken = {abs(bar.pos) for bar in self.bars.values()}
-        place = next(n for n in range(len(self.jobs)) if n not in taken)
+        position = next(n for n in range(len(self.jobs)) if n not in taken)
         self.bars[k] = tqdm(
-            total=self.jobs[k].epochs, desc=f"{self.jobs[k].name:>22}", position=place, leave=False, unit=" epochs"
+            total=self.jobs[k].epochs, desc=f"{self.jobs[k].name:>22}", position=position, leave=False, unit=" epochs"
         )
         return self.bars[k]

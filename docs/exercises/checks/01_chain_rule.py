@@ -2,16 +2,16 @@ import numpy as np
 from checking import Mistake, compare, slope
 
 HINTS = (
-    "Each line needs its own slope and the gradient that arrives, and nothing else. What is the slope of max(z, 0)?",
-    "max(z, 0) has the slope 1 where z > 0, and 0 elsewhere. So dz is dy, or nothing.",
+    "Each line needs only its own slope and the gradient that arrives. What is the slope of max(z, 0)?",
+    "max(z, 0) has the slope 1 where z > 0, and 0 elsewhere. So dz is dy or 0.",
     "a = w x grows with w as fast as x is large: da/dw = x, and da/dx = w.",
 )
-SHUT = "z is below zero, where max(z, 0) is flat, and yet a gradient comes through"
+SHUT = "z is below zero, where max(z, 0) is flat, but a gradient passes"
 SWAPPED = "w and x are the wrong way round: a = w x grows with w as fast as x is large"
 LEFT_OUT = "the slope of a = w x is left out"
 TANH = "1 - y^2 is the slope of tanh, and here y = max(z, 0)"
 ITSELF = "y stands where the slope of y = max(z, 0) should"
-SIGN = "the sign is wrong: nothing in these lines turns it around"
+SIGN = "the sign is wrong: nothing in these lines changes it"
 
 
 def loss(x, w, b, t):
@@ -40,7 +40,7 @@ def check_at(answer, x, w, b, t):
 
 
 def hands_on(dw, db, dx, x, w):
-    """Whether these follow from one another as they should, so that dz is to blame if they are wrong."""
+    """Return True if these follow from dz, so that any error in them comes from dz."""
     try:
         return np.allclose([dw, dx], [db * x, db * w])
     except (TypeError, ValueError):

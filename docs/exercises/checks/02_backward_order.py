@@ -2,9 +2,9 @@ import numpy as np
 from checking import Mistake, compare, slope
 
 HINTS = (
-    "Who knows dL/d(its own output) first, the first layer or the last?",
-    "What one layer's backward returns is the dy of the layer in front of it.",
-    "Walk through reversed(layers).",
+    "Which layer can compute its gradient first, the first or the last?",
+    "The backward of a layer returns the dy of the layer before it.",
+    "Iterate over reversed(layers).",
 )
 
 
@@ -46,4 +46,4 @@ def check(answer):
     }
     compare("dx", yours, right, mistakes)
     if given != layers:
-        raise Mistake("dx is right, but the list that was given is changed: reversed(layers) leaves it as it is")
+        raise Mistake("dx is right, but the list of layers is changed: use reversed(layers), which does not change it")

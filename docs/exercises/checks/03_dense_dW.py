@@ -3,7 +3,7 @@ from checking import compare, slope
 
 HINTS = (
     "dL/dW[d, m] is the sum over the rows n of x[n, d] dy[n, m]. Which matrix product sums over the rows?",
-    "A product sums over the last axis of its left factor and the first of its right one. x has its rows in front.",
+    "A product sums over the last axis of its left factor and the first of its right factor. Which axis of x is n?",
     "x.T is (D, N) and dy is (N, M).",
 )
 

@@ -2,9 +2,9 @@ import numpy as np
 from checking import compare, slope
 
 HINTS = (
-    "dx[n, d] is the sum over m of dy[n, m] W[d, m]. m stands last in both; a product wants it first in the second.",
+    "dx[n, d] is the sum over m of dy[n, m] W[d, m]. m is last in both; a product needs it first in the second.",
     "dy @ W.T",
-    "b is used by every row, so db adds up dy over the rows, and keepdims=True keeps the shape (1, M).",
+    "Every row uses b, so db sums dy over the rows. keepdims=True keeps the shape (1, M).",
 )
 
 

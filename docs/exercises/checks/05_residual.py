@@ -2,8 +2,8 @@ import numpy as np
 from checking import compare, slope
 
 HINTS = (
-    "What forward uses twice, backward adds up.",
-    "One way is through the block. The other is the identity: what is the dx of y = x?",
+    "If forward uses a value twice, backward sums both gradients.",
+    "One term is the block. The other is the identity: what is the dx of y = x?",
     "dy + through_the_block",
 )
 

@@ -2,7 +2,7 @@ import numpy as np
 from checking import compare, slope
 
 HINTS = (
-    "The slope of max(x, 0) is 1 where x > 0, else 0. A negative dy is a gradient like any other.",
+    "The slope of max(x, 0) is 1 where x > 0, else 0. The sign of dy does not matter.",
     "x is not among the arguments, but y is: y > 0 exactly where x > 0.",
     "dy * (y > 0)",
 )

@@ -4,9 +4,9 @@ from checking import Mistake
 import tinynet as tn
 
 HINTS = (
-    "tn.diagnose looked at one of the runs that failed. What does it say of its ReLUs?",
-    "A ReLU that gives 0 for every row gets no gradient, and never comes back. With four units all four can die.",
-    "tn.LeakyReLU(0.1) has a slope on the left too: no unit is ever without a gradient.",
+    "tn.diagnose examined one of the failed runs. What does it say about its ReLUs?",
+    "A ReLU that gives 0 for every row gets no gradient and does not recover. All four units of a layer can die.",
+    "tn.LeakyReLU(0.1) has a slope below zero too: every unit always gets a gradient.",
 )
 WIDTHS = [784, 12, 10, 8, 6, 4, 4, 10]
 SEEDS = range(1, 21)
@@ -18,9 +18,9 @@ def check(answer):
         dense = [layer for layer in network if isinstance(layer, tn.Dense)]
         widths = [dense[0].D, *(layer.M for layer in dense)]
         if widths != WIDTHS:
-            raise Mistake(f"other widths: {widths}; wider layers do help, but keep {WIDTHS} and find another cure")
+            raise Mistake(f"other widths: {widths}; wider layers do help, but keep {WIDTHS} and find another way")
     if np.array_equal(first.theta, second.theta):
-        raise Mistake("every seed gives the same first weights; pass seed=seed on to tn.Network")
+        raise Mistake("every seed gives the same initial weights; pass seed=seed to tn.Network")
 
     digits = tn.data.mnist_split()
     failed = {}
@@ -38,7 +38,7 @@ def check(answer):
 
 
 def reason(network):
-    """What is known of the bends that fail."""
+    """Return why this activation function fails."""
     if any(isinstance(layer, tn.Dense) and "he" in layer.init for layer in network):
         return ":\n    larger first weights are no cure: it is the draw that kills, and not the size"
     if any(isinstance(layer, tn.Sigmoid) for layer in network):

@@ -2,8 +2,8 @@ import numpy as np
 from checking import Mistake, compare
 
 HINTS = (
-    "exp(710) is already too large for a number of 64 bits. What happens to y if all z of a row are moved by c?",
-    "exp(z - c) = exp(z) exp(-c): the factor stands above and below, and cancels. Any c will do; which one is safe?",
+    "exp(710) overflows in float64. What happens to y if c is subtracted from all z of a row?",
+    "exp(z - c) = exp(z) exp(-c): the factor is in numerator and denominator, and cancels. Which c is safe?",
     "Take the largest z of each row, with keepdims=True, before exp.",
 )
 

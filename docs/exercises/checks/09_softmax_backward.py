@@ -7,7 +7,7 @@ from tinynet.functions import softmax
 
 HINTS = (
     "dx_k = sum over j of dy_j y_j ([j = k] - y_k). Split the bracket into two sums.",
-    "The first is dy_k y_k. In the second y_k stands in front of a sum that does not depend on k: one number a row.",
+    "The first is dy_k y_k. In the second, y_k multiplies a sum that does not depend on k: one number per row.",
     "dx = y (dy - s), s = the sum of dy y over each row, with keepdims=True.",
 )
 

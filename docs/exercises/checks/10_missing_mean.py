@@ -4,8 +4,8 @@ from checking import compare, slope
 from tinynet.functions import softmax, softmax_cross_entropy
 
 HINTS = (
-    "L is a mean. How much does one row's z weigh in it if there are N rows?",
-    "Each row counts 1/N: so does its gradient.",
+    "L is a mean. How much does one row contribute to it if there are N rows?",
+    "Each row contributes 1/N of its loss, so its gradient has the factor 1/N.",
     "Divide by len(p), the rows; not by p.size, which counts the classes too.",
 )
 
@@ -18,7 +18,7 @@ def check(answer):
         "6 times too large with 6 rows, 12 times with 12": p - t,
         "divided by N K; the mean runs over the rows only": (p - t) / p.size,
         "divided by K, the classes; the mean runs over the rows": (p - t) / 4,
-        "the sign is wrong: this walks uphill": (t - p) / 6,
+        "the sign is wrong: this increases the loss": (t - p) / 6,
         "this is the gradient of the probabilities, dp = -t / p / N; the loss also depends on z through softmax": -t
         / p
         / 6,

@@ -2,8 +2,8 @@ import numpy as np
 from checking import Mistake, compare
 
 HINTS = (
-    "draw.random(shape) is below rate with the probability rate. Those are the ones to drop.",
-    "With the share 1 - rate left, the mean of a mask of zeros and ones is 1 - rate. Make it 1.",
+    "draw.random(shape) is below rate with probability rate. Drop these numbers.",
+    "A mask of zeros and ones has the mean 1 - rate. Scale it to mean 1.",
     "(draw.random(shape) >= rate) / (1 - rate), and the backward of y = x mask is dx = dy mask.",
 )
 

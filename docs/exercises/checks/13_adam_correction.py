@@ -4,7 +4,7 @@ from checking import Mistake, compare
 HINTS = (
     "After the first step m is 0.1 g and v is 0.001 g^2. What is m / sqrt(v)? What should it be?",
     "After t steps m holds the share 1 - beta1^t of its weights. Divide by it; the same for v.",
-    "m / (1 - beta1**step) and v / (1 - beta2**step), in names of their own: m and v themselves must stay as they are.",
+    "m / (1 - beta1**step) and v / (1 - beta2**step), in new variables: m and v themselves must not change.",
 )
 GRADS = [np.array([1.0, -1e-4, 2.0]), np.array([0.5, 3e-4, -1.0]), np.array([-1.0, 1e-4, 1.0])]
 LR, B1, B2, EPS = 0.001, 0.9, 0.999, 1e-4
@@ -41,7 +41,7 @@ def check(answer):
 
 
 def walk(direction):
-    """theta, m and v after the three gradients, if theta moves by lr times that direction."""
+    """Return theta, m and v after the three gradients, if theta moves by lr times this direction."""
     theta, m, v = (np.zeros(3) for _ in range(3))
     for k, g in enumerate(GRADS, start=1):
         m = m + (1 - B1) * (g - m)

@@ -4,9 +4,9 @@ from checking import compare
 from tinynet import functions
 
 HINTS = (
-    "Adam's step is about lr long, however large the gradient is. What becomes of weight_decay theta in it?",
-    "Shorten theta itself, in a line of its own, and leave the gradient alone.",
-    "theta -= lr * weight_decay * theta, in front of functions.adam",
+    "Adam's step is about lr long, however large the gradient is. What happens to weight_decay theta in it?",
+    "Decay theta itself in a separate line, and do not change the gradient.",
+    "theta -= lr * weight_decay * theta, before functions.adam",
 )
 START, LR, DECAY = np.array([1.0, -2.0, 0.5]), 0.01, 0.5
 GRADS = [np.array([3.0, 0.01, -1.0]), np.array([2.0, 0.02, 1.0])]

@@ -5,11 +5,11 @@ from checking import Mistake
 
 HINTS = (
     "y is a sum of D products. If x has the mean square s and the weights the variance q, y has the variance D q s.",
-    "A ReLU sets half of the numbers to zero, so half of the mean square is left: D q / 2 should be 1.",
+    "A ReLU sets half of the numbers to zero, which halves the mean square: D q / 2 should be 1.",
     "q = 2 / D is the variance. The standard deviation is its root: He and others 2015.",
 )
 FAMILIAR = {
-    "that is right for layers without a bend; a ReLU throws half of the mean square away": lambda D: math.sqrt(1 / D),
+    "that is right for layers without activation; a ReLU halves the mean square": lambda D: math.sqrt(1 / D),
     "that is the variance; the standard deviation is its root": lambda D: 2 / D,
     "that is the bound of a uniform distribution; its standard deviation is smaller by sqrt(3)": lambda D: math.sqrt(
         6 / D

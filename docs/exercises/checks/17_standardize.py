@@ -2,8 +2,8 @@ import numpy as np
 from checking import Mistake, compare
 
 HINTS = (
-    "Validation rows stand for rows that nobody has seen. May they take part in a mean that the network depends on?",
-    "Mean and standard deviation come from x_train alone, and both sets are moved by the same numbers.",
+    "Validation rows represent unseen data. May they contribute to a mean that the network depends on?",
+    "Mean and standard deviation come from x_train alone, and both sets are standardized by the same numbers.",
     "A column that never changes has std 0. np.where(std > 0, std, 1) divides it by 1 instead.",
 )
 

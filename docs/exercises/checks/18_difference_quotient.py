@@ -2,8 +2,8 @@ import numpy as np
 from checking import Mistake, compare
 
 HINTS = (
-    "Keep x[index], set it a little higher, ask f, set it a little lower, ask f again, and put back what was there.",
-    "From x - h to x + h is a way of 2 h.",
+    "Store x[index]. Set it a little higher and call f, set it a little lower and call f again. Restore it.",
+    "From x - h to x + h is a distance of 2 h.",
     "(f above - f below) / (2 h), with an error of h^2; one side alone, (f above - f here) / h, has one of h.",
 )
 A = np.array([[1.0, -2.0, 0.5], [0.3, 1.5, -1.0]])
@@ -25,7 +25,7 @@ def check(answer):
     start, right = x.copy(), gradient(x)
     yours = answer.measured_gradient(f, x)
     if not np.array_equal(x, start):
-        raise Mistake("x is not as it was: what was there must be put back, or the next number is measured elsewhere")
+        raise Mistake("x is changed: restore each number, or the next one is measured at another x")
     for h in (1e-2, 1e-3):
         wide = answer.measured_gradient(f, start.copy(), h)
         if np.allclose(wide, right + h / 2 * A * np.exp(start), rtol=2 * h**2, atol=2 * h**2):
@@ -33,7 +33,7 @@ def check(answer):
                 f"only one side is asked, f(x + h) - f(x): at h = {h} the error is h/2 f'', and not of order h^2"
             )
     mistakes = {
-        "from x - h to x + h is a way of 2 h, not h": 2 * right,
+        "from x - h to x + h is a distance of 2 h, not h": 2 * right,
         "the sign is wrong: what is above minus what is below": -right,
     }
     compare("df/dx", yours, right, mistakes, tolerance=1e-7)

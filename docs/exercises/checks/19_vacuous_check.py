@@ -6,13 +6,13 @@ from tinynet.functions import softmax, softmax_backward
 HINTS = (
     "The rows of y sum to one, whatever x is. What is f, then, and how fast does it change?",
     "With the same dy in a whole row, f does not depend on x at all: its gradient is zero, and 0 = 0 proves nothing.",
-    "A random dy, draw.normal(size=y.shape), is blind to nothing.",
+    "A random dy, draw.normal(size=y.shape), detects all of these.",
 )
 WRONG = {
     "one that returns zeros": lambda dy, y: np.zeros_like(y),
     "one that is twice too large": lambda dy, y: 2 * softmax_backward(dy, y),
     "one whose sum runs over all rows": lambda dy, y: y * (dy - (dy * y).sum()),
-    "one with the diagonal alone": lambda dy, y: dy * y * (1 - y),
+    "one with the diagonal only": lambda dy, y: dy * y * (1 - y),
 }
 
 
@@ -33,7 +33,7 @@ def check(answer):
         raise Mistake(f"this still passes: {', '.join(passed)}")
     blind = [n for n in range(len(y)) if np.abs(measured[n]).max() < 1e-9]
     if blind:
-        raise Mistake(f"rows {blind} have a gradient of zero: what is wrong in them is not seen")
+        raise Mistake(f"rows {blind} have a gradient of zero, so errors in them are not detected")
 
 
 def why(dy):

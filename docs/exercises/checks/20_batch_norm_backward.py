@@ -2,9 +2,9 @@ import numpy as np
 from checking import compare, slope
 
 HINTS = (
-    "Directly: dy / sqrt(var + eps). Two terms go away from it, one for the mean and one for the variance.",
-    "The mean: moving all x by the same number changes no y, so each column of dx must sum to zero.",
-    "The variance: stretching x changes no y, so what of dy points along y goes away too: y times the mean of dy y.",
+    "Directly: dy / sqrt(var + eps). Two terms are subtracted from it, one for the mean and one for the variance.",
+    "The mean: adding the same number to all x changes no y, so each column of dx must sum to zero.",
+    "The variance: scaling x changes no y, so the part of dy along y is subtracted too: y times the mean of dy y.",
     "inverse * (dy - dy.mean(axis=0) - y * (dy * y).mean(axis=0))",
 )
 

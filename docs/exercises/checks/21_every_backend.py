@@ -7,10 +7,10 @@ from checking import Mistake
 import tinynet as tn
 
 HINTS = (
-    "y = x s depends on x twice, directly and through s. So dx has two terms, and both stand in the question.",
-    "beta is used by every row: dbeta adds up dy x ds/dbeta over the rows, in the shape (1, D).",
-    "Write into the patch, self.dbeta[...] = ...; a new array under that name is one that the network never sees.",
-    "Make new arrays with zeros_like(x), or from tinynet.arrays.module_of(x): they lie where x lies, in its dtype.",
+    "y = x s depends on x twice, directly and through s. So dx has two terms; both are in the question.",
+    "Every row uses beta: dbeta sums dy x ds/dbeta over the rows, in the shape (1, D).",
+    "Write into the view, self.dbeta[...] = ...; the network does not see a new array of that name.",
+    "Make new arrays with zeros_like(x), or from tinynet.arrays.module_of(x): they have its device and dtype.",
 )
 
 
@@ -46,10 +46,10 @@ def check(answer):
 
 
 def what_it_saw(report):
-    """The failures in words."""
+    """Describe the failures."""
     names = {entry.name for entry in report.failures}
     if any("left unwritten" in hint for hint in report.hints):
-        return "dbeta is not where the network looks for it: write into the patch, self.dbeta[...] = ..."
+        return "the network does not see this dbeta: write into the view, self.dbeta[...] = ..."
     if names == {"x"}:
         return "dbeta is right, dx is not: x takes part twice, directly and through s"
     if "x" not in names:

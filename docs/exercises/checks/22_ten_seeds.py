@@ -2,9 +2,9 @@ import numpy as np
 from checking import compare
 
 HINTS = (
-    "The mean of n runs that spread by s varies by s / sqrt(n). The variances of two means add up.",
+    "The mean of n runs with standard deviation s has the standard error s / sqrt(n). The variances of two means add.",
     "error^2 = s_a^2 / n_a + s_b^2 / n_b",
-    "s^2 is a.var(ddof=1): the mean was taken from the same runs, so one less than n of them are free.",
+    "s^2 is a.var(ddof=1): the mean comes from the same runs, which leaves n - 1 degrees of freedom.",
 )
 
 

@@ -5,16 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 from checking import Mistake
 
-BOOK = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[2] / "book" / "build_it_yourself.py")))
+BOOK = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[3] / "examples" / "from_scratch.py")))
 HINTS = (
-    "Forward, loss, backward, step: each needs what the one before it made.",
-    "The loss gives L, a number to look at, and dz, the gradient that backward starts from.",
+    "Forward, loss, backward, step: each needs the result of the one before.",
+    "The loss returns L, a number to report, and dz, the gradient from which backward starts.",
     "The last batch may be smaller. total is a sum over rows, and L a mean over the batch: total += L * len(rows).",
 )
 
 
 class Recorder:
-    """A network that writes down what was asked of it."""
+    """A network and optimizer that record their calls."""
 
     def __init__(self):
         self.calls, self.seen = [], []
@@ -44,7 +44,7 @@ def check(answer):
         raise Mistake(f"a step is forward, backward, step; for three batches yours are {', '.join(asked.calls)}")
     order = np.random.default_rng(1).permutation(10)
     if not np.array_equal(np.concatenate(asked.seen), x[order]):
-        raise Mistake("the batches are not x[rows]: rows are the numbers of this batch's rows, in their new order")
+        raise Mistake("the batches are not x[rows]: rows are the shuffled row indices of this batch")
 
     parts = [BOOK.softmax_cross_entropy(x[rows, :3], t[rows])[0] for rows in np.split(order, [4, 8])]
     right = float(np.dot(parts, [4, 4, 2]) / 10)
@@ -53,7 +53,7 @@ def check(answer):
     if np.isclose(losses[0], 4 * sum(parts) / 10):
         raise Mistake("the last batch is smaller and counts for fewer rows: L * len(rows), not L * batch")
     if losses[0] == 0:
-        raise Mistake("total is still 0: add up what each batch lost")
+        raise Mistake("total is still 0: add the loss of each batch")
     if not np.isclose(losses[0], right):
         raise Mistake(
             f"the mean loss is {losses[0]:.6g}, and should be {right:.6g}; are targets and rows the same rows?"

@@ -3,8 +3,8 @@ from checking import compare, slope
 
 HINTS = (
     "y[m, i, j] depends on the pixels of one patch. How does it change with each of them?",
-    "With the weight that stands on it: all of W[m]. So dy[m, i, j] W[m] goes to the place where the patch stood.",
-    "Another patch may have brought something there before. What forward uses twice, backward adds up.",
+    "By its weight in W[m]. So dy[m, i, j] W[m] is added at the position of the patch.",
+    "Other patches may overlap this one. If forward uses a value twice, backward sums both gradients.",
     "dx[:, down : down + size, across : across + size] += dy[m, i, j] * W[m]",
 )
 
@@ -41,7 +41,7 @@ def check(answer):
 
 
 def laid(dy, W, shape, stride, add=True):
-    """W laid down times dy where each patch stood."""
+    """Return dx: W times dy added at the position of each patch."""
     dx, size = np.zeros(shape), W.shape[-1]
     for m, i, j in np.ndindex(dy.shape):
         place = dx[:, i * stride : i * stride + size, j * stride : j * stride + size]

@@ -3,8 +3,8 @@ from checking import Mistake, compare, slope
 
 HINTS = (
     "In a patch of zeros every number is as large as the largest. How many of them get dy?",
-    "y moves by 1 when the whole patch does. So a patch must give back what it got: dy, once, to one of them.",
-    "patch.argmax() is the first of the largest, counted row by row; np.unravel_index makes a row and a column of it.",
+    "y moves by 1 when the whole patch does. So one number of the patch must get dy, once.",
+    "patch.argmax() is the first of the largest, counted row by row; np.unravel_index gives its row and column.",
     "p, q = np.unravel_index(patch.argmax(), patch.shape), and then dx[i * size + p, j * size + q] = dy[i, j]",
 )
 
@@ -51,12 +51,12 @@ def spread(dy, size):
 
 
 def sent(dy, x, size):
-    """dy where the largest x of its patch is."""
+    """Return dx with dy at the largest x of each patch."""
     return spread(dy, size) * (x == spread(whole(x, size).max(axis=(1, 3)), size))
 
 
 def cornered(dy, x, size):
-    """dy at the right place of the first patch, whichever patch it is."""
+    """Return dx with all dy written into the first patch."""
     dx = np.zeros(x.shape)
     for i, j in np.ndindex(dy.shape):
         patch = whole(x, size)[i, :, j]

@@ -2,8 +2,8 @@ import numpy as np
 from checking import Mistake, compare
 
 HINTS = (
-    "In use there is no batch, only rows that happen to come together. Whose mean can be taken away from a single one?",
-    "The kept ones: that is what they are kept for. And whoever only asks must not change them.",
+    "In prediction there is no training batch. Which mean can be subtracted from a single row?",
+    "The running ones in `kept`. And prediction must not change them.",
     "The first three statements belong under `if train:`; otherwise mean and variance are kept['mean'] and "
     "kept['variance'].",
 )
@@ -29,7 +29,7 @@ def check(answer):
     compare("many rows in use", together, normal(x, mean, variance), mistakes)
     for asked in (kept, after):
         if not np.array_equal(asked["mean"], mean) or not np.array_equal(asked["variance"], variance):
-            raise Mistake("in use the kept numbers change, so the answer to a row depends on those that came before it")
+            raise Mistake("in prediction the kept numbers change, so the output for a row depends on earlier rows")
 
 
 def in_training(x, mean, variance, y, kept):
@@ -62,7 +62,7 @@ def in_training(x, mean, variance, y, kept):
 
 
 def in_use(x, mean, variance, own_mean, own_variance):
-    """What goes wrong with rows that have this mean and variance by themselves."""
+    """Return the mistake that gives rows this mean and variance."""
     alone = "it is zero, whatever comes in: a row's own mean is taken away, and that is the row"
     batch = "rows that come together are normalized by each other; the answer to one must not depend on its neighbors"
     return {

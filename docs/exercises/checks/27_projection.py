@@ -2,9 +2,9 @@ import numpy as np
 from checking import Mistake, compare, slope
 
 HINTS = (
-    "A sum in forward hands dy to both of its terms, whole.",
-    "The way around is a dense layer without a bias: chapter 2 has its dx and its dW, with dy as what arrives.",
-    "The way through is one behind a tanh: there dz arrives.",
+    "A sum in forward passes dy to both of its terms unchanged.",
+    "The shortcut is a dense layer without bias, with dy as its gradient: see chapter 2 for its dx and dW.",
+    "The block is a dense layer with tanh: its gradient is dz.",
     "dWs = x.T @ dy and dx = dz @ W.T + dy @ Ws.T",
 )
 
@@ -15,7 +15,7 @@ def check(answer):
     dz = dy * (1 - np.tanh(x @ W) ** 2)
     found = answer.residual_backward(dy, x, W, Ws)
     if not isinstance(found, tuple) or len(found) != 3:
-        raise Mistake("three gradients are asked for: return dx, dW, dWs")
+        raise Mistake("expected three gradients: return dx, dW, dWs")
     dx, dW, dWs = found
 
     def measured(name):

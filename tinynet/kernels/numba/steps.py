@@ -56,7 +56,7 @@ def share_steps(
     shares: list[Any],
     all_reduce: Callable[[Array], None],
 ) -> Iterator[tuple[int, Array, Array]] | None:
-    """Compiled `data_parallel.Team.share_steps`, for large networks. Returns None for others."""
+    """Compiled `data_parallel.DataParallel.share_steps`, for large networks. Returns None for others."""
     covered = is_covered(network, loss, x) and has_covered_optimizer(network, optimizer)
     if not covered or not HAS_BLAS or _is_small(network, max(share.of for share in shares)):
         return None
