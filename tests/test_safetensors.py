@@ -285,8 +285,8 @@ def test_what_is_no_such_file_is_refused(tmp_path):
 
 def test_a_file_of_a_later_version_is_refused(tmp_path):
     path = tmp_path / "net.safetensors"
-    save_file({}, path, {"tinynet": json.dumps({"format": "tinynet network", "version": 3})})
-    refused(path, "its format is version 3")
+    save_file({}, path, {"tinynet": json.dumps({"format": "tinynet network", "version": 4})})
+    refused(path, "its format is version 4")
 
 
 def test_a_claim_of_layers_that_the_numbers_do_not_bear_costs_no_memory(tmp_path):
@@ -310,3 +310,13 @@ def test_damaged_files_load_soundly_or_are_refused():
     """The same with many more: python tests/fuzz.py --kind safetensors"""
     found = fuzz.run(2000, seed=20260101, kind="safetensors")
     assert min(found["loaded"], found["refused"]) > 100
+
+
+def test_metadata_of_format_2_are_read(tmp_path):
+    old = FIXTURES / "format-2-pictures.npz"
+    header, net = np.load(old)["header"].tobytes().decode(), tn.load(old)
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    save_file(load_file(tmp_path / "net.safetensors"), tmp_path / "old.safetensors", {"tinynet": header})
+    back = tn.from_safetensors(tmp_path / "old.safetensors")
+    assert repr(back) == repr(net)
+    assert back.theta.tobytes() == net.theta.tobytes()

@@ -101,7 +101,7 @@ def from_safetensors(
             kinds <= DTYPES.keys(), f"it holds {', '.join(kinds - DTYPES.keys())}; floats of 16 to 64 bits are read"
         )
         text = (file.metadata() or {}).get("tinynet")
-        header = checked(from_json(text)) if text else _unsaid("float64" if "F64" in kinds else "float32")
+        header = checked(from_json(text), known) if text else _unsaid("float64" if "F64" in kinds else "float32")
         stack, loss = stack_of(header | ({"layers": [], "states": []} if given else {}), known)
         require(given or stack, f"it names no layers; give them, as layers=[tn.Dense(4, 2)], for {_listed(found)}")
         names = _names_of(_tensors(given or stack), found)
