@@ -10,7 +10,6 @@ from tensorboardX.proto.event_pb2 import Event
 
 import tinynet as tn
 from tinynet.interop import callbacks
-from tinynet.interop.library import library
 
 
 def train(callback, epochs=3, validation=True):
@@ -80,12 +79,7 @@ def test_a_plot_grows_in_a_notebook(monkeypatch):
     shown = []
     handle = SimpleNamespace(update=shown.append)
     display = SimpleNamespace(display=lambda png, display_id: (shown.append(png), handle)[1], Image=bytes)
-    monkeypatch.setattr(callbacks, "library", lambda name, extra: display)
+    monkeypatch.setattr(callbacks, "optional_import", lambda name: display)
     train(tn.LivePlot())
     assert len(set(shown)) == 3
     assert all(png.startswith(b"\x89PNG") for png in shown)
-
-
-def test_what_is_missing_is_named_with_what_to_install():
-    with pytest.raises(ImportError, match=r'this needs abacus: pip install "tinynet-from-scratch\[sums\]"'):
-        library("abacus.beads", "sums")

@@ -1,5 +1,4 @@
 import hashlib
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -266,12 +265,6 @@ def test_kaggle_reads_the_second_file_as_strictly(full, rows, place):
     assert f"{full / 'test.csv'}: {place}" in complaint(full)
 
 
-def test_kaggle_says_how_to_get_pandas(small, monkeypatch):
-    monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(ImportError, match=r'pip install "tinynet-from-scratch\[examples\]"'):
-        data.kaggle(small)
-
-
 INK = np.asarray(draw("3", Style((150, 130), "black", "white", 12, 90, (80, 60))).convert("L")) / 255
 
 
@@ -492,12 +485,6 @@ def test_picture_that_would_fill_the_memory(tmp_path, side):
     Image.new("1", (side, side)).save(tmp_path / "bomb.png")
     with pytest.raises(DataError, match=r"cannot read .*bomb\.png .*decompression bomb"):
         data.digit_image(tmp_path / "bomb.png")
-
-
-def test_picture_says_how_to_get_pillow(monkeypatch):
-    monkeypatch.setitem(sys.modules, "PIL.Image", None)
-    with pytest.raises(ImportError, match=r'pip install "tinynet-from-scratch\[examples\]"'):
-        data.digit_image("digit.png")
 
 
 @pytest.mark.parametrize("name", PICTURES)

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays.optional import optional_import
 from .digits import Split
-from .errors import DataError, required
+from .errors import DataError
 
 PIXELS = [f"pixel{i}" for i in range(28 * 28)]
 LARGEST = {"label": 9, **dict.fromkeys(PIXELS, 255)}
@@ -33,7 +34,7 @@ def kaggle(folder: str | Path) -> Split:
 
 
 def _read_csv(path: Path, columns: list[str], least: int) -> np.ndarray:
-    pandas = required("pandas")
+    pandas = optional_import("pandas", "examples")
     literally = {"quoting": csv.QUOTE_NONE, "low_memory": False}
     try:
         header = next(_lines(path), [])

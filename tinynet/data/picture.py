@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DataError, required
+from ..arrays.optional import optional_import
+from .errors import DataError
 
 
 def digit_image(path: str | Path, as_is: bool = False) -> np.ndarray:
@@ -35,7 +36,7 @@ def digit_image(path: str | Path, as_is: bool = False) -> np.ndarray:
 
 
 def _open_picture(path: str | Path) -> Any:
-    image, operations = required("PIL.Image"), required("PIL.ImageOps")
+    image, operations = (optional_import(name, "examples") for name in ("PIL.Image", "PIL.ImageOps"))
     try:
         with warnings.catch_warnings(action="error", category=image.DecompressionBombWarning), image.open(path) as file:
             picture = operations.exif_transpose(file)

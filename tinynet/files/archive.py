@@ -130,10 +130,10 @@ def opened(path: Path) -> Iterator[ZipFile]:
 
 @contextlib.contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Turn any error inside into a ModelFileError, because damaged files cause errors of many types."""
+    """Turn errors inside into ModelFileErrors, because damaged files cause errors of many types."""
     try:
         yield
-    except ModelFileError:
+    except (ModelFileError, ImportError):
         raise
     except OSError as error:
         raise ModelFileError(f"cannot be read: {error.strerror or error}") from None

@@ -10,9 +10,9 @@ import weakref
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from ..arrays.optional import optional_import
 from ..files.archive import replacing
 from ..training.history import History, Record
-from .library import library
 
 COLUMNS = [field.name for field in fields(Record)]
 TAGS = {
@@ -32,8 +32,8 @@ class TensorBoard:
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        events = library("tensorboardX.event_file_writer", "tensorboard")
-        self.messages = library("tensorboardX.proto.event_pb2", "tensorboard")
+        events = optional_import("tensorboardX.event_file_writer", "tensorboard")
+        self.messages = optional_import("tensorboardX.proto.event_pb2", "tensorboard")
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.writer = events.EventsWriter(os.path.join(folder, "events"))
         weakref.finalize(self, self.writer.close)
@@ -83,7 +83,7 @@ class LivePlot:
     """
 
     def __init__(self) -> None:
-        self.display = library("IPython.display", "interop")
+        self.display = optional_import("IPython.display")
         self.history, self.shown = History(), None
 
     def __call__(self, record: Record) -> None:

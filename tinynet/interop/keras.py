@@ -12,6 +12,7 @@ import numpy as np
 
 from ..arrays.backend import Backend
 from ..arrays.backend import backend as get_backend
+from ..arrays.optional import optional_import
 from ..files.archive import about, reading, require
 from ..layers import (
     AveragePool2D,
@@ -36,7 +37,6 @@ from ..network import Network
 from ..optim import SGD, Adam, Optimizer, RMSProp
 from .keras_files import Contents, contents, snake_case
 from .keras_layers import ACTIVATIONS, OF_ROWS, Form, Options, Part, parts_of
-from .library import library
 from .predictions import last_activation
 
 LOSSES: dict[str, Callable[[Options], Loss]] = {
@@ -216,7 +216,7 @@ def to_keras(network: Network, *, logits: bool = False, shape: tuple[int, ...] |
     x.transpose(0, 2, 3, 1). Raises ValueError for layers of your own, and for outputs that nothing gives a meaning;
     ImportError without Keras.
     """
-    keras = library("keras", "keras")
+    keras = optional_import("keras")
     network.check_views()
     D = features_in(network.layers)
     if not (shape or D):

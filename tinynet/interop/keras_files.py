@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..arrays.optional import optional_import
 from ..files.archive import ModelFileError, from_json, reading, require
-from .library import library
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
@@ -42,7 +42,7 @@ class Contents(NamedTuple):
 
 def contents(path: Path) -> Contents:
     """ModelFileError for what is neither kind of file, is damaged, or holds weights without a model."""
-    library("h5py", "keras")
+    optional_import("h5py", "keras")
     with np.load(io.BytesIO(apart(path)), allow_pickle=False) as sent:
         said = json.loads(sent["said"].tobytes())
         arrays = [sent[f"{k}"] for k in range(len(sent.files) - 1)]
@@ -88,7 +88,7 @@ def told(path: str) -> bytes:
 def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     import zipfile
 
-    h5py = library("h5py", "keras")
+    h5py = optional_import("h5py", "keras")
     with open(path, "rb") as file:
         is_archive = zipfile.is_zipfile(file)
     if is_archive:
@@ -176,7 +176,7 @@ def _numbered(file: Any, path: str) -> list[Any]:
 
 def _inside(group: Any, path: str) -> Any:
     """What stands there; ModelFileError for what is missing, or elsewhere: links may lead to any file of the reader."""
-    h5py = library("h5py", "keras")
+    h5py = optional_import("h5py", "keras")
     for name in path.strip("/").split("/"):
         require(isinstance(group, h5py.Group) and name in group, f"{path} is missing")
         require(isinstance(group.get(name, getlink=True), h5py.HardLink), f"{path} is a link to elsewhere")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays.optional import optional_import
 from ..files.archive import ModelFileError, about, access, require, sound_json, write_bytes
 from ..files.header import header_of
 from ..layers import (
@@ -34,7 +35,6 @@ from ..layers import (
 from ..layers.bound import walk
 from ..layers.residual import features_in
 from ..network import Network
-from .library import library
 from .predictions import last_activation
 
 OPSET = 22
@@ -88,7 +88,7 @@ def to_onnx(
     not write either, ValueError for a shape that the network cannot take and for outputs that nothing gives a meaning,
     ImportError without onnx (extra `onnx`).
     """
-    onnx = library("onnx", "onnx")
+    onnx = optional_import("onnx", "onnx")
     with about(Path(path)):
         network.check_views()
         D = features_in(network.layers)

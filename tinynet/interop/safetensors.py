@@ -13,6 +13,7 @@ import numpy as np
 
 from ..arrays.backend import Backend
 from ..arrays.backend import backend as get_backend
+from ..arrays.optional import optional_import
 from ..files.archive import about, access, from_json, reading, require, sound_json, write_bytes
 from ..files.header import check_that_it_reads_back, checked, header_of, known_classes, network_of, stack_of
 from ..layers import BatchNorm, Conv2D, Dense, Layer, LayerNorm
@@ -20,7 +21,6 @@ from ..layers.bound import walk
 from ..layers.validation import check_layers
 from ..losses import Loss
 from ..network import Network
-from .library import library
 
 LINEAR, AFFINE = {"W": "weight", "b": "bias"}, {"gamma": "weight", "beta": "bias"}
 NAMES: dict[type[Layer], dict[str, str]] = {
@@ -55,7 +55,7 @@ def to_safetensors(network: Network, path: str | os.PathLike[str]) -> None:
     The file appears whole or not at all. Raises ModelFileError for what `save` does not write either, ImportError
     without safetensors (extra `safetensors`).
     """
-    to_bytes = library("safetensors.numpy", "safetensors").save
+    to_bytes = optional_import("safetensors.numpy", "safetensors").save
     with about(Path(path)):
         network.check_views()
         header = header_of(network, None)
@@ -87,7 +87,7 @@ def from_safetensors(
     missing or damaged, holds no such network, or numbers that are not finite; ValueError for layers that do not follow
     each other; ImportError without safetensors (extra `safetensors`).
     """
-    place, safe_open = get_backend(backend), library("safetensors", "safetensors").safe_open
+    place, safe_open = get_backend(backend), optional_import("safetensors", "safetensors").safe_open
     own = [layer for layer in layers if isinstance(layer, type)]
     given = [layer for layer in layers if isinstance(layer, Layer)]
     if given:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import html
-import importlib
 import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
+from ..arrays.optional import optional_import
 from ..files.archive import replacing
 
 HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ SCRIPTS = (
 
 def checked(path: str | os.PathLike[str]) -> Path:
     """The path, if a file can be written there; OSError if not, ImportError without jinja2."""
-    _jinja2()
+    optional_import("jinja2", "examples")
     target = Path(path)
     if target.is_dir():
         raise IsADirectoryError(f"report takes the path of a file to write, got the folder {target}; add a file name")
@@ -57,7 +57,7 @@ def write(facts: dict[str, Any], path: Path) -> None:
 
 def render(facts: dict[str, Any]) -> str:
     """The page as text."""
-    jinja2 = _jinja2()
+    jinja2 = optional_import("jinja2", "examples")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -100,10 +100,3 @@ def json_for_html(value: Any) -> str:
 
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _jinja2() -> Any:
-    try:
-        return importlib.import_module("jinja2")
-    except ImportError as error:
-        raise ImportError('report needs jinja2: pip install "tinynet-from-scratch[examples]"') from error
