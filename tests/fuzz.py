@@ -128,7 +128,7 @@ def forked(path: Path) -> bytes:
     with os.fdopen(reader, "rb") as file:
         answer = file.read()
     if os.waitpid(child, 0)[1]:
-        raise tn.ModelFileError("damaged: the process that read it was ended by it")
+        raise tn.ModelFileError("damaged: the process that read it crashed")
     return answer
 
 

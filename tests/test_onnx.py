@@ -150,12 +150,12 @@ def refused(path, net, cause, kind=tn.ModelFileError, **options):
 def test_what_cannot_be_written_is_refused_and_nothing_is_left(tmp_path):
     path = tmp_path / "net.onnx"
     refused(path, own_layers.network(), r"layer 1 Forked.* has no operator in ONNX", shape=(1, 2, 2))
-    refused(path, tn.Network(tn.Tanh()), "no layer says how long a row is; give shape=")
+    refused(path, tn.Network(tn.Tanh()), "no layer says how long a row is; pass shape=")
     refused(
         path, tn.Network(tn.Conv2D(1, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 3)), "no layer says how long a row"
     )
     refused(path, tn.Network(tn.Conv2D(1, 2, 3)), r"Conv2D\(1, 2, 3, 1, 0\) takes", ValueError, shape=(28, 28))
-    refused(path, tn.mlp(4, [], 1), "one output means nothing before any training", ValueError)
+    refused(path, tn.mlp(4, [], 1), "the meaning of one output is unknown", ValueError)
     refused(path, tn.mlp(4, [], 2), r"takes x \(N, 4\), but gets \(N, 5\)", ValueError, shape=(5,))
     net = tn.mlp(4, [], 2)
     net.loss = own_layers.Power()
@@ -177,7 +177,7 @@ def test_predictions_of_ones_own_need_logits(tmp_path, draw):
     refused(
         tmp_path / "net.onnx",
         net,
-        r"makes predictions in a way of its own; take the outputs with logits=True",
+        r"defines its own predictions, .*; pass logits=True",
         ValueError,
     )
     tn.to_onnx(net, tmp_path / "net.onnx", logits=True)

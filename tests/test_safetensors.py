@@ -216,11 +216,15 @@ def test_layers_are_told_by_shape_and_those_alike_by_number(tmp_path):
 
 
 REFUSED = {
-    "no layers": ({"a.weight": (2, 3)}, (), r"names no layers; give them, as layers=\[.*\], for a.weight \(2, 3\)"),
+    "no layers": (
+        {"a.weight": (2, 3)},
+        (),
+        r"names no layers; pass them, such as layers=\[.*\], for a.weight \(2, 3\)",
+    ),
     "another shape": (
         {"a.weight": (2, 3)},
         [tn.Dense, (4, 2)],
-        r"must hold a weight \(2, 4\) for Dense\(4, 2\), and holds a.weight \(2, 3\)",
+        r"must hold weights 1 x \(2, 4\) for Dense\(4, 2\), and holds a.weight \(2, 3\)",
     ),
     "another shape in its place": (
         {"0.weight": (2, 3), "0.bias": (2,)},
@@ -231,7 +235,7 @@ REFUSED = {
     "no place": (
         {"a.weight": (2, 3), "norm.weight": (2,)},
         [tn.Dense, (3, 2)],
-        r"these layers have no place for norm.weight \(2,\)",
+        r"these layers do not have norm.weight \(2,\)",
     ),
     "nothing to order by": (
         {"a.weight": (3, 3), "b.weight": (3, 3)},
@@ -262,7 +266,7 @@ def test_layers_of_ones_own_must_be_named_by_place(tmp_path):
 def test_whole_numbers_and_infinities_are_refused(tmp_path):
     path = tmp_path / "net.safetensors"
     save_file({"0.weight": np.zeros((2, 3), np.int32)}, path)
-    refused(path, "it holds I32; floats of 16 to 64 bits are read", layers=[tn.Dense(3, 2)])
+    refused(path, "it holds I32; supported are floats of 16 to 64 bits", layers=[tn.Dense(3, 2)])
     save_file({"0.weight": np.full((2, 3), np.inf, np.float32)}, path)
     refused(path, "0.weight holds numbers that are not finite", layers=[tn.Dense(3, 2)])
 

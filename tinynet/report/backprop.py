@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import functions
+from ..interop.layer_names import ROWS
 from ..layers import Conv2D, Dense, Layer
 from ..layers.bound import walk
 from ..layers.recording import recorded
@@ -14,9 +15,8 @@ from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD
 from ..training.input_validation import loss_for
-from .weights import KINDS
 
-FUNCTIONS: dict[type, str] = KINDS | {
+FUNCTIONS: dict[type, str] = {kind: row.function for kind, row in ROWS.items()} | {
     SoftmaxCrossEntropy: "softmax_cross_entropy",
     BinaryCrossEntropy: "binary_cross_entropy",
     CrossEntropy: "cross_entropy",
@@ -71,7 +71,7 @@ def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, A
     frozen = ", frozen" if layer.shapes() and not layer.trainable else ""
     step: dict[str, Any] = {
         "name": f"{layer}{inside}{frozen}",
-        "kind": KINDS.get(type(layer)),
+        "kind": FUNCTIONS.get(type(layer)),
         "formulas": formulas(layer),
         "y": numbers(y),
         "dx": numbers(dx),

@@ -8,50 +8,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layers import (
-    GELU,
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Residual,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from ..interop.layer_names import ROWS
+from ..layers import BatchNorm, Layer, LayerNorm
 from ..layers.bound import walk
 from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..training.evaluation import predict
 from ..training.input_validation import loss_for
-
-KINDS: dict[type[Layer], str] = {
-    Dense: "dense",
-    ReLU: "relu",
-    LeakyReLU: "leaky_relu",
-    Tanh: "tanh",
-    Sigmoid: "sigmoid",
-    GELU: "gelu",
-    Softmax: "softmax",
-    Dropout: "dropout",
-    Flatten: "flatten",
-    Residual: "residual",
-    Conv2D: "conv2d",
-    MaxPool2D: "max_pool2d",
-    AveragePool2D: "average_pool2d",
-    GlobalAveragePool: "global_average_pool",
-    BatchNorm: "batch_norm",
-    LayerNorm: "layer_norm",
-}
-"""The layers that script/network.js knows, by the names of their functions."""
 
 ENDINGS: dict[type[Loss], list[dict[str, Any]]] = {
     SoftmaxCrossEntropy: [{"kind": "softmax", "name": "softmax: probabilities"}],
@@ -75,7 +38,7 @@ class Packed(NamedTuple):
 def layers(network: Network) -> list[dict[str, Any]] | None:
     """The layers as script/network.js takes them; None if one of them, or the loss, is unknown there."""
     ending = ENDINGS.get(type(loss_for(network)))
-    if ending is None or any(type(layer) not in KINDS for _, _, layer in walk(network.layers)):
+    if ending is None or any(type(layer) not in ROWS for _, _, layer in walk(network.layers)):
         return None
     return [*_described(network.layers), *ending]
 
@@ -85,7 +48,7 @@ def _described(part: Any) -> Any:
         inside = {name: _described(value) for name, value in part.config().items()}
         buffers = {name: part.backend.to_host(part.views[name]).tolist() for name in part.buffers()}
         eps = {"eps": part.eps} if isinstance(part, BatchNorm | LayerNorm) else {}
-        return {"kind": KINDS[type(part)], "name": f"{part}"} | inside | buffers | eps
+        return {"kind": ROWS[type(part)].function, "name": f"{part}"} | inside | buffers | eps
     return [_described(each) for each in part] if isinstance(part, list | tuple) else part
 
 
