@@ -1,4 +1,4 @@
-"""Networks packed for the page: their layers as plain facts, and their parameters as compressed text."""
+"""Packs networks for the page: their layers as JSON, and their parameters as compressed text."""
 
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ ENDINGS: dict[type[Loss], list[dict[str, Any]]] = {
     BinaryCrossEntropy: [{"kind": "chances", "name": "sigmoid: probabilities"}],
     CrossEntropy: [],
 }
-"""What script/network.js does with a network's outputs to make probabilities of them, as one layer more."""
+"""The layer that script/network.js adds to turn the outputs of a network into probabilities, by loss."""
 
 MOST, LARGE = 2_200_000, 100_000
-"""Parameters of all networks together from which on the large ones are halved: the page stays below 12 MB."""
+"""If all networks together have more than MOST parameters, those with more than LARGE are stored in half precision.
+
+This keeps the page below 12 MB.
+"""
 
 
 class Packed(NamedTuple):
-    """Parameters as the page holds them: of which precision, and how far that moves a probability."""
+    """Parameters as text, their precision, and the largest change of a probability that this precision causes."""
 
     precision: str
     largest_change: float
@@ -36,7 +39,7 @@ class Packed(NamedTuple):
 
 
 def layers(network: Network) -> list[dict[str, Any]] | None:
-    """The layers as script/network.js takes them; None if one of them, or the loss, is unknown there."""
+    """Return the layers for script/network.js; None if it does not know one of them or the loss."""
     ending = ENDINGS.get(type(loss_for(network)))
     if ending is None or any(type(layer) not in ROWS for _, _, layer in walk(network.layers)):
         return None
@@ -53,13 +56,13 @@ def _described(part: Any) -> Any:
 
 
 def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
-    """What `predict` gives, (N, K); where that is the chance of the second of two classes, both (N, 2)."""
+    """Return the probabilities of all classes (N, K); K = 2 for a network with one output."""
     p = predict(network, x)
     return np.hstack([1 - p, p]) if p.shape[-1] == 1 else p
 
 
 def pack(network: Network, x: np.ndarray, p: np.ndarray, crowded: bool) -> Packed:
-    """Single precision; on a crowded page half of it for a large network, if all its answers in p stay the same."""
+    """Pack the parameters of a network. Half precision needs a crowded page, a large network and unchanged answers."""
     half = rounded(network, "float16")
     if crowded and network.theta.size > LARGE and np.isfinite(half.theta).all():
         moved = probabilities(half, x)
@@ -69,13 +72,13 @@ def pack(network: Network, x: np.ndarray, p: np.ndarray, crowded: bool) -> Packe
 
 
 def rounded(network: Network, precision: str) -> Network:
-    """A copy whose parameters went through `precision`."""
-    twin = network.copy(dtype="float32", backend="numpy")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite
-        twin.theta[...] = twin.theta.astype(precision)
-    return twin
+    """Return a copy with its parameters rounded to `precision`."""
+    copy = network.copy(dtype="float32", backend="numpy")
+    with np.errstate(over="ignore"):  # numbers that are too large become infinite
+        copy.theta[...] = copy.theta.astype(precision)
+    return copy
 
 
 def text(array: np.ndarray) -> str:
-    """The bytes of an array, compressed, as base64; script/unpack.js reads it."""
+    """Return the compressed bytes of an array as base64, for script/unpack.js."""
     return base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()
