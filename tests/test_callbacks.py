@@ -1,4 +1,4 @@
-"""What `fit` tells while it trains: TensorBoard, a CSV file, a plot in a notebook."""
+"""The callbacks: TensorBoard, a CSV file, a plot in a notebook."""
 
 import csv
 import struct
@@ -48,7 +48,7 @@ def test_another_csv_file_is_left_alone(tmp_path):
 
 
 def events(folder):
-    """The events of the one file in a folder: each record is its length, a checksum, bytes, a checksum."""
+    """Return the events of the only file in a folder. A record is its length, a checksum, bytes, a checksum."""
     (path,) = folder.iterdir()
     content, start = path.read_bytes(), 0
     while start < len(content):

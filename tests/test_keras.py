@@ -1,4 +1,4 @@
-"""Networks from Keras's files, as Keras 3 and its forerunners write them, and to Keras models."""
+"""Reading Keras's files, of Keras 3 and earlier versions, and making Keras models."""
 
 import json
 import os
@@ -23,7 +23,7 @@ pytestmark = [  # Keras's own, with NumPy 2, and about its layers' options
 
 
 def build(*layers, loss="sparse_categorical_crossentropy", optimizer=None, epochs=0, inputs=(6,), classes=3):
-    """A Keras model with weights that are no first values, compiled, and trained if there is a backend that can."""
+    """Return a compiled Keras model with random weights."""
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input(inputs), *layers])
     draw = np.random.default_rng(1)
@@ -70,7 +70,7 @@ def refused(path, cause, read=tn.from_keras):
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    """Files are read where the tests are, until they undo it: processes would take most of the time here."""
+    """Read files in this process, until a test undoes it, because starting processes is slow."""
     monkeypatch.setattr(keras_files, "apart", lambda path: keras_files.told(str(path)))
 
 
@@ -160,7 +160,7 @@ def test_batch_norm_brings_its_statistics_and_its_numbers(tmp_path):
 @pytest.mark.parametrize("kind", [".h5", ".keras"])
 @pytest.mark.parametrize("name", ["a whole network", "norms of flattened pictures", "global"])
 def test_an_optimizer_of_pictures_goes_on(tmp_path, name, kind):
-    """Where Adam's m is twice the parameters, and v their square, before, so it is afterwards, in our order."""
+    """Adam's m is set to twice the parameters and v to their squares; after reading, both hold in our order too."""
     model = CONVOLUTIONAL[name]()
     model.layers[-1].trainable = False
     model.compile(keras.optimizers.Adam(0.5), "sparse_categorical_crossentropy")
@@ -234,7 +234,7 @@ WEIGHTS = [
 
 
 def old_file(path, as_list=True, text=str.encode, state="blocks"):
-    """A whole model as Keras 2.2 wrote it, and as tf.keras did: the same, but for what these options say."""
+    """Write a model in the layout of Keras 2.2 or, with these options, of tf.keras."""
     layers = [
         OLD["Dense"]("dense_7", 3, "relu", batch_input_shape=[None, 4], dtype="float32"),
         OLD["Dropout"]("dropout_3", 0.25),
@@ -324,7 +324,7 @@ def test_a_new_optimizer_goes_on(tmp_path, name, kind):
 
 
 def test_momentum_goes_on_as_in_keras(tmp_path):
-    """theta moves by momentum m - lr g there, where m holds -lr v."""
+    """Keras adds momentum m - lr g to theta, where m is -lr v."""
     model = build(K.Dense(3), loss="mse", optimizer=keras.optimizers.SGD(0.5, momentum=0.25))
     model.optimizer.build(model.trainable_variables)
     for variable in model.optimizer.variables:
@@ -344,7 +344,7 @@ def test_a_schedule_must_be_given_again(tmp_path):
     assert tn.resume_keras(path, lr=0.5)[1].lr == 0.5
 
 
-def test_what_follows_another_rule_is_not_resumed(tmp_path):
+def test_optimizers_with_another_update_rule_are_not_resumed(tmp_path):
     path = tmp_path / "model.keras"
     refused(saved(build(K.Dense(3, "softmax"), loss=None), path), "saved without an optimizer", tn.resume_keras)
     optimizer = keras.optimizers.Adam(amsgrad=True)
@@ -531,7 +531,7 @@ def test_hostile_files_are_refused(tmp_path, name):
     refused(path, cause)
 
 
-def test_what_is_no_keras_file_is_refused(tmp_path):
+def test_other_files_are_refused(tmp_path):
     path = tmp_path / "model.keras"
     refused(path, "No such file")
     path.write_bytes(b"")
@@ -544,7 +544,7 @@ def test_what_is_no_keras_file_is_refused(tmp_path):
     refused(path, "model.weights.h5 is compressed, and larger")
 
 
-def test_the_process_that_reads_says_what_this_one_would(tmp_path, monkeypatch):
+def test_the_other_process_reads_the_same(tmp_path, monkeypatch):
     path = old_file(tmp_path / "model.h5")
     expected = tn.from_keras(path).theta
     monkeypatch.undo()
@@ -556,8 +556,8 @@ def test_the_process_that_reads_says_what_this_one_would(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("program", "cause"), [("os.kill(os.getpid(), 11)", "crashed"), ("time.sleep(9)", "took longer than 0.5 s")]
 )
-def test_a_file_that_ends_the_process_or_holds_it_is_refused(tmp_path, monkeypatch, program, cause):
-    """As HDF5's library does over some damaged files: it crashes, or never ends."""
+def test_a_file_that_crashes_or_blocks_the_process_is_refused(tmp_path, monkeypatch, program, cause):
+    """HDF5's library crashes or hangs on some damaged files."""
     path = old_file(tmp_path / "model.h5")
     monkeypatch.undo()
     monkeypatch.setattr(keras_files, "PROGRAM", f"import os, time; {program}")
@@ -565,17 +565,17 @@ def test_a_file_that_ends_the_process_or_holds_it_is_refused(tmp_path, monkeypat
     refused(path, cause)
 
 
-# ----------------------------------------------------------------------------------------------------- out
+# ------------------------------------------------------------------------------------------------ to Keras
 
 
 @pytest.mark.parametrize("kind", [".h5", ".keras"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_network_goes_there_and_back_bit_for_bit(tmp_path, dtype, kind):
-    bends = [tn.ReLU(), tn.LeakyReLU(0.25), tn.Tanh(), tn.Sigmoid(), tn.GELU(), tn.Softmax()]
+    activations = [tn.ReLU(), tn.LeakyReLU(0.25), tn.Tanh(), tn.Sigmoid(), tn.GELU(), tn.Softmax()]
     layers = [
         tn.Flatten(),
         tn.Dropout(0.5),
-        *(layer for bend in bends for layer in (tn.Dense(6, 6), bend)),
+        *(layer for activation in activations for layer in (tn.Dense(6, 6), activation)),
         tn.Dense(6, 4),
     ]
     net = tn.Network(*layers, seed=3, dtype=dtype)
@@ -644,14 +644,14 @@ def test_blocks_become_a_graph():
     np.testing.assert_allclose(logits.predict(rows(), verbose=0), tn.outputs(net, rows()), rtol=0, atol=1e-5)
 
 
-def test_pictures_go_in_as_they_are():
+def test_flattened_pictures_keep_their_order():
     net = tn.Network(tn.Flatten(), tn.Dense(12, 3))
     x = rows(1, 3, 4)
     model = tn.to_keras(net, shape=(1, 3, 4))
     np.testing.assert_allclose(model.predict(x, verbose=0), tn.predict(net, x), rtol=0, atol=1e-6)
 
 
-def test_what_keras_has_no_version_of_is_refused():
+def test_layers_without_an_equivalent_are_refused():
     class Own(tn.Tanh):
         pass
 
@@ -672,7 +672,7 @@ def test_what_keras_has_no_version_of_is_refused():
 
 
 @pytest.mark.slow
-def test_damaged_files_load_soundly_or_are_refused():
-    """The same with many more: python tests/fuzz.py --kind keras"""
+def test_damaged_files_load_correctly_or_are_refused():
+    """For more files, run `python tests/fuzz.py --kind keras`."""
     found = fuzz.run(300, seed=20260101, kind="keras")
     assert min(found["loaded"], found["refused"]) > 15

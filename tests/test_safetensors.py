@@ -1,4 +1,4 @@
-"""Networks to and from .safetensors: bit for bit, PyTorch's too, and believing nothing that a file claims."""
+"""Reading and writing .safetensors, also PyTorch's, bit for bit, with all claims of a file checked."""
 
 import json
 import pathlib
@@ -126,7 +126,7 @@ def convolutions():
 
 
 STACKS = {"convolutional": convolutional, "convolutions": convolutions}
-"""By names of their own, and by place."""
+"""With names of their own, and named by position."""
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -183,7 +183,7 @@ def test_layers_of_one_shape_are_told_apart_by_what_stands_beside_their_weights(
 
 
 class Lopsided(tn.Layer):
-    """A layer of one's own with a matrix that is not square."""
+    """A layer that is not tinynet's, with a matrix that is not square."""
 
     def forward(self, x, train=False):
         return x @ self.W
@@ -310,8 +310,8 @@ def test_what_is_not_finite_is_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_damaged_files_load_soundly_or_are_refused():
-    """The same with many more: python tests/fuzz.py --kind safetensors"""
+def test_damaged_files_load_correctly_or_are_refused():
+    """For more files, run `python tests/fuzz.py --kind safetensors`."""
     found = fuzz.run(2000, seed=20260101, kind="safetensors")
     assert min(found["loaded"], found["refused"]) > 100
 

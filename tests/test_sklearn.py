@@ -1,4 +1,4 @@
-"""Networks as scikit-learn's estimators: its own checks, and what its users do with them."""
+"""The scikit-learn estimators: scikit-learn's own checks, and common uses."""
 
 import pickle
 import warnings
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.fixture(scope="module")
 def words():
-    """Rows, and labels that are words."""
+    """Return rows and labels that are strings."""
     x, y = make_classification(
         300, 6, n_informative=5, n_redundant=0, n_classes=3, n_clusters_per_class=1, class_sep=2.0, random_state=1
     )

@@ -142,7 +142,7 @@ class Backprop {
     const [words] = LAYER_WORDS[layer.kind] ?? [layer.formulas[0]];
     const weights = layer.W
       ? [
-          size(`W ${layer.shape.join(" × ")}, largest ${strongest(layer.W).toPrecision(2)}`),
+          size(`W ${layer.shape.join(" × ")}, largest magnitude ${strongest(layer.W).toPrecision(2)}`),
           this.weights(layer, layer.W, "weights"),
         ]
       : [];
@@ -159,7 +159,7 @@ class Backprop {
     const first = number === 1;
     const weights = layer.dW
       ? [
-          size(`dW ${layer.shape.join(" × ")}, largest ${strongest(layer.dW).toPrecision(2)}`),
+          size(`dW ${layer.shape.join(" × ")}, largest magnitude ${strongest(layer.dW).toPrecision(2)}`),
           this.weights(layer, layer.dW, "gradient"),
           size("db", layer.db.length),
           strip(layer.db),
