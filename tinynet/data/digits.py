@@ -11,7 +11,7 @@ from ..arrays import rng
 
 
 class Mnist(NamedTuple):
-    """70,000 digits: x uint8 (N, 28, 28), from 0 (paper) to 255 (ink); y uint8 (N,), 0 to 9."""
+    """70,000 digits: x uint8 (N, 28, 28), paper = 0 to ink = 255; y uint8 (N,), 0 to 9."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -20,7 +20,7 @@ class Mnist(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Three sets: x uint8 (N, 784), from 0 (paper) to 255 (ink); y uint8 (N,), 0 to 9. Kaggle's y_test is None."""
+    """Three sets: x uint8 (N, 784), paper = 0 to ink = 255; y uint8 (N,), 0 to 9. Kaggle's y_test is None."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -31,13 +31,13 @@ class Split(NamedTuple):
 
 
 def mnist() -> Mnist:
-    """Return MNIST as its authors split it: 60,000 training and 10,000 test digits. They are part of this package."""
+    """Return MNIST as its authors split it: 60,000 for training + 10,000 for testing = 70,000 digits, in this package."""
     with np.load(Path(__file__).parent / "mnist" / "mnist.npz", allow_pickle=False) as arrays:
         return Mnist(**arrays)
 
 
 def mnist_split(seed: int = 0) -> Split:
-    """Return MNIST shuffled and split as by Kaggle: 32,000 training, 10,000 validation and 28,000 test digits.
+    """Return MNIST, shuffled and split as by Kaggle: 32,000 + 10,000 + 28,000 = 70,000 digits.
 
     The test set corresponds to Kaggle's unlabeled one. Use y_test to evaluate a finished model, never to choose one.
     """

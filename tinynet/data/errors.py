@@ -2,4 +2,4 @@
 
 
 class DataError(ValueError):
-    """Raised if a data file cannot be used. The message names the file, the position, the cause and the fix."""
+    """The ValueError for a data file that cannot be used. It names the file, the position, the cause and the fix."""

@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class ModelFileError(ValueError):
-    """Raised if a network file cannot be written or read. The message names the file and the cause."""
+    """The ValueError for a network file that cannot be written or read. It names the file and the cause."""
 
 
 def require(holds: Any, cause: str) -> None:

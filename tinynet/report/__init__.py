@@ -20,7 +20,7 @@ from ..training.history import Record
 
 @dataclass(frozen=True)
 class Run:
-    """A trained network for `report`, which checks it.
+    """A trained network for `report`, which raises TypeError or ValueError if runs do not match.
 
     name     runs with the same name are one network trained from several seeds
     history  the records that `fit` returned
