@@ -102,14 +102,14 @@ def test_an_elastic_distortion_is_smoothed_noise():
         assert np.corrcoef(down, moved[:, 0, 10 + apart, 10])[0, 1] == pytest.approx(overlap, abs=0.1)
 
 
-def test_between_pixels_is_the_straight_line_and_outside_is_nothing():
+def test_interpolation_is_linear_and_0_outside():
     x = np.zeros((200, 1, 1, 9), np.float32)
     x[..., 3], x[..., 4] = 10, 20
     y = augment(x, 3, 0, **NOTHING | {"scale": 0.5})[:, 0, 0]
     assert ((y >= 0) & (y <= 20)).all()
     np.testing.assert_allclose(y[:, 4], 20)
     step = y[:, 5] / 20
-    assert ((step >= 0) & (step <= 0.5)).all()  # the pixel beside looks 0.5 to 1.5 pixels from the bright one
+    assert ((step >= 0) & (step <= 0.5)).all()  # its neighbor is interpolated 0.5 to 1.5 pixels from the bright pixel
     edge = augment(np.ones((200, 2, 2), np.float32), 3, 0, **NOTHING | {"shift": 1})
     shares = edge.sum(axis=(1, 2)) / 4
     assert 0.25 <= shares.min() < 0.4

@@ -405,7 +405,7 @@ UNREADABLE = {
     ),
     "layer norm of pictures": (
         lambda: pictures(K.Conv2D(2, 2), K.LayerNormalization(name="odd")),
-        r"layer 'odd': LayerNorm\(2, 0.001\) of pictures is not supported; a Flatten or a GlobalAveragePooling2D makes",
+        r"layer 'odd': LayerNorm\(2, 0.001\) of pictures is not supported; add a Flatten or a GlobalAveragePooling2D",
     ),
     "softmax of pictures": (
         lambda: pictures(K.Conv2D(2, 2, activation="softmax")),

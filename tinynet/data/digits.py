@@ -31,7 +31,7 @@ class Split(NamedTuple):
 
 
 def mnist() -> Mnist:
-    """Return MNIST as its authors split it: 60,000 for training + 10,000 for testing = 70,000 digits, in this package."""
+    """Return MNIST as its authors split it: 60,000 training + 10,000 test = 70,000 digits. In this package."""
     with np.load(Path(__file__).parent / "mnist" / "mnist.npz", allow_pickle=False) as arrays:
         return Mnist(**arrays)
 

@@ -1,4 +1,4 @@
-"""The header of a saved network: everything except its numbers, as JSON. Whatever is read from a file is checked."""
+"""The header of a saved network: everything except its numbers, as JSON. Headers from files are checked."""
 
 from __future__ import annotations
 

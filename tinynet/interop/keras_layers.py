@@ -1,7 +1,6 @@
 """Reads the layers of a Keras model, and converts arrays between Keras's order and ours.
 
-Keras has the channels of a picture last, (rows, columns, C); we have them first. The rows that Flatten makes differ in
-the same way.
+Keras has the channels of a picture last, (rows, columns, C); we have them first.
 """
 
 from __future__ import annotations
@@ -37,10 +36,9 @@ USUAL: Options = {
 
 
 class Part(NamedTuple):
-    """A layer with the parameters and buffers that the file has for it, in Keras's shapes and order.
+    """A layer, its arrays in Keras's shapes and order, and the channels of the pictures flattened to its rows.
 
-    flattened  channels of the pictures that were flattened to its rows: Keras orders them pixel by pixel, we channel
-               by channel
+    Keras flattens pictures pixel by pixel, we channel by channel.
     """
 
     layer: Layer
@@ -66,11 +64,7 @@ class Part(NamedTuple):
 
 
 class Form(NamedTuple):
-    """The form of the data between two layers.
-
-    pictures   number of channels, if the data are pictures
-    flattened  number of channels of the pictures that were flattened to rows
-    """
+    """Data between two layers: the channels of pictures, or of the pictures that were flattened to rows."""
 
     pictures: int | None
     flattened: int | None = None
@@ -94,9 +88,7 @@ def may_take_pictures(keras_name: str) -> bool:
 
 
 def keras_of(layer: Layer) -> Keras | None:
-    """Return Keras's names for a layer; None if Keras has no such layer."""
-    row = ROWS.get(type(layer))
-    return row.keras if row else None
+    return ROWS[type(layer)].keras if type(layer) in ROWS else None
 
 
 def parts_of(found: Contents) -> list[Part]:
@@ -153,9 +145,7 @@ def _layers(kind: str, options: Options, weights: Iterator[list[np.ndarray]], fo
 def _check_form(layer: Layer, form: Form) -> None:
     keras = keras_of(layer)
     if form.pictures and keras and keras.of_rows:
-        raise ValueError(
-            f"{layer} of pictures is not supported; a Flatten or a GlobalAveragePooling2D makes rows of them"
-        )
+        raise ValueError(f"{layer} of pictures is not supported; add a Flatten or a GlobalAveragePooling2D")
     if isinstance(layer, MaxPool2D | AveragePool2D) and not form.pictures:
         raise ValueError("the file does not say how many channels its pictures have")
 

@@ -1,7 +1,4 @@
-"""Readers of Keras's layers: each makes a layer of ours from Keras's options and arrays.
-
-They raise ValueError for options with which our layer would compute something else.
-"""
+"""Makes our layers from Keras's options and arrays. Raises ValueError if our layer would compute something else."""
 
 from __future__ import annotations
 

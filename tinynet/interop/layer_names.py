@@ -6,25 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from ..layers import (
-    GELU,
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Residual,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from .. import layers
 from . import keras_readers as read
 from .keras_readers import Options, Reader
 
@@ -69,7 +51,7 @@ def _onnx_pool(layer: Any) -> Options:
     return {"kernel_shape": [layer.pool_size] * 2, "strides": [layer.pool_size] * 2}
 
 
-def _keras_pool(name: str, kind: type[MaxPool2D | AveragePool2D]) -> Keras:
+def _keras_pool(name: str, kind: type[layers.MaxPool2D | layers.AveragePool2D]) -> Keras:
     return Keras(name, read.pool(kind), lambda layer: {"pool_size": layer.pool_size})
 
 
@@ -89,40 +71,44 @@ def _keras_batch_norm(layer: Any) -> Options:
     return {"momentum": round(1 - layer.momentum, 12), "epsilon": layer.eps}
 
 
-ROWS: dict[type[Layer], Row] = {
-    Dense: Row(
+ROWS: dict[type[layers.Layer], Row] = {
+    layers.Dense: Row(
         "dense", Onnx("Gemm"), Keras("Dense", read.dense, lambda layer: {"units": layer.M}, of_rows=True), LINEAR
     ),
-    Conv2D: Row("conv2d", Onnx("Conv", _onnx_conv2d), Keras("Conv2D", read.conv2d, _keras_conv2d), LINEAR),
-    MaxPool2D: Row("max_pool2d", Onnx("MaxPool", _onnx_pool), _keras_pool("MaxPooling2D", MaxPool2D)),
-    AveragePool2D: Row(
-        "average_pool2d", Onnx("AveragePool", _onnx_pool), _keras_pool("AveragePooling2D", AveragePool2D)
+    layers.Conv2D: Row("conv2d", Onnx("Conv", _onnx_conv2d), Keras("Conv2D", read.conv2d, _keras_conv2d), LINEAR),
+    layers.MaxPool2D: Row("max_pool2d", Onnx("MaxPool", _onnx_pool), _keras_pool("MaxPooling2D", layers.MaxPool2D)),
+    layers.AveragePool2D: Row(
+        "average_pool2d", Onnx("AveragePool", _onnx_pool), _keras_pool("AveragePooling2D", layers.AveragePool2D)
     ),
-    GlobalAveragePool: Row("global_average_pool", keras=Keras("GlobalAveragePooling2D", read.plain(GlobalAveragePool))),
-    BatchNorm: Row(
+    layers.GlobalAveragePool: Row(
+        "global_average_pool", keras=Keras("GlobalAveragePooling2D", read.plain(layers.GlobalAveragePool))
+    ),
+    layers.BatchNorm: Row(
         "batch_norm",
         Onnx("BatchNormalization", _epsilon),
         Keras("BatchNormalization", read.batch_norm, _keras_batch_norm),
         AFFINE | {"mean": "running_mean", "variance": "running_var"},
     ),
-    LayerNorm: Row(
+    layers.LayerNorm: Row(
         "layer_norm",
         Onnx("LayerNormalization", _epsilon),
         Keras("LayerNormalization", read.layer_norm, _epsilon, of_rows=True),
         AFFINE,
     ),
-    ReLU: Row("relu", Onnx("Relu"), Keras("ReLU", read.relu, activation="relu")),
-    LeakyReLU: Row(
+    layers.ReLU: Row("relu", Onnx("Relu"), Keras("ReLU", read.relu, activation="relu")),
+    layers.LeakyReLU: Row(
         "leaky_relu",
         Onnx("LeakyRelu", lambda layer: {"alpha": layer.slope}),
         Keras("LeakyReLU", read.leaky_relu, lambda layer: {"negative_slope": layer.slope}),
     ),
-    Tanh: Row("tanh", Onnx("Tanh"), Keras(activation="tanh")),
-    Sigmoid: Row("sigmoid", Onnx("Sigmoid"), Keras(activation="sigmoid")),
-    GELU: Row("gelu", Onnx("Gelu"), Keras(activation="gelu")),
-    Softmax: Row("softmax", Onnx("Softmax"), Keras("Softmax", read.plain(Softmax), activation="softmax", of_rows=True)),
-    Flatten: Row("flatten", Onnx("Flatten"), Keras("Flatten", read.plain(Flatten))),
-    Dropout: Row("dropout", Onnx("Dropout"), Keras("Dropout", read.dropout, lambda layer: {"rate": layer.rate})),
-    Residual: Row("residual"),
+    layers.Tanh: Row("tanh", Onnx("Tanh"), Keras(activation="tanh")),
+    layers.Sigmoid: Row("sigmoid", Onnx("Sigmoid"), Keras(activation="sigmoid")),
+    layers.GELU: Row("gelu", Onnx("Gelu"), Keras(activation="gelu")),
+    layers.Softmax: Row(
+        "softmax", Onnx("Softmax"), Keras("Softmax", read.plain(layers.Softmax), activation="softmax", of_rows=True)
+    ),
+    layers.Flatten: Row("flatten", Onnx("Flatten"), Keras("Flatten", read.plain(layers.Flatten))),
+    layers.Dropout: Row("dropout", Onnx("Dropout"), Keras("Dropout", read.dropout, lambda layer: {"rate": layer.rate})),
+    layers.Residual: Row("residual"),
 }
 """ONNX's Dropout does nothing in inference. Parameters and buffers are inputs of an operator, in the layer's order."""

@@ -24,10 +24,7 @@ ENDINGS: dict[type[Loss], list[dict[str, Any]]] = {
 """The layer that script/network.js adds to turn the outputs of a network into probabilities, by loss."""
 
 MOST, LARGE = 2_200_000, 100_000
-"""If all networks together have more than MOST parameters, those with more than LARGE are stored in half precision.
-
-This keeps the page below 12 MB.
-"""
+"""Above MOST parameters in total, networks with more than LARGE use half precision: the page stays below 12 MB."""
 
 
 class Packed(NamedTuple):
