@@ -1,4 +1,4 @@
-"""The browser in which pages are tested: the system's Chromium, driven by Playwright."""
+"""The browser for tests of pages: the system's Chromium, driven by Playwright."""
 
 import contextlib
 import importlib.util
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 NEEDED = bool(os.environ.get("TINYNET_NEEDS_BROWSER"))
-"""Whether tests that find no browser fail, in place of being left out."""
+"""Whether tests without a browser fail instead of being left out."""
 
 
 def executable() -> str | None:
@@ -16,7 +16,7 @@ def executable() -> str | None:
 
 
 def missing() -> str:
-    """What to install; empty if nothing is missing."""
+    """Return what to install, or "" if nothing is missing."""
     if importlib.util.find_spec("playwright") is None:
         return "Playwright is missing: pip install playwright"
     return "" if executable() else "Chromium is missing: apt-get install chromium"

@@ -12,6 +12,18 @@ import chromium
 import numpy as np
 import pytest
 import standin
+from report_pages import (  # noqa: F401  fixtures
+    digits,
+    eight,
+    every_layer,
+    of_every_layer,
+    of_pictures,
+    open_page,
+    pictures,
+    runs,
+    small_page,
+    tab,
+)
 
 import tinynet as tn
 

@@ -1,4 +1,4 @@
-"""Draws tests/digits/*.png with plain strokes: python tests/draw_digits.py"""
+"""Draws tests/digits/*.png with simple strokes: python tests/draw_digits.py"""
 
 import math
 import random
@@ -55,7 +55,7 @@ def placed(stroke: Stroke, style: Style) -> Stroke:
 
 
 def scanned(picture: Image.Image, style: Style) -> Image.Image:
-    """Gray, darker towards the right by the style's shadow, with its noise on every pixel."""
+    """Return a gray background, darker towards the right by the style's shadow, with noise on every pixel."""
     gray, chance = picture.convert("L"), random.Random(0)
     fall = style.shadow / gray.width
     levels = [
@@ -66,7 +66,7 @@ def scanned(picture: Image.Image, style: Style) -> Image.Image:
 
 
 def arc(x: float, y: float, rx: float, ry: float, start: float, end: float) -> Stroke:
-    """Part of an ellipse, in degrees: 0 to the right, 90 below."""
+    """Return part of an ellipse, in degrees: 0 is right, 90 is below."""
     angles = [math.radians(start + (end - start) * step / 40) for step in range(41)]
     return [(x + rx * math.cos(angle), y + ry * math.sin(angle)) for angle in angles]
 

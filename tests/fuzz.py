@@ -1,4 +1,4 @@
-"""Hostile files: mutations of saved networks, ours and others', each of which loads soundly or is refused.
+"""Fuzzing: mutated files of networks, ours and Keras's, must load a valid network or be refused.
 
 python tests/fuzz.py [--kind npz] [--mutations 100000] [--seed 0]
 """
@@ -55,7 +55,7 @@ def splice(draw, content):
 
 
 def edit_text(draw, content):
-    """Another character, digit, sign or bracket: what makes new JSON and new array headers out of old."""
+    """Insert a character that can change JSON and array headers."""
     for _ in range(draw.randint(1, 2)):
         content[draw.randrange(len(content))] = draw.choice(b"0123456789-+.eE\"'[]{}(),:L \\x")
 
@@ -77,7 +77,7 @@ def packed(members: dict[str, bytes]) -> bytes:
 
 
 def mutated(content: bytes, draw: random.Random) -> bytes:
-    """The file with a mutation: of all its bytes, or of one member of an archive, with checksums that fit."""
+    """Return the file with a mutation anywhere, or in one member of an archive, with valid checksums."""
     mutate = draw.choice(MUTATIONS)
     inside = members(content) if zipfile.is_zipfile(io.BytesIO(content)) else {}
     name = draw.choice([None, *inside])
@@ -90,7 +90,7 @@ Reader = Callable[[Path], tuple[tn.Network, tn.Optimizer]]
 
 
 def status(path: Path, read: Reader) -> str:
-    """Refused, or loaded; what was loaded is finite, fits together and can be trained."""
+    """Return "refused" or "loaded". A loaded network must be finite, consistent and trainable."""
     try:
         net, optimizer = read(path)
     except tn.ModelFileError:
@@ -116,7 +116,7 @@ def read_safetensors(path: Path) -> tuple[tn.Network, tn.Optimizer]:
 
 
 def forked(path: Path) -> bytes:
-    """What `keras_files.apart` does, a hundred times as fast: in a fork of this process, which an alarm ends."""
+    """Do as `keras_files.apart`, but 100 times as fast: in a fork of this process with an alarm."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -128,12 +128,12 @@ def forked(path: Path) -> bytes:
     with os.fdopen(reader, "rb") as file:
         answer = file.read()
     if os.waitpid(child, 0)[1]:
-        raise tn.ModelFileError("damaged: the process that read it was ended by it")
+        raise tn.ModelFileError("damaged: the process that read it crashed")
     return answer
 
 
 def read_keras(path: Path) -> tuple[tn.Network, tn.Optimizer]:
-    """Its optimizer too, where nothing is wrong with it."""
+    """Read the network, and its optimizer if that is valid."""
     net = tn.from_keras(path)
     with contextlib.suppress(tn.ModelFileError):
         return tn.resume_keras(path)
@@ -141,7 +141,7 @@ def read_keras(path: Path) -> tuple[tn.Network, tn.Optimizer]:
 
 
 def npz_files(folder: Path) -> list[bytes]:
-    """One of each format, and one of blocks, buffers and frozen layers, with an optimizer and a loss of one's own."""
+    """Return a file of each format, and one with blocks, buffers, frozen layers, and own optimizer and loss classes."""
     net = own_layers.network()
     net[2].trainable = False
     net.loss = Power(p=2)
@@ -157,7 +157,7 @@ def safetensors_files(folder: Path) -> list[bytes]:
 
 
 def files_of_keras(folder: Path) -> list[bytes]:
-    """Written by Keras, with an optimizer, and in the layout of Keras 2.2."""
+    """Return files written by Keras with an optimizer, and one in the layout of Keras 2.2."""
     import test_keras
 
     adam = test_keras.build(test_keras.K.Dense(4, "relu"), test_keras.K.Dropout(0.1), test_keras.K.Dense(3, "softmax"))
@@ -176,7 +176,7 @@ KINDS: dict[str, tuple[Callable[[Path], list[bytes]], Reader]] = {
 
 
 def run(mutations: int, seed: int, kind: str = "npz") -> Counter[str]:
-    """How many were loaded, how many refused. AssertionError, or what the reader raised, for one it did not bear."""
+    """Return how many files were loaded and refused. Raises the first unexpected error."""
     found: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as name, mock.patch.object(keras_files, "apart", forked):
         files, read = KINDS[kind]
@@ -187,7 +187,7 @@ def run(mutations: int, seed: int, kind: str = "npz") -> Counter[str]:
             try:
                 found[status(path, read)] += 1
             except BaseException:
-                print(f"mutation {k} of seed {seed} was not borne")
+                print(f"mutation {k} of seed {seed} failed")
                 raise
     return found
 

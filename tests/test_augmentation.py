@@ -1,4 +1,4 @@
-"""Distorted pictures: where pixels go, that they repeat themselves on every backend, what `fit` makes of them."""
+"""Augmentation: where pixels go, reproducibility on every backend, and use in `fit`."""
 
 import math
 from functools import partial
@@ -25,14 +25,14 @@ def place(request, tmp_path_factory):
 
 
 def dots(count, down, across, size=61):
-    """Smooth dots on dark, that many pixels below and right of the center."""
+    """Return smooth dots on dark, this many pixels below and right of the center."""
     middle = size // 2
     i, j = np.ogrid[-middle : size - middle, -middle : size - middle]
     return np.tile(np.exp(-((i - down) ** 2 + (j - across) ** 2) / 18).astype(np.float32), (count, 1, 1, 1))
 
 
 def centers(x):
-    """Where the dots are, from the center of their pictures: down and across."""
+    """Return the positions of the dots relative to the center: down and across."""
     i, j = np.ogrid[: x.shape[-2], : x.shape[-1]]
     weight = x.sum(axis=(-3, -2, -1), dtype=float)
     middle = np.array(x.shape[-2:])[:, None] // 2
@@ -71,7 +71,7 @@ def test_a_rotation_turns_around_the_centre_up_to_so_many_degrees():
 
 
 def test_a_scale_acts_on_height_and_width_apart():
-    """A is where y looks in x: what is 1 / (1 + s) as far away comes from there."""
+    """A maps positions in y to positions in x, so scale s moves pixels to 1 / (1 + s) of their distance."""
     down, across = moved(12, 10, scale=0.2)
     for share in (12 / down, 10 / across):
         assert 0.795 < share.min() < 0.81
@@ -89,7 +89,7 @@ def test_a_shear_moves_across_by_what_lies_down():
 
 
 def test_an_elastic_distortion_is_smoothed_noise():
-    """Its deviation is elastic / sqrt(3), that of uniform noise, over 2 sqrt(pi) smoothness, by the Gaussian."""
+    """The deviation is elastic / sqrt(3) (uniform noise) divided by 2 sqrt(pi) smoothness (Gaussian)."""
     places = np.tile(np.indices((61, 61)).astype(np.float32), (500, 1, 1, 1))
     moved = (augment(places, 1, 0, **NOTHING | {"elastic": 20, "smoothness": 4}) - places)[..., 20:41, 20:41]
     expected = 20 / math.sqrt(3) / (2 * math.sqrt(math.pi) * 4)
@@ -102,14 +102,14 @@ def test_an_elastic_distortion_is_smoothed_noise():
         assert np.corrcoef(down, moved[:, 0, 10 + apart, 10])[0, 1] == pytest.approx(overlap, abs=0.1)
 
 
-def test_between_pixels_is_the_straight_line_and_outside_is_nothing():
+def test_interpolation_is_linear_and_0_outside():
     x = np.zeros((200, 1, 1, 9), np.float32)
     x[..., 3], x[..., 4] = 10, 20
     y = augment(x, 3, 0, **NOTHING | {"scale": 0.5})[:, 0, 0]
     assert ((y >= 0) & (y <= 20)).all()
     np.testing.assert_allclose(y[:, 4], 20)
     step = y[:, 5] / 20
-    assert ((step >= 0) & (step <= 0.5)).all()  # the pixel beside looks 0.5 to 1.5 pixels from the bright one
+    assert ((step >= 0) & (step <= 0.5)).all()  # its neighbor is interpolated 0.5 to 1.5 pixels from the bright pixel
     edge = augment(np.ones((200, 2, 2), np.float32), 3, 0, **NOTHING | {"shift": 1})
     shares = edge.sum(axis=(1, 2)) / 4
     assert 0.25 <= shares.min() < 0.4
@@ -198,8 +198,12 @@ def test_a_training_that_was_ended_goes_on_with_the_same_pictures(draw, tmp_path
 @pytest.mark.parametrize(
     ("x", "settings", "message"),
     [
-        (np.zeros((4, 784), "uint8"), {}, r"takes pictures \(N, H, W\).*got uint8 \(4, 784\): x.reshape"),
-        (np.zeros((4, 28, 28), "int64"), {}, r"floats or uint8; got int64"),
+        (
+            np.zeros((4, 784), "uint8"),
+            {},
+            r"expected pictures \(N, H, W\).*got uint8 \(4, 784\); for rows .* x.reshape",
+        ),
+        (np.zeros((4, 28, 28), "int64"), {}, r"floats or uint8, got int64"),
         (np.zeros((4, 28, 28)), {"shift": -1}, "shift of at least 0, got -1"),
         (np.zeros((4, 28, 28)), {"rotation": math.nan}, "rotation of at least 0, got nan"),
         (np.zeros((4, 28, 28)), {"elastic": math.inf}, "elastic of at least 0, got inf"),
@@ -208,7 +212,7 @@ def test_a_training_that_was_ended_goes_on_with_the_same_pictures(draw, tmp_path
     ],
 )
 def test_what_cannot_be_distorted_is_refused(x, settings, message):
-    with pytest.raises(ValueError, match=f"augment takes {message}" if settings else message):
+    with pytest.raises(ValueError, match=f"augment: expected {message}" if settings else message):
         augment(x, 0, 0, **settings)
 
 

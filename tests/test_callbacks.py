@@ -1,4 +1,4 @@
-"""What `fit` tells while it trains: TensorBoard, a CSV file, a plot in a notebook."""
+"""The callbacks: TensorBoard, a CSV file, a plot in a notebook."""
 
 import csv
 import struct
@@ -10,7 +10,6 @@ from tensorboardX.proto.event_pb2 import Event
 
 import tinynet as tn
 from tinynet.interop import callbacks
-from tinynet.interop.library import library
 
 
 def train(callback, epochs=3, validation=True):
@@ -44,14 +43,12 @@ def test_a_training_that_goes_on_has_one_line_for_each_epoch(tmp_path):
 
 def test_another_csv_file_is_left_alone(tmp_path):
     (tmp_path / "log.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(
-        ValueError, match=r"log\.csv holds something else than epochs; CSVLogger takes a file of its own"
-    ):
+    with pytest.raises(ValueError, match=r"CSVLogger: expected a file of epochs, got .*log\.csv with the columns"):
         tn.CSVLogger(tmp_path / "log.csv")
 
 
 def events(folder):
-    """The events of the one file in a folder: each record is its length, a checksum, bytes, a checksum."""
+    """Return the events of the only file in a folder. A record is its length, a checksum, bytes, a checksum."""
     (path,) = folder.iterdir()
     content, start = path.read_bytes(), 0
     while start < len(content):
@@ -80,12 +77,7 @@ def test_a_plot_grows_in_a_notebook(monkeypatch):
     shown = []
     handle = SimpleNamespace(update=shown.append)
     display = SimpleNamespace(display=lambda png, display_id: (shown.append(png), handle)[1], Image=bytes)
-    monkeypatch.setattr(callbacks, "library", lambda name, extra: display)
+    monkeypatch.setattr(callbacks, "optional_import", lambda name: display)
     train(tn.LivePlot())
     assert len(set(shown)) == 3
     assert all(png.startswith(b"\x89PNG") for png in shown)
-
-
-def test_what_is_missing_is_named_with_what_to_install():
-    with pytest.raises(ImportError, match=r'this needs abacus: pip install "tinynet-from-scratch\[sums\]"'):
-        library("abacus.beads", "sums")

@@ -36,7 +36,8 @@ def test_a_gpus_tests_are_collected_for_those_who_ask(module):
 
 
 def without_browser(tmp_path: Path, **environment: str) -> tuple[int, str]:
-    tests = ["tests/test_report.py", "-k", "sideways or sorts or one_row"]
+    files = [f"tests/test_report_{name}.py" for name in ("layout", "table", "backprop")]
+    tests = [*files, "-k", "sideways or sorts or one_row"]
     return run_pytest(*tests, PATH=str(tmp_path), **environment)
 
 

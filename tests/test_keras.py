@@ -1,4 +1,4 @@
-"""Networks from Keras's files, as Keras 3 and its forerunners write them, and to Keras models."""
+"""Reading Keras's files, of Keras 3 and earlier versions, and making Keras models."""
 
 import json
 import os
@@ -23,7 +23,7 @@ pytestmark = [  # Keras's own, with NumPy 2, and about its layers' options
 
 
 def build(*layers, loss="sparse_categorical_crossentropy", optimizer=None, epochs=0, inputs=(6,), classes=3):
-    """A Keras model with weights that are no first values, compiled, and trained if there is a backend that can."""
+    """Return a compiled Keras model with random weights."""
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input(inputs), *layers])
     draw = np.random.default_rng(1)
@@ -70,7 +70,7 @@ def refused(path, cause, read=tn.from_keras):
 
 @pytest.fixture(autouse=True)
 def in_this_process(monkeypatch):
-    """Files are read where the tests are, until they undo it: processes would take most of the time here."""
+    """Read files in this process, until a test undoes it, because starting processes is slow."""
     monkeypatch.setattr(keras_files, "apart", lambda path: keras_files.told(str(path)))
 
 
@@ -160,7 +160,7 @@ def test_batch_norm_brings_its_statistics_and_its_numbers(tmp_path):
 @pytest.mark.parametrize("kind", [".h5", ".keras"])
 @pytest.mark.parametrize("name", ["a whole network", "norms of flattened pictures", "global"])
 def test_an_optimizer_of_pictures_goes_on(tmp_path, name, kind):
-    """Where Adam's m is twice the parameters, and v their square, before, so it is afterwards, in our order."""
+    """Adam's m is set to twice the parameters and v to their squares; after reading, both hold in our order too."""
     model = CONVOLUTIONAL[name]()
     model.layers[-1].trainable = False
     model.compile(keras.optimizers.Adam(0.5), "sparse_categorical_crossentropy")
@@ -234,7 +234,7 @@ WEIGHTS = [
 
 
 def old_file(path, as_list=True, text=str.encode, state="blocks"):
-    """A whole model as Keras 2.2 wrote it, and as tf.keras did: the same, but for what these options say."""
+    """Write a model in the layout of Keras 2.2 or, with these options, of tf.keras."""
     layers = [
         OLD["Dense"]("dense_7", 3, "relu", batch_input_shape=[None, 4], dtype="float32"),
         OLD["Dropout"]("dropout_3", 0.25),
@@ -324,7 +324,7 @@ def test_a_new_optimizer_goes_on(tmp_path, name, kind):
 
 
 def test_momentum_goes_on_as_in_keras(tmp_path):
-    """theta moves by momentum m - lr g there, where m holds -lr v."""
+    """Keras adds momentum m - lr g to theta, where m is -lr v."""
     model = build(K.Dense(3), loss="mse", optimizer=keras.optimizers.SGD(0.5, momentum=0.25))
     model.optimizer.build(model.trainable_variables)
     for variable in model.optimizer.variables:
@@ -340,86 +340,94 @@ def test_momentum_goes_on_as_in_keras(tmp_path):
 def test_a_schedule_must_be_given_again(tmp_path):
     optimizer = keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5))
     path = saved(build(K.Dense(3, "softmax"), optimizer=optimizer), tmp_path / "model.keras")
-    refused(path, "learning rate was a schedule; give resume_keras the schedule: lr=", tn.resume_keras)
+    refused(path, "learning rate was a schedule; pass the schedule to resume_keras as lr=", tn.resume_keras)
     assert tn.resume_keras(path, lr=0.5)[1].lr == 0.5
 
 
-def test_what_follows_another_rule_is_not_resumed(tmp_path):
+def test_optimizers_with_another_update_rule_are_not_resumed(tmp_path):
     path = tmp_path / "model.keras"
     refused(saved(build(K.Dense(3, "softmax"), loss=None), path), "saved without an optimizer", tn.resume_keras)
     optimizer = keras.optimizers.Adam(amsgrad=True)
     refused(saved(build(K.Dense(3, "softmax"), optimizer=optimizer), path), "Adam has amsgrad", tn.resume_keras)
     optimizer = keras.optimizers.Lion()
     refused(saved(build(K.Dense(3, "softmax"), optimizer=optimizer), path), "its optimizer is Lion", tn.resume_keras)
-    refused(saved(build(K.Dense(3), loss="mae"), path), "it was trained with mae; known here", tn.resume_keras)
+    refused(
+        saved(build(K.Dense(3), loss="mae"), path), "it was trained with the loss mae; supported are", tn.resume_keras
+    )
 
 
 UNREADABLE = {
     "a layer": (
         lambda: build(K.Dense(3), K.GaussianNoise(0.1, name="odd"), K.Dense(3)),
-        "layer 'odd': a GaussianNoise is not read; those that are: Dense, Conv2D, ",
+        "layer 'odd': a GaussianNoise is not supported; supported are Dense, Conv2D, ",
     ),
     "an activation": (
         lambda: build(K.Dense(3, "selu", name="odd")),
-        "layer 'odd': the activation selu is not read; those that are: linear, relu",
+        "layer 'odd': the activation selu is not supported; supported are linear, relu",
     ),
     "an option": (
         lambda: build(K.Dense(3), K.ReLU(max_value=6, name="odd")),
-        "layer 'odd': a ReLU with max_value=6 is not read",
+        "layer 'odd': a ReLU with max_value=6 is not supported",
     ),
     "same, with an even kernel": (
         lambda: pictures(K.Conv2D(3, 2, padding="same", name="odd")),
-        "layer 'odd': a Conv2D with padding=same, kernel_size=2 and strides=1 is not read: valid is, and same where",
+        "layer 'odd': a Conv2D with padding=same, kernel_size=2 and strides=1 is not supported; supported are",
     ),
     "same, with strides": (
         lambda: pictures(K.Conv2D(3, 3, strides=2, padding="same", name="odd")),
-        "padding=same, kernel_size=3 and strides=2 is not read",
+        "padding=same, kernel_size=3 and strides=2 is not supported",
     ),
     "two sizes": (
         lambda: pictures(K.Conv2D(3, (3, 1), name="odd")),
-        r"layer 'odd': kernel_size=\[3, 1\] is not read: rows and columns must have the same",
+        r"layer 'odd': kernel_size=\[3, 1\] is not supported: rows and columns must have the same",
     ),
-    "holes": (lambda: pictures(K.Conv2D(3, 2, dilation_rate=2)), r"a Conv2D with dilation_rate=\[2, 2\] is not read"),
-    "groups": (lambda: pictures(K.Conv2D(4, 2, groups=2)), "a Conv2D with groups=2 is not read"),
+    "holes": (
+        lambda: pictures(K.Conv2D(3, 2, dilation_rate=2)),
+        r"a Conv2D with dilation_rate=\[2, 2\] is not supported",
+    ),
+    "groups": (lambda: pictures(K.Conv2D(4, 2, groups=2)), "a Conv2D with groups=2 is not supported"),
     "channels first": (
         lambda: pictures(K.MaxPooling2D(2, data_format="channels_first")),
-        "a MaxPooling2D with data_format=channels_first is not read",
+        "a MaxPooling2D with data_format=channels_first is not supported",
     ),
     "patches that overlap": (
         lambda: pictures(K.MaxPooling2D(3, strides=2)),
-        r"pooling with pool_size=3, strides=\[2, 2\] and padding=valid is not read: its patches must not",
+        r"pooling with pool_size=3, strides=\[2, 2\] and padding=valid is not supported: patches must not",
     ),
-    "padded patches": (lambda: pictures(K.AveragePooling2D(3, padding="same")), "and padding=same is not read"),
+    "padded patches": (lambda: pictures(K.AveragePooling2D(3, padding="same")), "and padding=same is not supported"),
     "a mean that keeps its axes": (
         lambda: pictures(K.GlobalAveragePooling2D(keepdims=True)),
-        "a GlobalAveragePooling2D with keepdims=True is not read",
+        "a GlobalAveragePooling2D with keepdims=True is not supported",
     ),
     "batch norm of rows of pixels": (
         lambda: pictures(K.Conv2D(2, 2), K.BatchNormalization(axis=1)),
-        "a BatchNormalization with axis=1 is not read",
+        "a BatchNormalization with axis=1 is not supported",
     ),
     "layer norm of pictures": (
         lambda: pictures(K.Conv2D(2, 2), K.LayerNormalization(name="odd")),
-        r"layer 'odd': LayerNorm\(2, 0.001\) of pictures is not read; a Flatten or a GlobalAveragePooling2D makes rows",
+        r"layer 'odd': LayerNorm\(2, 0.001\) of pictures is not supported; add a Flatten or a GlobalAveragePooling2D",
     ),
     "softmax of pictures": (
         lambda: pictures(K.Conv2D(2, 2, activation="softmax")),
-        r"Softmax\(\) of pictures is not read",
+        r"Softmax\(\) of pictures is not supported",
     ),
-    "dense of pictures": (lambda: pictures(K.MaxPooling2D(2), K.Dense(2)), r"Dense\(2, 2\) of pictures is not read"),
+    "dense of pictures": (
+        lambda: pictures(K.MaxPooling2D(2), K.Dense(2)),
+        r"Dense\(2, 2\) of pictures is not supported",
+    ),
     "a norm that learns nothing": (
         lambda: build(K.Dense(3), K.LayerNormalization(center=False, scale=False), K.Dense(3)),
-        "a LayerNormalization with neither gamma nor beta is not read",
+        "a LayerNormalization with neither gamma nor beta is not supported",
     ),
     "rms": (
         lambda: build(K.Dense(3), K.LayerNormalization(rms_scaling=True)),
-        "a LayerNormalization with rms_scaling=True is not read",
+        "a LayerNormalization with rms_scaling=True is not supported",
     ),
     "pictures in a row": (
         lambda: pictures(K.Conv2D(2, 2), K.Flatten()),
-        "its outputs are the numbers of pictures, in another order here; a Dense is missing there",
+        "its outputs are flattened pictures, which have another order here; it needs a Dense",
     ),
-    "a graph": (lambda: graph(), "it holds a Functional model; those that are Sequential are read"),
+    "a graph": (lambda: graph(), "it holds a Functional model; supported are Sequential models"),
 }
 
 
@@ -442,7 +450,7 @@ def test_other_layers_are_refused_by_name(tmp_path, name, kind):
 def test_weights_without_a_model_are_refused(tmp_path):
     model = MODELS["softmax"]()
     model.save_weights(tmp_path / "model.weights.h5")
-    refused(tmp_path / "model.weights.h5", "holds weights without their model; model.save")
+    refused(tmp_path / "model.weights.h5", "holds weights without a model; model.save")
 
 
 def change(**changes):
@@ -471,7 +479,7 @@ def linked(kind):
 
 KERNEL = "model_weights/dense_7/dense_7/kernel:0"
 HOSTILE = {
-    "no JSON": (change(model_config="{"), "no JSON"),
+    "not JSON": (change(model_config="{"), "not JSON"),
     "another JSON": (change(model_config="[]"), "not a Keras file, or damaged"),
     "no list of layers": (
         change(model_config='{"class_name": "Sequential", "config": {"layers": 3}}'),
@@ -486,20 +494,20 @@ HOSTILE = {
         "'units' is missing",
     ),
     "no layers": (change(model_config='{"class_name": "Sequential", "config": []}'), "has no layers"),
-    "a link": (linked(h5py.SoftLink("/model_weights/dense_8/dense_8/kernel:0")), "is a link to elsewhere"),
-    "another file": (linked(h5py.ExternalLink("/etc/passwd", "/")), "is a link to elsewhere"),
+    "a link": (linked(h5py.SoftLink("/model_weights/dense_8/dense_8/kernel:0")), "is a link"),
+    "another file": (linked(h5py.ExternalLink("/etc/passwd", "/")), "is a link"),
     "outside storage": (
         replaced(KERNEL, shape=(4, 3), dtype="f4", external=[("/etc/hostname", 0, 48)]),
-        "kept in another file",
+        "stored in another file",
     ),
-    "packed": (replaced(KERNEL, shape=(4, 3), dtype="f4", compression="gzip"), "is packed"),
-    "larger than the file": (replaced(KERNEL, shape=(10**9, 3), dtype="f4"), "is packed, or kept"),
+    "packed": (replaced(KERNEL, shape=(4, 3), dtype="f4", compression="gzip"), "is compressed"),
+    "larger than the file": (replaced(KERNEL, shape=(10**9, 3), dtype="f4"), "is compressed, or stored"),
     "another shape": (
         replaced(KERNEL, data=np.zeros((4, 2), "f4")),
-        r"layer 'dense_7': takes a kernel \(D, 3\), the file has \(4, 2\)",
+        r"layer 'dense_7': expected a kernel \(D, 3\), got \(4, 2\)",
     ),
     "not finite": (replaced(KERNEL, data=np.full((4, 3), np.nan, "f4")), "holds numbers that are not finite"),
-    "whole numbers": (replaced(KERNEL, data=np.ones((4, 3), int)), "takes floats"),
+    "whole numbers": (replaced(KERNEL, data=np.ones((4, 3), int)), "expected floats"),
     "texts": (replaced(KERNEL, data=np.full((4, 3), b"a")), "must be numbers"),
     "a missing kernel": (lambda file: file.__delitem__(KERNEL), "dense_7/kernel:0 is missing"),
     "no weights": (lambda file: file.__delitem__("model_weights"), "model_weights is missing"),
@@ -509,7 +517,7 @@ HOSTILE = {
     ),
     "too few weights": (
         lambda file: file["model_weights"].attrs.__setitem__("layer_names", [b"dense_7"]),
-        "layer 'dense_8': takes a kernel and a bias, the file has 0 arrays",
+        "layer 'dense_8': expected a kernel and a bias, got 0 arrays",
     ),
 }
 
@@ -523,7 +531,7 @@ def test_hostile_files_are_refused(tmp_path, name):
     refused(path, cause)
 
 
-def test_what_is_no_keras_file_is_refused(tmp_path):
+def test_other_files_are_refused(tmp_path):
     path = tmp_path / "model.keras"
     refused(path, "No such file")
     path.write_bytes(b"")
@@ -533,10 +541,10 @@ def test_what_is_no_keras_file_is_refused(tmp_path):
     refused(path, r"model.weights.h5 is missing")
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("model.weights.h5", bytes(20_000_000))
-    refused(path, "model.weights.h5 is packed, and larger")
+    refused(path, "model.weights.h5 is compressed, and larger")
 
 
-def test_the_process_that_reads_says_what_this_one_would(tmp_path, monkeypatch):
+def test_the_other_process_reads_the_same(tmp_path, monkeypatch):
     path = old_file(tmp_path / "model.h5")
     expected = tn.from_keras(path).theta
     monkeypatch.undo()
@@ -546,10 +554,10 @@ def test_the_process_that_reads_says_what_this_one_would(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("program", "cause"), [("os.kill(os.getpid(), 11)", "was ended by it"), ("time.sleep(9)", "did not end in 0.5 s")]
+    ("program", "cause"), [("os.kill(os.getpid(), 11)", "crashed"), ("time.sleep(9)", "took longer than 0.5 s")]
 )
-def test_a_file_that_ends_the_process_or_holds_it_is_refused(tmp_path, monkeypatch, program, cause):
-    """As HDF5's library does over some damaged files: it crashes, or never ends."""
+def test_a_file_that_crashes_or_blocks_the_process_is_refused(tmp_path, monkeypatch, program, cause):
+    """HDF5's library crashes or hangs on some damaged files."""
     path = old_file(tmp_path / "model.h5")
     monkeypatch.undo()
     monkeypatch.setattr(keras_files, "PROGRAM", f"import os, time; {program}")
@@ -557,17 +565,17 @@ def test_a_file_that_ends_the_process_or_holds_it_is_refused(tmp_path, monkeypat
     refused(path, cause)
 
 
-# ----------------------------------------------------------------------------------------------------- out
+# ------------------------------------------------------------------------------------------------ to Keras
 
 
 @pytest.mark.parametrize("kind", [".h5", ".keras"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_network_goes_there_and_back_bit_for_bit(tmp_path, dtype, kind):
-    bends = [tn.ReLU(), tn.LeakyReLU(0.25), tn.Tanh(), tn.Sigmoid(), tn.GELU(), tn.Softmax()]
+    activations = [tn.ReLU(), tn.LeakyReLU(0.25), tn.Tanh(), tn.Sigmoid(), tn.GELU(), tn.Softmax()]
     layers = [
         tn.Flatten(),
         tn.Dropout(0.5),
-        *(layer for bend in bends for layer in (tn.Dense(6, 6), bend)),
+        *(layer for activation in activations for layer in (tn.Dense(6, 6), activation)),
         tn.Dense(6, 4),
     ]
     net = tn.Network(*layers, seed=3, dtype=dtype)
@@ -636,33 +644,35 @@ def test_blocks_become_a_graph():
     np.testing.assert_allclose(logits.predict(rows(), verbose=0), tn.outputs(net, rows()), rtol=0, atol=1e-5)
 
 
-def test_pictures_go_in_as_they_are():
+def test_flattened_pictures_keep_their_order():
     net = tn.Network(tn.Flatten(), tn.Dense(12, 3))
     x = rows(1, 3, 4)
     model = tn.to_keras(net, shape=(1, 3, 4))
     np.testing.assert_allclose(model.predict(x, verbose=0), tn.predict(net, x), rtol=0, atol=1e-6)
 
 
-def test_what_keras_has_no_version_of_is_refused():
+def test_layers_without_an_equivalent_are_refused():
     class Own(tn.Tanh):
         pass
 
-    with pytest.raises(ValueError, match=r"to_keras: Own\(\) has no version in Keras"):
+    with pytest.raises(ValueError, match=r"to_keras: Keras has no equivalent of Own\(\)"):
         tn.to_keras(tn.Network(tn.Dense(2, 2), Own()))
-    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; give shape="):
+    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; pass shape="):
         tn.to_keras(tn.Network(tn.Tanh()))
-    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; give shape="):
+    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; pass shape="):
         tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 3)))
     with pytest.raises(ValueError, match=r"takes x \(N, 2, rows, columns\), but gets \(N, 8, 7, 2\)"):
         tn.to_keras(network_of_pictures(), shape=(8, 7, 2))
-    with pytest.raises(ValueError, match=r"to_keras: Softmax\(\) of pictures has no version in Keras"):
+    with pytest.raises(ValueError, match=r"to_keras: Keras has no equivalent of Softmax\(\) of pictures"):
         tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.Softmax()), shape=(1, 5, 5))
-    with pytest.raises(ValueError, match="to_keras: the outputs are the numbers of pictures, in another order there"):
+    with pytest.raises(
+        ValueError, match="to_keras: the outputs are flattened pictures, which Keras orders differently"
+    ):
         tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.Flatten()), shape=(1, 5, 5))
 
 
 @pytest.mark.slow
-def test_damaged_files_load_soundly_or_are_refused():
-    """The same with many more: python tests/fuzz.py --kind keras"""
+def test_damaged_files_load_correctly_or_are_refused():
+    """For more files, run `python tests/fuzz.py --kind keras`."""
     found = fuzz.run(300, seed=20260101, kind="keras")
     assert min(found["loaded"], found["refused"]) > 15

@@ -19,6 +19,7 @@ COURSE = ["functions.py", "layers/", "losses.py", "network.py", "optim.py", "tra
 FOLDERS = ["arrays/", "data/", "files/", "interop/", "inspect/", "parallel/", "kernels/", "report/"]
 EARLIEST_FIRST = [
     "arrays",
+    "arrays.optional",
     "arrays.rng",
     "functions",
     "arrays.backend",

@@ -1,4 +1,4 @@
-"""What the main job writes appears whole or not at all, and every bad end is a clear one."""
+"""The main example writes files atomically, and every failure has a clear message."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MAIN = Path(__file__).parent.parent / "examples" / "mnist_compare.py"
 NETWORK = "12x8x10.npz"
 WRITTEN = ["results.md", "results.csv", "submission.csv", "report.html"]
 WRITTEN += [f"{picture}.png" for picture in ("curves", "predictions", "mistakes", "weights", "confusion")]
-"""In the order in which they are written, the network before them."""
+"""In the order in which they are written, after the network."""
 
 OLD = b"of the run before"
 
@@ -37,7 +37,7 @@ def run(arguments: list[str], before: Callable[[], object] | None = None) -> sub
 
 
 def in_shell(arguments: list[str], line: str) -> subprocess.CompletedProcess[str]:
-    """What a line of Bash does with the command, "$@"."""
+    """Run a line of Bash with the command as "$@"."""
     return run(["bash", "-c", line, "bash", *arguments])
 
 
@@ -50,7 +50,7 @@ def started(arguments: list[str]) -> subprocess.Popen[str]:
 def wait_for(file: Path) -> None:
     deadline = time.monotonic() + 60
     while not file.exists():
-        assert time.monotonic() < deadline, f"{file.name} has not come"
+        assert time.monotonic() < deadline, f"{file.name} was not written"
         time.sleep(0.005)
 
 
@@ -58,8 +58,8 @@ def names(folder: Path) -> set[str]:
     return {file.name for file in folder.iterdir()}
 
 
-def assert_whole(folder: Path, networks: tuple[str, ...] = (NETWORK,)) -> None:
-    """Everything is there and can be read, and nothing else is there."""
+def assert_complete(folder: Path, networks: tuple[str, ...] = (NETWORK,)) -> None:
+    """Check that all files can be read, and that there are no others."""
     assert names(folder) == {*networks, *WRITTEN}
     for network in networks:
         tn.load(folder / network)
@@ -74,7 +74,7 @@ def assert_whole(folder: Path, networks: tuple[str, ...] = (NETWORK,)) -> None:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run that has ended well."""
+    """The folder of a successful run."""
     out = tmp_path_factory.mktemp("finished")
     done = run(command(out))
     assert done.returncode == 0, done.stderr
@@ -83,7 +83,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def trained(finished: Path, tmp_path: Path) -> Path:
-    """A folder with a trained network, and of the other files what a run before has left."""
+    """A folder with a trained network and old versions of the other files."""
     out = tmp_path / "out"
     out.mkdir()
     shutil.copy(finished / NETWORK, out)
@@ -93,7 +93,7 @@ def trained(finished: Path, tmp_path: Path) -> Path:
 
 
 def assert_new_up_to(stop: str, folder: Path) -> None:
-    """Files before it are written, it and those behind are as they were, and no other is there."""
+    """Check that the files before `stop` are new, all others old, and that there are no further files."""
     assert names(folder) == {NETWORK, *WRITTEN}
     is_old = [(folder / name).read_bytes() == OLD for name in WRITTEN]
     assert is_old == [k >= WRITTEN.index(stop) for k in range(len(WRITTEN))]
@@ -104,7 +104,7 @@ def assert_new_up_to(stop: str, folder: Path) -> None:
 
 
 def at_most(size: int) -> Callable[[], None]:
-    """Files of this process and its children end at so many bytes, with an error instead of a signal."""
+    """Limit the size of files of this process and its children, with an error instead of a signal."""
 
     def limit() -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -122,7 +122,7 @@ def at_most(size: int) -> Callable[[], None]:
         pytest.param(700_000, "predictions.png", marks=pytest.mark.slow),
     ],
 )
-def test_a_file_that_does_not_fit_is_named_and_stays_as_it_was(trained: Path, size: int, name: str) -> None:
+def test_a_file_that_does_not_fit_is_named_and_unchanged(trained: Path, size: int, name: str) -> None:
     done = run(command(trained), at_most(size))
     assert done.returncode == 2
     assert done.stderr == f"error: {trained / name}: File too large\n"
@@ -139,14 +139,14 @@ def test_a_network_that_does_not_fit_leaves_the_one_before(trained: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_same_command_goes_on_after_a_full_disk(trained: Path) -> None:
+def test_the_same_command_continues_after_a_full_disk(trained: Path) -> None:
     before = (trained / NETWORK).stat().st_mtime_ns
     assert run(command(trained), at_most(100)).returncode == 2
     done = run(command(trained))
     assert done.returncode == 0, done.stderr
     assert "1 of 1 networks are saved and loaded" in done.stdout
     assert (trained / NETWORK).stat().st_mtime_ns == before
-    assert_whole(trained)
+    assert_complete(trained)
 
 
 ON_A_DISK = """
@@ -168,7 +168,7 @@ cp -a $disk/. $seen; exit $status
     ],
 )
 def test_a_disk_that_is_full(finished: Path, tmp_path: Path, pages: int, name: str) -> None:
-    """So many pages are free beside the network, and none of the half file that did not fit stays."""
+    """A disk with this many free pages. No part of the file that did not fit is left."""
     disk, start, seen = (tmp_path / folder for folder in ("disk", "start", "seen"))
     for folder in (disk, start, seen):
         folder.mkdir()
@@ -188,7 +188,7 @@ def test_a_disk_that_is_full(finished: Path, tmp_path: Path, pages: int, name: s
 
 
 def obey_permissions() -> None:
-    """Root, too, is refused what the mode forbids: what runs next is without CAP_DAC_OVERRIDE."""
+    """Apply file permissions to root too, by dropping CAP_DAC_OVERRIDE."""
     drop_from_bounding_set, dac_override = 24, 1
     ctypes.CDLL(None).prctl(drop_from_bounding_set, dac_override, 0, 0, 0)
 
@@ -220,7 +220,7 @@ def test_a_folder_that_is_a_file(tmp_path: Path, below: str, reason: str) -> Non
 
 @pytest.mark.parametrize("name", [NETWORK, "submission.csv"])
 @pytest.mark.slow
-def test_a_folder_that_goes_away(tmp_path: Path, name: str) -> None:
+def test_a_folder_that_is_renamed(tmp_path: Path, name: str) -> None:
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     process = started(command(out))
     wait_for(out / name)
@@ -236,19 +236,19 @@ def test_a_folder_that_goes_away(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.slow
 def test_two_at_once_in_one_folder(tmp_path: Path) -> None:
-    models = ("12x8x10", "480x240x120x60x10")  # the large one is kept while it trains
+    models = ("12x8x10", "480x240x120x60x10")  # the large one saves checkpoints
     both = [started(command(tmp_path, models=models)) for _ in range(2)]
     for process in both:
         _, errors = process.communicate(timeout=120)
         assert (process.returncode, errors) == (0, "")
-    assert_whole(tmp_path, tuple(f"{model}.npz" for model in models))
+    assert_complete(tmp_path, tuple(f"{model}.npz" for model in models))
 
 
 # ----------------------------------------------------------------------------------- streams, signals, the clock
 
 
 @pytest.mark.parametrize("merged", ["", "2>&1"])
-def test_a_reader_that_has_read_enough(trained: Path, merged: str) -> None:
+def test_a_reader_that_stops_reading(trained: Path, merged: str) -> None:
     done = in_shell(command(trained), f'"$@" {merged} | head -1; exit ${{PIPESTATUS[0]}}')
     assert done.returncode == 128 + signal.SIGPIPE
     assert done.stdout.splitlines() == ["1 of 1 networks are saved and loaded; --retrain trains anew"]
@@ -256,7 +256,7 @@ def test_a_reader_that_has_read_enough(trained: Path, merged: str) -> None:
     assert names(trained) == {NETWORK, *WRITTEN}
 
 
-def test_a_reader_that_is_gone_before_the_first_word(tmp_path: Path) -> None:
+def test_a_reader_that_is_gone_before_the_first_line(tmp_path: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(command(tmp_path), stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
@@ -265,7 +265,7 @@ def test_a_reader_that_is_gone_before_the_first_word(tmp_path: Path) -> None:
     assert names(tmp_path) == set()
 
 
-def test_words_for_which_there_is_no_room(tmp_path: Path) -> None:
+def test_full_standard_output(tmp_path: Path) -> None:
     done = in_shell(command(tmp_path), '"$@" > /dev/full')
     assert done.returncode == 2
     assert done.stderr == "error: [Errno 28] No space left on device\n"
@@ -276,10 +276,10 @@ def test_words_for_which_there_is_no_room(tmp_path: Path) -> None:
 def test_streams_that_are_closed(tmp_path: Path, closed: str) -> None:
     done = in_shell(command(tmp_path), f'exec "$@" {closed}')
     assert (done.returncode, done.stderr) == (0, "")
-    assert_whole(tmp_path)
+    assert_complete(tmp_path)
 
 
-def test_an_error_that_nobody_can_read_still_gives_its_status(tmp_path: Path) -> None:
+def test_closed_stderr_does_not_change_the_exit_status(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert in_shell(command(tmp_path / "file"), 'exec "$@" 2>&-').returncode == 2
 
@@ -287,7 +287,7 @@ def test_an_error_that_nobody_can_read_still_gives_its_status(tmp_path: Path) ->
 @pytest.mark.parametrize("pause", [0.02, 0.1, 0.3, 0.8])
 @pytest.mark.parametrize("ended", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.slow
-def test_an_end_while_pictures_are_drawn(trained: Path, ended: signal.Signals, pause: float) -> None:
+def test_signals_while_pictures_are_drawn(trained: Path, ended: signal.Signals, pause: float) -> None:
     (trained / "submission.csv").unlink()
     process = subprocess.Popen(
         command(trained),
@@ -322,7 +322,7 @@ def test_a_clock_that_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
     done = run(command(tmp_path / "out"))
     assert (done.returncode, done.stderr) == (0, "")
-    assert_whole(tmp_path / "out")
+    assert_complete(tmp_path / "out")
     assert pd.read_csv(tmp_path / "out" / "results.csv")["seconds"].item() > 0
 
 
@@ -336,10 +336,10 @@ def in_memory(size: int) -> Callable[[], None]:
 @pytest.mark.parametrize("mib", [300, 400, 500])
 @pytest.mark.slow
 def test_memory_that_is_not_enough_to_train(finished: Path, tmp_path: Path, mib: int) -> None:
-    """A training takes about 550 MiB of addresses; what fails first for lack of them may add words of its own."""
+    """Training needs about 550 MiB of address space. The first allocation that fails may print further text."""
     done = run(command(tmp_path), in_memory(mib * 2**20))
     if done.returncode == 0 and mib > 300:
-        return assert_whole(tmp_path)
+        return assert_complete(tmp_path)
     if done.returncode == 2 and mib > 300:
         return assert_too_little_to_compare(tmp_path, done.stderr)
     assert done.returncode == 1, done.stderr
@@ -349,7 +349,7 @@ def test_memory_that_is_not_enough_to_train(finished: Path, tmp_path: Path, mib:
 
 
 def assert_too_little_to_compare(folder: Path, stderr: str) -> None:
-    """It was trained, and what comes after did not fit: the network is kept, and each file whole or not there."""
+    """Check a run that trained but ran out of memory later: the network is saved, and every file complete or absent."""
     assert stderr.startswith("error: not enough memory")
     assert "Traceback" not in stderr
     tn.load(folder / NETWORK)

@@ -1,4 +1,4 @@
-"""Networks to ONNX: what onnxruntime makes of the file is what `predict` makes of the network."""
+"""Writing ONNX models: onnxruntime computes what `predict` computes."""
 
 import json
 
@@ -46,7 +46,7 @@ PICTURES = {
         tn.Dense(5, 3),
     ],
 }
-"""Of pictures (N, 2, 8, 7)."""
+"""Networks for pictures (N, 2, 8, 7)."""
 
 
 def test_every_layer_is_in_these_tests():
@@ -57,7 +57,7 @@ def test_every_layer_is_in_these_tests():
 
 
 def filled(net, draw):
-    """With numbers everywhere, in the variances too."""
+    """Return the network with random parameters and buffers."""
     net.theta[...] = draw.normal(size=net.theta.size)
     net.buffers[...] = draw.uniform(0.5, 2, net.buffers.size)
 
@@ -147,15 +147,15 @@ def refused(path, net, cause, kind=tn.ModelFileError, **options):
     assert not path.exists()
 
 
-def test_what_cannot_be_written_is_refused_and_nothing_is_left(tmp_path):
+def test_networks_that_cannot_be_written_are_refused_and_leave_no_file(tmp_path):
     path = tmp_path / "net.onnx"
     refused(path, own_layers.network(), r"layer 1 Forked.* has no operator in ONNX", shape=(1, 2, 2))
-    refused(path, tn.Network(tn.Tanh()), "no layer says how long a row is; give shape=")
+    refused(path, tn.Network(tn.Tanh()), "no layer says how long a row is; pass shape=")
     refused(
         path, tn.Network(tn.Conv2D(1, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 3)), "no layer says how long a row"
     )
     refused(path, tn.Network(tn.Conv2D(1, 2, 3)), r"Conv2D\(1, 2, 3, 1, 0\) takes", ValueError, shape=(28, 28))
-    refused(path, tn.mlp(4, [], 1), "one output means nothing before any training", ValueError)
+    refused(path, tn.mlp(4, [], 1), "the meaning of one output is unknown", ValueError)
     refused(path, tn.mlp(4, [], 2), r"takes x \(N, 4\), but gets \(N, 5\)", ValueError, shape=(5,))
     net = tn.mlp(4, [], 2)
     net.loss = own_layers.Power()
@@ -165,19 +165,19 @@ def test_what_cannot_be_written_is_refused_and_nothing_is_left(tmp_path):
 
 
 class Odds(tn.Loss):
-    """A loss with predictions of its own."""
+    """A loss that defines its own predictions."""
 
     def predictions(self, z):
         return 2 * z
 
 
-def test_predictions_of_ones_own_need_logits(tmp_path, draw):
+def test_own_predictions_need_logits(tmp_path, draw):
     net = tn.mlp(4, [], 2)
     net.loss = Odds()
     refused(
         tmp_path / "net.onnx",
         net,
-        r"makes predictions in a way of its own; take the outputs with logits=True",
+        r"defines its own predictions, .*; pass logits=True",
         ValueError,
     )
     tn.to_onnx(net, tmp_path / "net.onnx", logits=True)

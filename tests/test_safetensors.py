@@ -1,4 +1,4 @@
-"""Networks to and from .safetensors: bit for bit, PyTorch's too, and believing nothing that a file claims."""
+"""Reading and writing .safetensors, also PyTorch's, bit for bit, with all claims of a file checked."""
 
 import json
 import pathlib
@@ -126,7 +126,7 @@ def convolutions():
 
 
 STACKS = {"convolutional": convolutional, "convolutions": convolutions}
-"""By names of their own, and by place."""
+"""With names of their own, and named by position."""
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -183,7 +183,7 @@ def test_layers_of_one_shape_are_told_apart_by_what_stands_beside_their_weights(
 
 
 class Lopsided(tn.Layer):
-    """A layer of one's own with a matrix that is not square."""
+    """A layer that is not tinynet's, with a matrix that is not square."""
 
     def forward(self, x, train=False):
         return x @ self.W
@@ -216,11 +216,15 @@ def test_layers_are_told_by_shape_and_those_alike_by_number(tmp_path):
 
 
 REFUSED = {
-    "no layers": ({"a.weight": (2, 3)}, (), r"names no layers; give them, as layers=\[.*\], for a.weight \(2, 3\)"),
+    "no layers": (
+        {"a.weight": (2, 3)},
+        (),
+        r"names no layers; pass them, such as layers=\[.*\], for a.weight \(2, 3\)",
+    ),
     "another shape": (
         {"a.weight": (2, 3)},
         [tn.Dense, (4, 2)],
-        r"must hold a weight \(2, 4\) for Dense\(4, 2\), and holds a.weight \(2, 3\)",
+        r"must hold weights 1 x \(2, 4\) for Dense\(4, 2\), and holds a.weight \(2, 3\)",
     ),
     "another shape in its place": (
         {"0.weight": (2, 3), "0.bias": (2,)},
@@ -231,7 +235,7 @@ REFUSED = {
     "no place": (
         {"a.weight": (2, 3), "norm.weight": (2,)},
         [tn.Dense, (3, 2)],
-        r"these layers have no place for norm.weight \(2,\)",
+        r"these layers do not have norm.weight \(2,\)",
     ),
     "nothing to order by": (
         {"a.weight": (3, 3), "b.weight": (3, 3)},
@@ -262,7 +266,7 @@ def test_layers_of_ones_own_must_be_named_by_place(tmp_path):
 def test_whole_numbers_and_infinities_are_refused(tmp_path):
     path = tmp_path / "net.safetensors"
     save_file({"0.weight": np.zeros((2, 3), np.int32)}, path)
-    refused(path, "it holds I32; floats of 16 to 64 bits are read", layers=[tn.Dense(3, 2)])
+    refused(path, "it holds I32; supported are floats of 16 to 64 bits", layers=[tn.Dense(3, 2)])
     save_file({"0.weight": np.full((2, 3), np.inf, np.float32)}, path)
     refused(path, "0.weight holds numbers that are not finite", layers=[tn.Dense(3, 2)])
 
@@ -285,8 +289,8 @@ def test_what_is_no_such_file_is_refused(tmp_path):
 
 def test_a_file_of_a_later_version_is_refused(tmp_path):
     path = tmp_path / "net.safetensors"
-    save_file({}, path, {"tinynet": json.dumps({"format": "tinynet network", "version": 3})})
-    refused(path, "its format is version 3")
+    save_file({}, path, {"tinynet": json.dumps({"format": "tinynet network", "version": 4})})
+    refused(path, "its format is version 4")
 
 
 def test_a_claim_of_layers_that_the_numbers_do_not_bear_costs_no_memory(tmp_path):
@@ -306,7 +310,17 @@ def test_what_is_not_finite_is_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_damaged_files_load_soundly_or_are_refused():
-    """The same with many more: python tests/fuzz.py --kind safetensors"""
+def test_damaged_files_load_correctly_or_are_refused():
+    """For more files, run `python tests/fuzz.py --kind safetensors`."""
     found = fuzz.run(2000, seed=20260101, kind="safetensors")
     assert min(found["loaded"], found["refused"]) > 100
+
+
+def test_metadata_of_format_2_are_read(tmp_path):
+    old = FIXTURES / "format-2-pictures.npz"
+    header, net = np.load(old)["header"].tobytes().decode(), tn.load(old)
+    tn.to_safetensors(net, tmp_path / "net.safetensors")
+    save_file(load_file(tmp_path / "net.safetensors"), tmp_path / "old.safetensors", {"tinynet": header})
+    back = tn.from_safetensors(tmp_path / "old.safetensors")
+    assert repr(back) == repr(net)
+    assert back.theta.tobytes() == net.theta.tobytes()

@@ -1,4 +1,4 @@
-"""Networks as scikit-learn's estimators: its own checks, and what its users do with them."""
+"""The scikit-learn estimators: scikit-learn's own checks, and common uses."""
 
 import pickle
 import warnings
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.fixture(scope="module")
 def words():
-    """Rows, and labels that are words."""
+    """Return rows and labels that are strings."""
     x, y = make_classification(
         300, 6, n_informative=5, n_redundant=0, n_classes=3, n_clusters_per_class=1, class_sep=2.0, random_state=1
     )
@@ -73,7 +73,7 @@ def test_training_ends_when_the_loss_stays(words):
         warnings.simplefilter("error", ConvergenceWarning)
         model.fit(x, y)
     assert model.n_iter_ == 5  # the first epoch is lower than none before, and four are waited for
-    with pytest.warns(ConvergenceWarning, match="max_iter=2 epochs are done, and the loss was still becoming lower"):
+    with pytest.warns(ConvergenceWarning, match="max_iter=2 epochs are done, but the loss is still decreasing"):
         tn.Classifier(max_iter=2).fit(x, y)
 
 
@@ -96,7 +96,7 @@ def test_a_warm_start_goes_on_and_a_cold_one_does_not(words):
     assert (warm.network_.theta == straight.network_.theta).all()
     cold = tn.Classifier(max_iter=2, random_state=1).fit(x, y).fit(x, y)
     assert (warm.n_iter_, cold.n_iter_) == (4, 2)
-    with pytest.raises(ValueError, match=r"Classifier knows the classes \['ant' 'bee' 'cat'\], got \['dog'\]"):
+    with pytest.raises(ValueError, match=r"Classifier: expected labels from \['ant' 'bee' 'cat'\], got \['dog'\]"):
         warm.fit(x, np.where(y == "ant", "dog", y))
 
 
@@ -161,5 +161,5 @@ def test_several_values_a_row(draw):
 
 
 def test_one_class_is_refused(words):
-    with pytest.raises(ValueError, match="Classifier takes two classes or more, got one class: 7"):
+    with pytest.raises(ValueError, match="Classifier: expected two or more classes, got one class: 7"):
         tn.Classifier().fit(words[0], np.full(300, 7))

@@ -144,9 +144,9 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     """The estimators, whose base classes are scikit-learn's: importing tinynet must not need it."""
     if name in ("Classifier", "Regressor"):
-        from .interop.library import library
+        from .arrays.optional import optional_import
 
-        library("sklearn", "sklearn")
+        optional_import("sklearn", "sklearn")
         from .interop import sklearn
 
         return getattr(sklearn, name)

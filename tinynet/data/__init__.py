@@ -1,4 +1,4 @@
-"""Arrays in: the embedded MNIST, Kaggle's CSV files, a picture of one digit; pictures distorted."""
+"""Datasets: the embedded MNIST, Kaggle's CSV files, pictures of single digits, and augmentation."""
 
 from .augmentation import augment
 from .digits import Mnist, Split, mnist, mnist_split

@@ -1,4 +1,4 @@
-"""The embedded MNIST: 70,000 digits, as their authors split them or as Kaggle does."""
+"""The embedded MNIST: 70,000 digits, split as by its authors or as by Kaggle."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..arrays import rng
 
 
 class Mnist(NamedTuple):
-    """70,000 digits: x uint8 (N, 28, 28), from paper = 0 to ink = 255; y uint8 (N,), 0 to 9."""
+    """70,000 digits: x uint8 (N, 28, 28), paper = 0 to ink = 255; y uint8 (N,), 0 to 9."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -20,7 +20,7 @@ class Mnist(NamedTuple):
 
 
 class Split(NamedTuple):
-    """Three sets: x uint8 (N, 784), from paper = 0 to ink = 255; y uint8 (N,), 0 to 9. Kaggle's y_test is None."""
+    """Three sets: x uint8 (N, 784), paper = 0 to ink = 255; y uint8 (N,), 0 to 9. Kaggle's y_test is None."""
 
     x_train: np.ndarray
     y_train: np.ndarray
@@ -31,15 +31,15 @@ class Split(NamedTuple):
 
 
 def mnist() -> Mnist:
-    """MNIST as its authors split it, from this package: 60,000 + 10,000 = 70,000 digits, to train and to test."""
+    """Return MNIST as its authors split it: 60,000 training + 10,000 test = 70,000 digits. In this package."""
     with np.load(Path(__file__).parent / "mnist" / "mnist.npz", allow_pickle=False) as arrays:
         return Mnist(**arrays)
 
 
 def mnist_split(seed: int = 0) -> Split:
-    """MNIST's 70,000 = 32,000 + 10,000 + 28,000 digits, shuffled and cut as Kaggle cuts them.
+    """Return MNIST, shuffled and split as by Kaggle: 32,000 + 10,000 + 28,000 = 70,000 digits.
 
-    The last 28,000 play Kaggle's unlabeled set: y_test may judge a finished model, never choose one.
+    The test set corresponds to Kaggle's unlabeled one. Use y_test to evaluate a finished model, never to choose one.
     """
     x, y = _all_digits()
     train, val, test = np.split(rng.generator(seed, "split").permutation(70_000), [32_000, 42_000])

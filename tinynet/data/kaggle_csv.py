@@ -1,4 +1,4 @@
-"""The CSV files of the Kaggle competition "Digit Recognizer"."""
+"""Reads the CSV files of the Kaggle competition "Digit Recognizer"."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from pathlib import Path
 
 import numpy as np
 
+from ..arrays.optional import optional_import
 from .digits import Split
-from .errors import DataError, required
+from .errors import DataError
 
 PIXELS = [f"pixel{i}" for i in range(28 * 28)]
 LARGEST = {"label": 9, **dict.fromkeys(PIXELS, 255)}
 VALUES = {str(value): value for value in range(256)}
-SOURCE = 'take it from the Kaggle competition "Digit Recognizer"'
+SOURCE = 'download it from the Kaggle competition "Digit Recognizer"'
 
 
 def kaggle(folder: str | Path) -> Split:
-    """The two files of the Kaggle competition "Digit Recognizer", in file order.
+    """Return the two files of the Kaggle competition "Digit Recognizer", in file order.
 
-    train.csv: label,pixel0..pixel783; its first 32,000 rows train, its last 10,000 validate.
+    train.csv: label,pixel0..pixel783; the first 32,000 rows are for training, the last 10,000 for validation.
     test.csv: pixel0..pixel783, without labels: y_test is None.
 
-    Raises DataError at the first fault, with its file, line (the header is line 1) and column.
+    Raises DataError with the file, line (the header is line 1) and column of the first error.
     """
     train = _read_csv(Path(folder) / "train.csv", ["label", *PIXELS], least=42_000)
     x_test = _read_csv(Path(folder) / "test.csv", PIXELS, least=1)
@@ -33,22 +34,22 @@ def kaggle(folder: str | Path) -> Split:
 
 
 def _read_csv(path: Path, columns: list[str], least: int) -> np.ndarray:
-    pandas = required("pandas")
-    literally = {"quoting": csv.QUOTE_NONE, "low_memory": False}
+    pandas = optional_import("pandas", "examples")
+    as_written = {"quoting": csv.QUOTE_NONE, "low_memory": False}
     try:
         header = next(_lines(path), [])
-        table = pandas.read_csv(path, header=None, skiprows=1, **literally).to_numpy()
+        table = pandas.read_csv(path, header=None, skiprows=1, **as_written).to_numpy()
     except OSError as error:
         raise DataError(f"kaggle: cannot read {path} ({error.strerror}); {SOURCE}") from error
     except ValueError:
         table = np.empty((0, 0))
-    sound = header == columns and table.dtype == np.int64 and table.shape[1] == len(columns) and len(table) >= least
-    if not sound or table.min() < 0 or any(table.max(axis=0) > [LARGEST[name] for name in columns]):
-        raise DataError(f"kaggle: {path}: {_first_fault(path, columns, least)}; {SOURCE}")
+    valid = header == columns and table.dtype == np.int64 and table.shape[1] == len(columns) and len(table) >= least
+    if not valid or table.min() < 0 or any(table.max(axis=0) > [LARGEST[name] for name in columns]):
+        raise DataError(f"kaggle: {path}: {_first_error(path, columns, least)}; {SOURCE}")
     return table.astype(np.uint8, order="C")
 
 
-def _first_fault(path: Path, columns: list[str], least: int) -> str:
+def _first_error(path: Path, columns: list[str], least: int) -> str:
     rows = 0
     for line, cells in enumerate(_lines(path), start=1):
         if line > 1 and cells == [""]:
@@ -62,7 +63,7 @@ def _first_fault(path: Path, columns: list[str], least: int) -> str:
             if line > 1 and VALUES.get(cell, 256) > LARGEST[name]:
                 expected = f"a whole number from 0 to {LARGEST[name]}"
                 return f"line {line}, column {column} ({name}): expected {expected}, found {cell!r:.20}"
-    return f"expected {least} rows or more below its header, found {rows - 1}" if rows else "it is empty"
+    return f"expected {least} rows or more after the header, found {rows - 1}" if rows else "it is empty"
 
 
 def _lines(path: Path) -> Iterator[list[str]]:

@@ -1,4 +1,4 @@
-"""A picture of one digit, prepared as MNIST's digits were."""
+"""Prepares a picture of one digit like the digits of MNIST."""
 
 from __future__ import annotations
 
@@ -9,33 +9,35 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DataError, required
+from ..arrays.optional import optional_import
+from .errors import DataError
 
 
 def digit_image(path: str | Path, as_is: bool = False) -> np.ndarray:
-    """A picture of one digit, prepared as MNIST's digits were: uint8 (28, 28), light ink on dark.
+    """Return a picture of one digit prepared like MNIST's digits: uint8 (28, 28), light ink on dark.
 
-    1. Turn it as its EXIF says. If a side is over 280, average it down by the smallest whole factor that helps.
-    2. gray = 0.299 R + 0.587 G + 0.114 B, rounded. What is transparent turns white, or black behind light ink.
-    3. paper = median gray of the border; ink = paper - gray, or gray - paper if the lightest gray is farther off.
-    4. noise = 8 times the border's median distance from the paper, but between 1/10 and 1/2 of the strongest ink.
-       Weaker ink becomes 0. Crop to the rest.
-    5. Average areas so that the longer side becomes 20 pixels. Stretch the strongest ink to 255.
-    6. Lay it on 28 x 28 zeros, its center of mass (to 6 decimals) on pixel (14, 14), or as near as whole pixels
-       come without cutting it. Round. Halves always round up.
+    1. Rotate it according to its EXIF. If a side is over 280, average it down by the smallest integer that helps.
+    2. gray = 0.299 R + 0.587 G + 0.114 B, rounded. Transparent pixels become white, or black behind light ink.
+    3. paper = median gray of the border; ink = paper - gray, or gray - paper if the lightest gray differs more.
+    4. noise = 8 times the border's median distance from the paper, clipped to 1/10 to 1/2 of the strongest ink.
+       Weaker ink becomes 0. Crop to the remaining ink.
+    5. Average areas so that the longer side becomes 20 pixels. Scale the strongest ink to 255.
+    6. Place it on 28 x 28 zeros, with its center of mass (to 6 decimals) on pixel (14, 14), or as near as possible
+       without cutting it. Round. Halves always round up.
 
-    as_is=True stops after step 2, for a picture that is 28 x 28 and light on dark already.
-    Raises DataError if the file is missing, no picture, dangerously large, blank (contrast below 25), or not 28 x 28.
+    as_is=True stops after step 2, for a picture that is already 28 x 28 and light on dark.
+    Raises DataError if the file is missing, not a picture, dangerously large, blank (contrast below 25) or, with as_is,
+    not 28 x 28.
     """
     picture = _open_picture(path)
     if as_is and picture.size != (28, 28):
-        raise DataError(f"digit_image: {path}: as_is expects (28, 28) pixels, found {picture.size}; leave as_is out")
+        raise DataError(f"digit_image: {path}: as_is expects (28, 28) pixels, found {picture.size}; omit as_is")
     gray = _gray(picture)
     return (gray if as_is else _prepare(gray, path)).astype(np.uint8)
 
 
 def _open_picture(path: str | Path) -> Any:
-    image, operations = required("PIL.Image"), required("PIL.ImageOps")
+    image, operations = (optional_import(name, "examples") for name in ("PIL.Image", "PIL.ImageOps"))
     try:
         with warnings.catch_warnings(action="error", category=image.DecompressionBombWarning), image.open(path) as file:
             picture = operations.exif_transpose(file)
@@ -58,7 +60,9 @@ def _prepare(gray: np.ndarray, path: str | Path) -> np.ndarray:
     paper = np.median(border)
     ink = gray - paper if gray.max() - paper > paper - gray.min() else paper - gray
     if ink.max() < 25:
-        raise DataError(f"digit_image: {path} is blank: expected contrast 25, found {ink.max():.0f}; draw it bolder")
+        raise DataError(
+            f"digit_image: {path} is blank: expected a contrast of 25, found {ink.max():.0f}; draw with darker ink"
+        )
     noise = np.clip(8 * np.median(np.abs(border - paper)), ink.max() / 10, ink.max() / 2)
     return _round(_center(_fit(np.where(ink < noise, 0, ink))))
 

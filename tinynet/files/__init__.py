@@ -1,1 +1,1 @@
-"""Networks to and from disk."""
+"""Saves networks to disk and loads them."""

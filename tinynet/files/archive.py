@@ -1,4 +1,4 @@
-"""An .npz of vectors with a JSON header: written whole or not at all, and believed nothing when it is read."""
+"""Reads and writes .npz files of vectors with a JSON header. Writing is atomic, and reading checks every claim."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ T = TypeVar("T")
 
 
 class ModelFileError(ValueError):
-    """The ValueError of a file that cannot be written or read as a network; it names the file and the cause."""
+    """The ValueError for a network file that cannot be written or read. It names the file and the cause."""
 
 
 def require(holds: Any, cause: str) -> None:
+    """Raise ModelFileError(cause) unless `holds` is true."""
     if not holds:
         raise ModelFileError(cause)
 
@@ -42,7 +43,7 @@ def access(backend: Backend, act: Callable[[], T]) -> T:
 
 @contextlib.contextmanager
 def about(path: Path) -> Iterator[None]:
-    """Puts the file's name in front of what a ModelFileError says."""
+    """Prefix the message of a ModelFileError with the name of the file."""
     try:
         yield
     except ModelFileError as error:
@@ -50,14 +51,14 @@ def about(path: Path) -> Iterator[None]:
 
 
 def write(path: Path, header: dict[str, Any], vectors: dict[str, Any]) -> None:
-    """Under another name first, then renamed. ModelFileError, with the file on disk as it was, for what is unsound."""
+    """Write the file atomically. Raises ModelFileError if something cannot be saved; an old file is left unchanged."""
     text = sound_json(header, vectors)
     with writing(path) as file:
         np.savez(file, header=np.frombuffer(text, np.uint8), **vectors)
 
 
 def sound_json(header: dict[str, Any], arrays: dict[str, Any]) -> bytes:
-    """The header as JSON; ModelFileError where it, or one of the arrays that go with it, cannot be saved."""
+    """Return the header as JSON. Raises ModelFileError if the header or an array cannot be saved."""
     for name, array in arrays.items():
         require(np.isfinite(array).all(), f"{name} holds numbers that are not finite, and is not saved")
     try:
@@ -67,13 +68,14 @@ def sound_json(header: dict[str, Any], arrays: dict[str, Any]) -> bytes:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
+    """Write the file atomically. Raises ModelFileError if it cannot be written."""
     with writing(path) as file:
         file.write(content)
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
-    """`replacing`, with ModelFileErrors."""
+    """Do as `replacing`, but raise ModelFileErrors."""
     try:
         with replacing(path) as file:
             yield file
@@ -83,9 +85,9 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to write to that takes the place of `path` when all is written, and else is gone.
+    """Open a temporary file that replaces `path` when everything is written, and is removed after an error.
 
-    An OSError names `path`: by itself it would name the other file, or, where the disk is full, none.
+    An OSError names `path` instead of the temporary file.
     """
     part = path.parent / f".{path.name}.{os.urandom(4).hex()}.part"
     try:
@@ -96,7 +98,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         os.replace(part, path)
         _write_through(path.parent)
     except OSError as error:
-        if error.errno is not None:  # else it is a library's own sentence, which a name would replace
+        if error.errno is not None:  # otherwise the error has its own message, which a file name would replace
             error.filename = str(path)
         raise
     finally:
@@ -105,7 +107,7 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _write_through(folder: Path) -> None:
-    """A new name, too, outlives a loss of power only once its folder is on the disk."""
+    """Flush the folder to disk, because a renamed file survives a power failure only after that."""
     if hasattr(os, "O_DIRECTORY"):
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -116,22 +118,22 @@ def _write_through(folder: Path) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[ZipFile]:
-    """The archive to read from; whatever goes wrong with it, or with what is made of it, is a ModelFileError."""
-    import zipfile  # here, because it takes an eighth of the time that importing tinynet took
+    """Open the archive for reading. Any error inside becomes a ModelFileError."""
+    import zipfile  # here, to keep `import tinynet` fast
 
     with reading("an .npz file"), zipfile.ZipFile(path) as archive:
         names = archive.namelist()
         for name in names:
-            require(names.count(name) == 1, f"{name} is there twice")
+            require(names.count(name) == 1, f"{name} occurs twice")
         yield archive
 
 
 @contextlib.contextmanager
 def reading(what: str) -> Iterator[None]:
-    """Whatever goes wrong inside is a ModelFileError: a damaged file has errors of a dozen kinds for an answer."""
+    """Turn errors inside into ModelFileErrors, because damaged files cause errors of many types."""
     try:
         yield
-    except ModelFileError:
+    except (ModelFileError, ImportError):
         raise
     except OSError as error:
         raise ModelFileError(f"cannot be read: {error.strerror or error}") from None
@@ -140,29 +142,30 @@ def reading(what: str) -> Iterator[None]:
 
 
 def read_header(archive: ZipFile) -> Any:
+    """Return the header, unchecked except that it is JSON with finite numbers."""
     return from_json(read_vector(archive, "header", np.dtype(np.uint8)).tobytes())
 
 
 def from_json(text: bytes | str) -> Any:
-    """What the text says; ModelFileError where it is no JSON, or holds numbers that are not finite."""
+    """Return the parsed JSON. Raises ModelFileError if it is not JSON or holds numbers that are not finite."""
     try:
         return json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise ModelFileError(f"its header is no JSON: {error}") from None
+        raise ModelFileError(f"its header is not JSON: {error}") from None
 
 
 def read_vector(archive: ZipFile, name: str, dtype: np.dtype, size: int | None = None) -> np.ndarray:
-    """One vector. What its own header claims is held against what is there before it is read."""
+    """Return one vector. The sizes that its header claims are checked before memory is allocated."""
     require(f"{name}.npy" in archive.namelist(), f"{name} is missing")
     info = archive.getinfo(f"{name}.npy")
     stored = info.compress_size == info.file_size and info.file_size <= os.path.getsize(archive.filename or "")
-    require(stored, f"{name} is packed, or larger than the file")
+    require(stored, f"{name} is compressed, or larger than the file")
     with archive.open(info) as file:
         try:
-            require(np.lib.format.read_magic(file) == (1, 0), f"{name} is of an unknown .npy version")
+            require(np.lib.format.read_magic(file) == (1, 0), f"{name} has an unknown .npy version")
             shape, _, found = np.lib.format.read_array_header_1_0(file)
         except (ValueError, SyntaxError) as error:
-            raise ModelFileError(f"{name} is no array: {error}") from None
+            raise ModelFileError(f"{name} is not an array: {error}") from None
         require(found == dtype, f"{name} must be {dtype}, is {found}")
         expected = shape if size is None else (size,)
         require(shape == expected, f"{name} must have the shape {expected} for these layers, has {shape}")
@@ -176,5 +179,5 @@ def read_vector(archive: ZipFile, name: str, dtype: np.dtype, size: int | None =
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no finite number")
+        raise ValueError(f"{text} is not a finite number")
     return number

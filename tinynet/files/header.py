@@ -1,4 +1,4 @@
-"""The header of a saved network: what is known of it apart from its numbers, as JSON; and back, believing nothing."""
+"""The header of a saved network: everything except its numbers, as JSON. Headers from files are checked."""
 
 from __future__ import annotations
 
@@ -10,14 +10,21 @@ from .. import layers as layer_module
 from .. import losses as loss_module
 from .. import optim
 from ..arrays.backend import Backend
-from ..layers import Layer
+from ..layers import AveragePool2D, Conv2D, Layer, MaxPool2D
 from ..layers.bound import size_of, walk
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
 from .archive import ModelFileError, require
 
-FORMAT, VERSION = "tinynet network", 2
+FORMAT, VERSION = "tinynet network", 3
+RENAMED: dict[type[Layer], dict[str, str]] = {
+    Conv2D: {"kernel": "kernel_size"},
+    MaxPool2D: {"size": "pool_size"},
+    AveragePool2D: {"size": "pool_size"},
+}
+"""Arguments of layers that had another name in format 2."""
+
 KINDS = {
     "layers": list,
     "states": list,
@@ -29,7 +36,7 @@ KINDS = {
     "optimizer": dict,
 }
 Known = dict[str, dict[str, type[Any]]]
-"""Classes by name, of each of the three kinds that a file can name: "layer", "loss", "optimizer"."""
+"""Classes by name, for each of "layer", "loss" and "optimizer"."""
 
 
 def header_of(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
@@ -52,12 +59,18 @@ def header_of(network: Network, optimizer: Optimizer | None) -> dict[str, Any]:
     return header
 
 
-def checked(header: Any) -> dict[str, Any]:
-    """The header as format 2 has it, if it can be one."""
+def checked(header: Any, known: Known) -> dict[str, Any]:
+    """Return the header translated to format 3; "version" remains that of the file. Raises ModelFileError if it is
+    not a sound header.
+    """
     require(isinstance(header, dict) and header.get("format") == FORMAT, f"not a {FORMAT}")
     version = header.get("version")
-    require(version in (1, VERSION), f"its format is version {version!r}; this tinynet reads 1 and {VERSION}")
-    header = _from_format_1(header) if version == 1 else header
+    readable = type(version) is int and 1 <= version <= VERSION
+    require(readable, f"its format is version {version!r}; this version of tinynet reads 1 to {VERSION}")
+    if version < 2:
+        header = _from_format_1(header)
+    if version < 3:
+        header = _from_format_2(header, known)
     _check_kinds(header, KINDS)
     require(header["dtype"] in ("float32", "float64"), f"dtype must be a float, is {header['dtype']!r}")
     require(header["epoch"] >= 0, f"epoch must be at least 0, is {header['epoch']}")
@@ -68,12 +81,30 @@ def checked(header: Any) -> dict[str, Any]:
 
 
 def _from_format_1(header: dict[str, Any]) -> dict[str, Any]:
-    """There a layer's arguments and counter stood beside its name, and nothing was said of loss and slots."""
+    """Translate format 1 to 2. Format 1 stored a layer's name, arguments and counter in one object, and no loss."""
     _check_kinds(header, {"layers": list, "optimizer": dict})
     states = [{"counter": entry.pop("counter", 0), "trainable": True} for entry in header["layers"]]
     layers = [{"layer": entry.pop("layer", None), "config": entry} for entry in header["layers"]]
     optimizer = header["optimizer"] and header["optimizer"] | {"slots": ["velocity", "m", "v"]}
     return header | {"layers": layers, "states": states, "loss": {}, "optimizer": optimizer}
+
+
+def _from_format_2(header: dict[str, Any], known: Known) -> dict[str, Any]:
+    """Translate format 2 to 3: rename arguments of our own layers."""
+    _check_kinds(header, {"layers": list})
+    return header | {"layers": _with_new_names(header["layers"], known["layer"])}
+
+
+def _with_new_names(value: Any, kinds: dict[str, type]) -> Any:
+    if isinstance(value, list):
+        return [_with_new_names(part, kinds) for part in value]
+    if not isinstance(value, dict):
+        return value
+    value = {name: _with_new_names(part, kinds) for name, part in value.items()}
+    if _is_layer(value) and isinstance(value["config"], dict):
+        renamed = RENAMED.get(kinds.get(f"{value['layer']}", Layer), {})
+        value["config"] = {renamed.get(name, name): argument for name, argument in value["config"].items()}
+    return value
 
 
 def _check_kinds(header: dict[str, Any], kinds: dict[str, type], where: str = "") -> None:
@@ -83,18 +114,19 @@ def _check_kinds(header: dict[str, Any], kinds: dict[str, type], where: str = ""
 
 
 def check_that_it_reads_back(network: Network, optimizer: Optimizer | None, header: dict[str, Any]) -> None:
+    """Raise ModelFileError if the header would not make the same layers, loss and optimizer again."""
     own = [type(part) for part in (*(layer for _, _, layer in walk(network.layers)), network.loss, optimizer)]
     known = known_classes(own, own, own)
     stack, _ = _parts(header, known)
-    require(
-        _shapes(stack) == _shapes(network.layers), "the layers that config() makes have other shapes, or others inside"
-    )
+    same = _shapes(stack) == _shapes(network.layers)
+    require(same, "the layers made from config() differ in their shapes or in the layers inside them")
     _set_states(stack, header["states"])
     if optimizer:
         made("optimizer", header["optimizer"] | {"config": optimizer.config()}, known, network)
 
 
 def known_classes(layers: Sequence[type], losses: Sequence[type], optimizers: Sequence[type] = ()) -> Known:
+    """Return the classes that a file may name: tinynet's own and those given, which take precedence."""
     return {
         "layer": _classes(layer_module, Layer, layers),
         "loss": _classes(loss_module, Loss, losses),
@@ -103,11 +135,11 @@ def known_classes(layers: Sequence[type], losses: Sequence[type], optimizers: Se
 
 
 def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, type]:
-    """The module's classes of a kind by name, after the user's own. ValueError if two of these share a name."""
+    """Return the subclasses of `base` by name. Raises ValueError if two of the user's own share a name."""
     given, mine = (_named(kinds, base) for kinds in (vars(module).values(), own))
     if twice := [kind for kind in own if mine.get(kind.__name__, kind) is not kind]:
         raise ValueError(
-            f"two classes are named {twice[0].__name__}, and a file says no more than the name; rename one"
+            f"two classes are named {twice[0].__name__}, but a file tells classes apart by name only; rename one"
         )
     return given | mine
 
@@ -118,14 +150,14 @@ def _named(kinds: Iterable[Any], base: type) -> dict[str, type]:
 
 
 def stack_of(header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:
-    """The layers and the loss that a header describes."""
+    """Return the layers and the loss that a header describes."""
     stack, loss = _parts(header, known)
     _set_states(stack, header["states"])
     return stack, loss
 
 
 def network_of(header: dict[str, Any], stack: Sequence[Layer], loss: Loss | None, backend: Backend) -> Network:
-    """The network of these layers, and what else the header knows of it; its parameters are first values still."""
+    """Return the network of these layers with the settings of the header. Its parameters still have initial values."""
     network = Network(*stack, seed=header["seed"], dtype=header["dtype"], backend=backend)
     network.epoch, network.notes, network.loss = header["epoch"], header["notes"], loss
     return network
@@ -133,25 +165,27 @@ def network_of(header: dict[str, Any], stack: Sequence[Layer], loss: Loss | None
 
 def _parts(header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:
     stack = [_decoded(entry, known) for entry in header["layers"]]
-    strangers = [entry for entry in stack if not isinstance(entry, Layer)]
-    require(not strangers, f"a layer must be an object of layer and config, is {strangers[:1]}")
+    others = [entry for entry in stack if not isinstance(entry, Layer)]
+    require(not others, f"a layer must be an object with the entries layer and config, is {others[:1]}")
     return stack, made("loss", header["loss"], known) if header["loss"] else None
 
 
 def _encoded(value: Any) -> Any:
-    """Layers as JSON can hold them, wherever they stand: alone, in lists or in dictionaries."""
+    """Return a config value as JSON. Layers in it, also in lists and dictionaries, become objects."""
     if isinstance(value, Layer):
         return {"layer": type(value).__name__, "config": _encoded(value.config())}
     if isinstance(value, dict):
-        words = all(isinstance(name, str) for name in value)
-        require(words, f"a config's dictionaries must have words for keys, or JSON changes them; got {value}")
+        are_strings = all(isinstance(name, str) for name in value)
+        require(
+            are_strings, f"dictionaries in a config must have strings as keys, because JSON has no others; got {value}"
+        )
         return {name: _encoded(part) for name, part in value.items()}
     return [_encoded(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _decoded(value: Any, known: Known) -> Any:
-    """The opposite of `_encoded`."""
-    if isinstance(value, dict) and value.keys() == {"layer", "config"}:
+    """Invert `_encoded`."""
+    if _is_layer(value):
         _check_kinds(value, {"config": dict}, "a layer's ")
         return made("layer", value | {"config": _decoded(value["config"], known)}, known)
     if isinstance(value, dict):
@@ -159,11 +193,15 @@ def _decoded(value: Any, known: Known) -> Any:
     return [_decoded(part, known) for part in value] if isinstance(value, list) else value
 
 
+def _is_layer(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {"layer", "config"}
+
+
 def made(what: str, saved: dict[str, Any], known: Known, *arguments: Any) -> Any:
-    """The layer, loss or optimizer of that name, made from its config."""
+    """Return the layer, loss or optimizer that `saved` describes."""
     name, config, kinds = f"{saved.get(what)}", saved.get("config", {}), known[what]
-    others = f"others go into {'losses' if what == 'loss' else f'{what}s'}=[...]"
-    require(name in kinds, f"unknown {what} {name!r}; known are {', '.join(kinds)}, {others}")
+    others = f"pass your own classes as {'losses' if what == 'loss' else f'{what}s'}=[...]"
+    require(name in kinds, f"unknown {what} {name!r}; known are {', '.join(kinds)}; {others}")
     kind = kinds[name]
     try:
         return kind.from_config(config) if what == "layer" else kind(*arguments, **config)
@@ -181,11 +219,11 @@ def _set_states(stack: Sequence[Layer], states: list[Any]) -> None:
 
 
 def _shapes(stack: Sequence[Layer]) -> list[Any]:
-    """Of every layer, those inside too, its class and what it holds."""
+    """Return the class, parameters and buffers of every layer, including those inside."""
     return [(type(layer), layer.shapes(), layer.buffers()) for _, _, layer in walk(stack)]
 
 
 def sizes_of(stack: Sequence[Layer]) -> dict[str, int]:
-    """How many numbers the vectors of these layers hold."""
+    """Return the lengths of the vectors of these layers."""
     buffers = sum(size_of(layer.buffers()) for _, _, layer in walk(stack))
     return {"theta": sum(layer.size for layer in stack), "buffers": buffers}

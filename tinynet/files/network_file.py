@@ -1,9 +1,9 @@
-"""Networks to and from disk: save, load, resume. A file holds no code, and none is run; format 2 also reads 1.
+"""Save and load networks. A file holds no code and loading runs none. This version writes format 3 and reads 1 to 3.
 
 header         JSON: format, version, layers with their arguments, dtype, seed, epoch, notes, loss, optimizer; and
-               states: counter and trainable of every layer, those inside right behind their block
+               states: counter and trainable of every layer, with the layers inside a block directly after the block
 theta, buffers all parameters and all buffers, in the order of the layers
-...            and with an optimizer its vectors, each as long as theta
+...            the vectors of the optimizer, if there is one, each as long as theta
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from .header import (
 
 
 def save(network: Network, path: str | os.PathLike[str], optimizer: Optimizer | None = None) -> None:
-    """Writes the network, and with an optimizer all that `resume` needs to go on training bit for bit.
+    """Write the network to a file, and with an optimizer everything that `resume` needs to continue bit for bit.
 
-    The file appears whole or not at all: it is written under another name and renamed. Raises ModelFileError, with
-    the file on disk as it was, for parameters that are not finite, for what JSON cannot hold and for layers or losses
-    whose config() would not make them again.
+    The file is written under another name and then renamed, so an error leaves the old file unchanged. Raises
+    ModelFileError if parameters are not finite, if JSON cannot hold the notes or a config, and if a layer, loss or
+    optimizer cannot be made again from its config().
     """
     with about(Path(path)):
-        require(optimizer is None or optimizer.network is network, "the optimizer is another network's")
+        require(optimizer is None or optimizer.network is network, "the optimizer belongs to another network")
         network.check_views()
         header, vectors = header_of(network, optimizer), _vectors(network, optimizer)
         check_that_it_reads_back(network, optimizer, header)
@@ -57,9 +57,9 @@ def load(
     layers: Sequence[type[Layer]] = (),
     losses: Sequence[type[Loss]] = (),
 ) -> Network:
-    """The network in a file, on a backend. Layers and losses of your own must be named: `layers=[MyLayer]`.
+    """Return the network in a file, on a backend. Pass layer and loss classes of your own as `layers=[MyLayer]`.
 
-    Raises ModelFileError for a file that is missing, damaged, not ours, of a later version, or that does not add up.
+    Raises ModelFileError if the file is missing, damaged, inconsistent, written by a later version, or not a network.
     """
     with about(Path(path)):
         return _read(Path(path), backend, known_classes(layers, losses))[0]
@@ -74,17 +74,18 @@ def resume(
     optimizers: Sequence[type[Optimizer]] = (),
     lr: Any = None,
 ) -> tuple[Network, Optimizer]:
-    """The network and the optimizer of a file that was saved with one: `fit` goes on as if never interrupted.
+    """Return the network and the optimizer of a file; `fit` continues as if training had never been interrupted.
 
-    `lr` replaces the learning rate, and must be given where it was a schedule, which no file holds. What is your own
-    must be named, as for `load`. Raises ModelFileError for a file without an optimizer, and as `load` does.
+    `lr` replaces the learning rate. It is required if the learning rate was a schedule, because files hold no
+    schedules. Pass classes of your own as for `load`. Raises ModelFileError as `load` does, and if the file has no
+    optimizer.
     """
     known = known_classes(layers, losses, optimizers)
     with about(Path(path)):
         network, saved, vectors = _read(Path(path), backend, known)
         require(saved, "it was saved without an optimizer; load reads its network")
         config = saved["config"] | ({} if lr is None else {"lr": lr})
-        require(config.get("lr") is not None, "its learning rate was a schedule; give resume the schedule: lr=")
+        require(config.get("lr") is not None, "its learning rate was a schedule; pass the schedule to resume as lr=")
         optimizer = made("optimizer", saved | {"config": config}, known, network)
         for name in optimizer.slots:
             require(name in vectors, f"{name} is missing")
@@ -97,26 +98,26 @@ def _vectors(network: Network, optimizer: Optimizer | None) -> dict[str, np.ndar
     vectors = {"theta": network.theta, "buffers": network.buffers}
     if optimizer:
         taken = [name for name in optimizer.slots if name in ("header", "file", *vectors)]
-        require(not taken, f"{type(optimizer).__name__} has slots {taken}, names that a file needs for itself")
+        require(not taken, f"{type(optimizer).__name__} has slots {taken}, which are reserved names; rename them")
         vectors |= {name: getattr(optimizer, name) for name in optimizer.slots}
     return {name: network.backend.to_host(vector) for name, vector in vectors.items()}
 
 
 def _read(path: Path, backend: str | Backend, known: Known) -> tuple[Network, dict[str, Any], dict[str, np.ndarray]]:
-    """The network, what the file says of its optimizer, and all vectors."""
-    place = get_backend(backend)
+    """Return the network, the optimizer's part of the header, and all vectors."""
+    device = get_backend(backend)
     with opened(path) as archive:
-        header = checked(read_header(archive))
+        header = checked(read_header(archive), known)
         stack, loss = stack_of(header, known)
         sizes = sizes_of(stack)
         dtype, names = np.dtype(header["dtype"]), {name.removesuffix(".npy") for name in archive.namelist()}
-        strangers = names - {"header", *sizes, *header["optimizer"].get("slots", ())}
-        require(not strangers, f"{', '.join(strangers)} does not belong here")
+        others = names - {"header", *sizes, *header["optimizer"].get("slots", ())}
+        require(not others, f"{', '.join(others)} is not part of such a file")
         names |= {"theta", *(["buffers"] if header["version"] > 1 else [])}
         vectors = {
             name: read_vector(archive, name, dtype, sizes.get(name, sizes["theta"])) for name in names - {"header"}
         }
-        network = network_of(header, stack, loss, place)
+        network = network_of(header, stack, loss, device)
     for name in sizes.keys() & vectors.keys():
-        getattr(network, name)[...] = place.to_device(vectors[name])
+        getattr(network, name)[...] = device.to_device(vectors[name])
     return network, header["optimizer"], vectors

@@ -1,1 +1,1 @@
-"""Other libraries' files and tools. Each needs a library of its own, which is imported when it is used."""
+"""Other libraries' files and tools. Optional libraries are imported when they are used."""

@@ -1,4 +1,4 @@
-"""What `fit` can tell while it trains: TensorBoard, a CSV file, a plot in a notebook."""
+"""Callbacks of `fit` that record or show the training: TensorBoard, a CSV file, a plot in a notebook."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import weakref
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from ..arrays.optional import optional_import
 from ..files.archive import replacing
 from ..training.history import History, Record
-from .library import library
 
 COLUMNS = [field.name for field in fields(Record)]
 TAGS = {
@@ -26,14 +26,14 @@ TAGS = {
 
 
 class TensorBoard:
-    """Writes every epoch to a folder that `tensorboard --logdir` shows: fit(..., callbacks=[tn.TensorBoard("logs")]).
+    """Write every epoch to a folder that `tensorboard --logdir` shows: fit(..., callbacks=[tn.TensorBoard("logs")]).
 
-    ImportError without tensorboardX (extra `tensorboard`).
+    Raises ImportError without tensorboardX (extra `tensorboard`).
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
-        events = library("tensorboardX.event_file_writer", "tensorboard")
-        self.messages = library("tensorboardX.proto.event_pb2", "tensorboard")
+        events = optional_import("tensorboardX.event_file_writer", "tensorboard")
+        self.messages = optional_import("tensorboardX.proto.event_pb2", "tensorboard")
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.writer = events.EventsWriter(os.path.join(folder, "events"))
         weakref.finalize(self, self.writer.close)
@@ -47,10 +47,10 @@ class TensorBoard:
 
 
 class CSVLogger:
-    """Keeps the epochs in a CSV file with the fields of Record, which is whole at any moment.
+    """Write the epochs to a CSV file with the fields of Record. The file is complete at any moment.
 
-    An epoch that is trained again takes its line, and those after it are gone: a training that goes on from a
-    checkpoint has one line for each epoch. ValueError for a file that holds something else.
+    An epoch that is trained again replaces its line and all later ones, so a training that resumes from a checkpoint
+    has one line for each epoch. Raises ValueError if the file holds something else.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -72,18 +72,19 @@ class CSVLogger:
         with open(self.path, newline="") as file:
             lines = csv.DictReader(file)
             if lines.fieldnames != COLUMNS:
-                raise ValueError(f"{self.path} holds something else than epochs; CSVLogger takes a file of its own")
+                found = f"{self.path} with the columns {lines.fieldnames}"
+                raise ValueError(f"CSVLogger: expected a file of epochs, got {found}; choose another path")
             return list(lines)
 
 
 class LivePlot:
-    """In a notebook, a plot of loss and accuracy that grows epoch by epoch: fit(..., callbacks=[tn.LivePlot()]).
+    """Show a plot of loss and accuracy in a notebook after every epoch: fit(..., callbacks=[tn.LivePlot()]).
 
-    ImportError without IPython or matplotlib. A drawing takes about a tenth of a second.
+    Drawing takes about 0.1 s per epoch. Raises ImportError without IPython or matplotlib.
     """
 
     def __init__(self) -> None:
-        self.display = library("IPython.display", "interop")
+        self.display = optional_import("IPython.display")
         self.history, self.shown = History(), None
 
     def __call__(self, record: Record) -> None:

@@ -1,6 +1,6 @@
-"""What is inside Keras's two kinds of files, HDF5 and .keras archives, read without Keras and believing nothing.
+"""Reads the content of Keras's files, HDF5 and .keras archives, without Keras. Every claim of a file is checked.
 
-Over a damaged file HDF5's C library may crash, or never end: it reads in a process of its own, which sends an .npz.
+HDF5's C library may crash or hang on a damaged file. It therefore runs in another process, which returns an .npz.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..arrays.optional import optional_import
 from ..files.archive import ModelFileError, from_json, reading, require
-from .library import library
 
 if TYPE_CHECKING:
     from zipfile import ZipFile
 
 PROGRAM = "import sys; from tinynet.interop.keras_files import told; sys.stdout.buffer.write(told(sys.argv[1]))"
 SECONDS = 60
-"""How long the process may take."""
+"""Time limit of the process."""
 
 MOST_TEXT = 10_000_000
-"""Bytes of JSON, and names in a list, above which a file is not believed."""
+"""Largest number of bytes of JSON, and of names in a list, that is accepted."""
 
 
 class Contents(NamedTuple):
-    """A saved model: its JSON, what it was compiled with, and its numbers."""
+    """A saved model: its JSON, the loss and optimizer it was compiled with, and its arrays."""
 
     model: dict[str, Any]
     training: dict[str, Any]
     weights: list[list[Any]]
-    """Of every layer that has some, in the order of the layers; while the file is open, datasets."""
+    """For each layer with weights, in order, its arrays; HDF5 datasets while the file is open."""
     optimizer: list[Any]
 
 
 def contents(path: Path) -> Contents:
-    """ModelFileError for what is neither kind of file, is damaged, or holds weights without a model."""
-    library("h5py", "keras")
+    """Return the content of a file. Raises ModelFileError if it is damaged, not Keras's, or has no model."""
+    optional_import("h5py", "keras")
     with np.load(io.BytesIO(apart(path)), allow_pickle=False) as sent:
         said = json.loads(sent["said"].tobytes())
         arrays = [sent[f"{k}"] for k in range(len(sent.files) - 1)]
@@ -52,8 +52,8 @@ def contents(path: Path) -> Contents:
 
 
 def apart(path: Path) -> bytes:
-    """What `told` says, in a process of its own."""
-    import subprocess  # here, as zipfile below, because importing tinynet should be quick
+    """Return `told(path)`, computed in another process."""
+    import subprocess  # here, like zipfile below, to keep `import tinynet` fast
 
     modules = os.pathsep.join(filter(None, sys.path))
     try:
@@ -65,13 +65,13 @@ def apart(path: Path) -> bytes:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise ModelFileError(f"damaged: reading it did not end in {SECONDS} s") from None
-    require(done.returncode == 0, "damaged: the process that read it was ended by it")
+        raise ModelFileError(f"damaged: reading it took longer than {SECONDS} s") from None
+    require(done.returncode == 0, "damaged: the process that read it crashed")
     return done.stdout
 
 
 def told(path: str) -> bytes:
-    """The contents as an .npz: their JSON, the number of arrays of every layer, the arrays; or what is wrong."""
+    """Return the content as an .npz: the JSON, the number of arrays of each layer, the arrays; or an error message."""
     said: dict[str, Any]
     arrays: list[np.ndarray] = []
     try:
@@ -88,7 +88,7 @@ def told(path: str) -> bytes:
 def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     import zipfile
 
-    h5py = library("h5py", "keras")
+    h5py = optional_import("h5py", "keras")
     with open(path, "rb") as file:
         is_archive = zipfile.is_zipfile(file)
     if is_archive:
@@ -104,10 +104,10 @@ def _read(path: Path) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 
 def _array(dataset: Any) -> np.ndarray:
-    """The dataset's numbers, if they are what they are said to be: finite, and in the file itself."""
+    """Return the numbers of a dataset. Raises ModelFileError unless they are finite and in the file itself."""
     name = dataset.name.lstrip("/")
-    kept_here = not dataset.is_virtual and not dataset.external and dataset.id.get_storage_size() == dataset.nbytes
-    require(kept_here, f"{name} is packed, or kept in another file")
+    stored_here = not dataset.is_virtual and not dataset.external and dataset.id.get_storage_size() == dataset.nbytes
+    require(stored_here, f"{name} is compressed, or stored in another file")
     require(dataset.dtype.kind in "fiu", f"{name} must be numbers, is {dataset.dtype}")
     values = np.asarray(dataset[()])
     require(np.isfinite(values).all(), f"{name} holds numbers that are not finite")
@@ -116,7 +116,7 @@ def _array(dataset: Any) -> np.ndarray:
 
 def _of_hdf5(file: Any) -> Contents:
     config = _attribute(file, "model_config")
-    require(config, "it holds weights without their model; model.save(path) in Keras writes both")
+    require(config, "it holds weights without a model; model.save(path) in Keras writes both")
     training = from_json(_attribute(file, "training_config") or "{}")
     group = _inside(file, "model_weights")
     layers = [_inside(group, name) for name in _attribute(group, "layer_names") or []]
@@ -130,12 +130,12 @@ def _of_hdf5(file: Any) -> Contents:
 
 
 def _named(group: Any) -> list[Any]:
-    """The datasets of a group that lists their names; Keras writes none where there is nothing to list."""
+    """Return the datasets that a group lists by name. Keras writes no list if it would be empty."""
     return [_inside(group, name) for name in _attribute(group, "weight_names") or []]
 
 
 def _of_archive(config: dict[str, Any], file: Any) -> Contents:
-    """Layers stand under the names of their classes there, as dense, dense_1, whatever they are called."""
+    """Return the content of an archive, which names layers after their classes: dense, dense_1, ..."""
     used: dict[str, int] = {}
     weights = []
     root = next((name for name in ("layers", "_layer_checkpoint_dependencies") if name in file), "layers")
@@ -148,14 +148,14 @@ def _of_archive(config: dict[str, Any], file: Any) -> Contents:
 
 
 def snake_case(name: str) -> str:
-    """DenseLayer as dense_layer, ReLU as re_lu, as Keras has it."""
+    """Return Keras's snake case of a name: DenseLayer becomes dense_layer, ReLU re_lu."""
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", name)).lower()
 
 
 def layer_entries(model: dict[str, Any]) -> list[dict[str, Any]]:
-    """The layers in a model's JSON. ModelFileError for models that are no row of layers."""
+    """Return the layers in a model's JSON. Raises ModelFileError if it is not Sequential."""
     kind, config = model.get("class_name"), model.get("config")
-    require(kind == "Sequential", f"it holds a {kind} model; those that are Sequential are read")
+    require(kind == "Sequential", f"it holds a {kind} model; supported are Sequential models")
     entries: Any = config.get("layers") if isinstance(config, dict) else config
     require(isinstance(entries, list), "its model has no list of layers")
     for entry in entries:
@@ -167,7 +167,7 @@ def layer_entries(model: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _numbered(file: Any, path: str) -> list[Any]:
-    """The datasets 0, 1, ... of a group that may be missing."""
+    """Return the datasets 0, 1, ... of a group, or none if the group is missing."""
     if path not in file:
         return []
     group = _inside(file, path)
@@ -175,17 +175,17 @@ def _numbered(file: Any, path: str) -> list[Any]:
 
 
 def _inside(group: Any, path: str) -> Any:
-    """What stands there; ModelFileError for what is missing, or elsewhere: links may lead to any file of the reader."""
-    h5py = library("h5py", "keras")
+    """Return the object at a path. Raises ModelFileError if it is missing or a link, which may lead to any file."""
+    h5py = optional_import("h5py", "keras")
     for name in path.strip("/").split("/"):
         require(isinstance(group, h5py.Group) and name in group, f"{path} is missing")
-        require(isinstance(group.get(name, getlink=True), h5py.HardLink), f"{path} is a link to elsewhere")
+        require(isinstance(group.get(name, getlink=True), h5py.HardLink), f"{path} is a link")
         group = group[name]
     return group
 
 
 def _attribute(group: Any, name: str) -> Any:
-    """A text, or a list of texts, or None; bytes in old files, text in others."""
+    """Return a string, a list of strings, or None if there is no such attribute. Old files hold bytes."""
     if name not in group.attrs:
         return None
     size = math.prod(group.attrs.get_id(name).shape)
@@ -199,10 +199,10 @@ def _text(value: Any) -> str:
 
 
 def _member(archive: ZipFile, name: str) -> bytes:
-    """A file of the archive, no larger than what is there allows."""
-    require(archive.namelist().count(name) == 1, f"{name} is missing, or there twice")
+    """Return a file of the archive. Raises ModelFileError if its size could exhaust the memory."""
+    require(archive.namelist().count(name) == 1, f"{name} is missing, or occurs twice")
     info = archive.getinfo(name)
     fits = info.file_size == info.compress_size or info.file_size <= MOST_TEXT
-    require(fits, f"{name} is packed, and larger than {MOST_TEXT} bytes")
+    require(fits, f"{name} is compressed, and larger than {MOST_TEXT} bytes")
     with archive.open(info) as file:
         return file.read(info.file_size + 1)

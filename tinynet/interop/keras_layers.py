@@ -1,61 +1,26 @@
-"""Keras's layers as ours, from what its files say of them, and their arrays in our order.
+"""Reads the layers of a Keras model, and converts arrays between Keras's order and ours.
 
-Pictures have their channels last there, (rows, columns, C), and first here: so have the rows that Flatten makes.
+Keras has the channels of a picture last, (rows, columns, C); we have them first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import takewhile
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..files.archive import ModelFileError, require
-from ..layers import (
-    GELU,
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from ..layers import AveragePool2D, Conv2D, Dense, Flatten, GlobalAveragePool, Layer, MaxPool2D
 from .keras_files import Contents, layer_entries
+from .keras_readers import LayerAndArrays, Options
+from .layer_names import ROWS, Keras
 
-Options = dict[str, Any]
-Read = tuple[Layer, dict[str, np.ndarray]]
+READERS = {row.keras.name: (row.keras.read, bool(row.pytorch)) for row in ROWS.values() if row.keras and row.keras.read}
+"""For each class of Keras, its reader, and whether it has arrays."""
 
-ACTIVATIONS: dict[str, type[Layer]] = {
-    "relu": ReLU,
-    "tanh": Tanh,
-    "sigmoid": Sigmoid,
-    "gelu": GELU,
-    "softmax": Softmax,
-}
-PLAIN: dict[str, Callable[[Options], list[Layer]]] = {
-    "InputLayer": lambda options: [],
-    "Activation": lambda options: _activation(options["activation"]),
-    "ReLU": lambda options: [LeakyReLU(slope) if (slope := options.get("negative_slope")) else ReLU()],
-    "LeakyReLU": lambda options: [LeakyReLU(options.get("negative_slope") or options["alpha"])],
-    "Softmax": lambda options: [Softmax()],
-    "Dropout": lambda options: [Dropout(options["rate"])],
-    "Flatten": lambda options: [Flatten()],
-    "MaxPooling2D": lambda options: [MaxPool2D(_pool_size(options))],
-    "AveragePooling2D": lambda options: [AveragePool2D(_pool_size(options))],
-    "GlobalAveragePooling2D": lambda options: [GlobalAveragePool()],
-}
-"""What is made of Keras's layers without weights."""
-
+ACTIVATIONS = {row.keras.activation: kind for kind, row in ROWS.items() if row.keras and row.keras.activation}
 USUAL: Options = {
     "max_value": (None,),
     "threshold": (None, 0),
@@ -67,17 +32,13 @@ USUAL: Options = {
     "keepdims": (None, False),
     "rms_scaling": (None, False),
 }
-"""Options that must be these, if they are there: with others a layer computes something else."""
-
-OF_PICTURES = ("Conv2D", "MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "BatchNormalization")
-OF_ROWS = (Dense, LayerNorm, Softmax)
-"""Layers that take each row of numbers for itself: of pictures that is a pixel's channels there, and a line here."""
+"""Options and the values they must have if they are present: with others a layer computes something else."""
 
 
 class Part(NamedTuple):
-    """A layer, and those of its parameters and buffers that the file has, as the file has them.
+    """A layer, its arrays in Keras's shapes and order, and the channels of the pictures flattened to its rows.
 
-    flattened  channels of the pictures that its rows were: pixel by pixel there, channel by channel here
+    Keras flattens pictures pixel by pixel, we channel by channel.
     """
 
     layer: Layer
@@ -85,7 +46,7 @@ class Part(NamedTuple):
     flattened: int | None = None
 
     def ours(self, name: str, value: np.ndarray) -> np.ndarray:
-        """A parameter or buffer, or what an optimizer keeps of it, from Keras's shape and order to ours."""
+        """Convert a parameter, a buffer or an optimizer slot from Keras's shape and order to ours."""
         if isinstance(self.layer, Conv2D):
             value = value.transpose(3, 2, 0, 1) if name == "W" else value
         elif self.flattened and name != "b":
@@ -93,7 +54,7 @@ class Part(NamedTuple):
         return value.reshape((self.layer.shapes() | self.layer.buffers())[name])
 
     def theirs(self, name: str, value: np.ndarray) -> np.ndarray:
-        """From our shape and order to Keras's."""
+        """Convert from our shape and order to Keras's."""
         shape = value.shape if name == "W" else (value.size,)
         if isinstance(self.layer, Conv2D):
             return value.transpose(2, 3, 1, 0) if name == "W" else value.reshape(shape)
@@ -103,12 +64,13 @@ class Part(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What stands between two layers: pictures of so many channels, or rows that were such pictures, or neither."""
+    """Data between two layers: the channels of pictures, or of the pictures that were flattened to rows."""
 
     pictures: int | None
     flattened: int | None = None
 
     def behind(self, layer: Layer) -> Form:
+        """Return the form of the layer's output."""
         if isinstance(layer, Conv2D):
             return Form(layer.M)
         if isinstance(layer, Flatten) and self.pictures:
@@ -116,13 +78,21 @@ class Form(NamedTuple):
         return Form(None) if isinstance(layer, Dense | GlobalAveragePool) else self
 
     @property
-    def is_in_order(self) -> bool:
-        """Whether rows are the same there and here."""
+    def has_same_order(self) -> bool:
+        """Whether rows have the same order in Keras and here."""
         return self.flattened in (None, 1)
 
 
+def may_take_pictures(keras_name: str) -> bool:
+    return keras_name.endswith("2D") or keras_name == "BatchNormalization"
+
+
+def keras_of(layer: Layer) -> Keras | None:
+    return ROWS[type(layer)].keras if type(layer) in ROWS else None
+
+
 def parts_of(found: Contents) -> list[Part]:
-    """The layers of a file. ModelFileError for what is none of ours, by the name that it has there."""
+    """Return the layers of a file. Raises ModelFileError, with the layer's name, for layers that are not supported."""
     entries, weights = layer_entries(found.model), iter(found.weights)
     form, parts = Form(_channels(entries)), []
     for entry in entries:
@@ -138,14 +108,12 @@ def parts_of(found: Contents) -> list[Part]:
             raise ModelFileError(f"layer {options.get('name', kind)!r}: {cause}") from None
     require(parts, "its model has no layers")
     require(next(weights, None) is None, "it has weights of more layers than its model")
-    require(
-        form.is_in_order, "its outputs are the numbers of pictures, in another order here; a Dense is missing there"
-    )
+    require(form.has_same_order, "its outputs are flattened pictures, which have another order here; it needs a Dense")
     return parts
 
 
 def _channels(entries: list[dict[str, Any]]) -> int | None:
-    """Channels of the pictures that go in; None for rows, and where the file does not say."""
+    """Return the channels of the input pictures; None if the inputs are rows or the file does not say."""
     first = list(takewhile(lambda entry: entry["class_name"] != "Flatten", entries))
     shapes = [
         entry["config"].get("batch_shape")
@@ -154,117 +122,39 @@ def _channels(entries: list[dict[str, Any]]) -> int | None:
         for entry in first
     ]
     shape: list[Any] = next(filter(None, shapes), [])
-    takes_pictures = len(shape) == 4 and any(entry["class_name"] in OF_PICTURES for entry in first)
+    takes_pictures = len(shape) == 4 and any(may_take_pictures(entry["class_name"]) for entry in first)
     return shape[-1] if takes_pictures else None
 
 
-def _layers(kind: str, options: Options, weights: Iterator[list[np.ndarray]], form: Form) -> list[Read]:
-    if kind not in LEARNED and kind not in PLAIN:
-        raise ValueError(f"a {kind} is not read; those that are: {', '.join([*LEARNED, *PLAIN])}")
+def _layers(kind: str, options: Options, weights: Iterator[list[np.ndarray]], form: Form) -> list[LayerAndArrays]:
+    supported = [*READERS, "Activation", "InputLayer"]
+    if kind not in supported:
+        raise ValueError(f"a {kind} is not supported; supported are {', '.join(supported)}")
     last = 3 if form.pictures else 1
     for name, usual in USUAL.items():
         if options.get(name) not in (*usual, *((last, [last]) if name == "axis" else ())):
-            raise ValueError(f"a {kind} with {name}={options[name]} is not read")
-    if kind in PLAIN:
-        return [(layer, {}) for layer in PLAIN[kind](options)]
-    bends = _activation(options.get("activation"))
-    return [LEARNED[kind](options, next(weights, [])), *((bend, {}) for bend in bends)]
+            raise ValueError(f"a {kind} with {name}={options[name]} is not supported")
+    layers: list[LayerAndArrays] = []
+    if kind in READERS:
+        read, has_arrays = READERS[kind]
+        layers.append(read(options, next(weights, []) if has_arrays else []))
+    activation = options["activation"] if kind == "Activation" else options.get("activation")
+    return layers + [(layer, {}) for layer in _activation(activation)]
 
 
 def _check_form(layer: Layer, form: Form) -> None:
-    if form.pictures and isinstance(layer, OF_ROWS):
-        raise ValueError(f"{layer} of pictures is not read; a Flatten or a GlobalAveragePooling2D makes rows of them")
+    keras = keras_of(layer)
+    if form.pictures and keras and keras.of_rows:
+        raise ValueError(f"{layer} of pictures is not supported; add a Flatten or a GlobalAveragePooling2D")
     if isinstance(layer, MaxPool2D | AveragePool2D) and not form.pictures:
         raise ValueError("the file does not say how many channels its pictures have")
 
 
-def _dense(options: Options, arrays: list[np.ndarray]) -> Read:
-    W, parameters = _kernel_and_bias(arrays, "(D, {})", options["units"], 2)
-    return Dense(W.shape[0], options["units"]), parameters
-
-
-def _conv2d(options: Options, arrays: list[np.ndarray]) -> Read:
-    kernel, stride = _both(options, "kernel_size"), _both(options, "strides")
-    is_same = options["padding"] == "same" and kernel % 2 == 1 and stride == 1
-    if options["padding"] != "valid" and not is_same:
-        raise ValueError(
-            f"a Conv2D with padding={options['padding']}, kernel_size={kernel} and strides={stride} is not read: "
-            "valid is, and same where the kernel is odd and its strides are 1, for else the zeros depend on the picture"
-        )
-    W, parameters = _kernel_and_bias(arrays, f"({kernel}, {kernel}, C, {{}})", options["filters"], 4)
-    require(W.shape[:2] == (kernel, kernel), f"takes a kernel of {kernel} x {kernel}, the file has {W.shape}")
-    return Conv2D(W.shape[2], options["filters"], kernel, stride, kernel // 2 if is_same else 0), parameters
-
-
-def _kernel_and_bias(
-    arrays: list[np.ndarray], form: str, units: int, axes: int
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    require(1 <= len(arrays) <= 2, f"takes a kernel and a bias, the file has {len(arrays)} arrays for it")
-    W, *bias = arrays
-    fits = W.ndim == axes and W.shape[-1] == units
-    require(fits, f"takes a kernel {form.format(units)}, the file has {W.shape}")
-    require(all(b.shape == (units,) for b in bias), f"takes a bias ({units},), the file has {bias and bias[0].shape}")
-    return W, _floats({"W": W} | ({"b": bias[0]} if bias else {}))
-
-
-def _batch_norm(options: Options, arrays: list[np.ndarray]) -> Read:
-    vectors = _vectors(options, arrays, ["mean", "variance"])
-    momentum = round(1 - options["momentum"], 12)
-    return BatchNorm(len(vectors["mean"]), momentum, options["epsilon"]), vectors
-
-
-def _layer_norm(options: Options, arrays: list[np.ndarray]) -> Read:
-    if not (options.get("scale", True) or options.get("center", True)):
-        raise ValueError("a LayerNormalization with neither gamma nor beta is not read")
-    vectors = _vectors(options, arrays, [])
-    return LayerNorm(len(next(iter(vectors.values()))), options["epsilon"]), vectors
-
-
-def _vectors(options: Options, arrays: list[np.ndarray], buffers: list[str]) -> dict[str, np.ndarray]:
-    learned = [name for name, switch in (("gamma", "scale"), ("beta", "center")) if options.get(switch, True)]
-    names, shapes = learned + buffers, [array.shape for array in arrays]
-    fit = len(shapes) == len(names) and len(set(shapes)) == 1 and len(shapes[0]) == 1
-    require(fit, f"takes {', '.join(names)} of one length, the file has {shapes}")
-    return _floats(dict(zip(names, arrays, strict=True)))
-
-
-def _floats(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    floats = all(value.dtype.kind == "f" for value in arrays.values())
-    require(floats, "takes floats, the file has whole numbers")
-    return arrays
-
-
-LEARNED = {
-    "Dense": _dense,
-    "Conv2D": _conv2d,
-    "BatchNormalization": _batch_norm,
-    "LayerNormalization": _layer_norm,
-}
-"""What is made of Keras's layers with weights: the layer and its arrays."""
-
-
-def _pool_size(options: Options) -> int:
-    size, strides = _both(options, "pool_size"), options.get("strides")
-    if options["padding"] != "valid" or (strides and _both(options, "strides") != size):
-        given = f"pool_size={size}, strides={strides} and padding={options['padding']}"
-        raise ValueError(f"pooling with {given} is not read: its patches must not overlap, without padding")
-    return size
-
-
-def _both(options: Options, name: str) -> int:
-    """The number that Keras has for rows and for columns."""
-    value = options[name]
-    rows, columns = value if isinstance(value, list) else (value, value)
-    if rows != columns:
-        raise ValueError(f"{name}={value} is not read: rows and columns must have the same")
-    return rows
-
-
 def _activation(said: Any) -> list[Layer]:
-    """The layer of an activation: by its name, or by an object that has it as config."""
+    """Return the layer of an activation, given by its name or by an object with the name as config."""
     name = said.get("config") if isinstance(said, dict) else said
     if name in (None, "linear"):
         return []
     if not isinstance(name, str) or name not in ACTIVATIONS:
-        raise ValueError(f"the activation {said} is not read; those that are: linear, {', '.join(ACTIVATIONS)}")
+        raise ValueError(f"the activation {said} is not supported; supported are linear, {', '.join(ACTIVATIONS)}")
     return [ACTIVATIONS[name]()]

@@ -1,70 +1,30 @@
-"""Networks to ONNX, which other runtimes read: servers, phones, browsers."""
+"""Writes networks as ONNX models, which run on servers, phones and in browsers."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..arrays.optional import optional_import
 from ..files.archive import ModelFileError, about, access, require, sound_json, write_bytes
 from ..files.header import header_of
-from ..layers import (
-    GELU,
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Residual,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from ..layers import GlobalAveragePool, Layer, Residual
 from ..layers.bound import walk
 from ..layers.residual import features_in
 from ..network import Network
-from .library import library
+from .layer_names import ROWS
 from .predictions import last_activation
 
 OPSET = 22
-OPERATORS: dict[type[Layer], tuple[str, Callable[[Any], dict[str, Any]]]] = {
-    Dense: ("Gemm", lambda layer: {}),
-    Conv2D: ("Conv", lambda layer: {"strides": [layer.stride] * 2, "pads": [layer.padding] * 4}),
-    MaxPool2D: ("MaxPool", lambda layer: {"kernel_shape": [layer.pool_size] * 2, "strides": [layer.pool_size] * 2}),
-    AveragePool2D: (
-        "AveragePool",
-        lambda layer: {"kernel_shape": [layer.pool_size] * 2, "strides": [layer.pool_size] * 2},
-    ),
-    BatchNorm: ("BatchNormalization", lambda layer: {"epsilon": layer.eps}),
-    LayerNorm: ("LayerNormalization", lambda layer: {"epsilon": layer.eps}),
-    ReLU: ("Relu", lambda layer: {}),
-    LeakyReLU: ("LeakyRelu", lambda layer: {"alpha": layer.slope}),
-    Tanh: ("Tanh", lambda layer: {}),
-    Sigmoid: ("Sigmoid", lambda layer: {}),
-    GELU: ("Gelu", lambda layer: {}),
-    Softmax: ("Softmax", lambda layer: {}),
-    Flatten: ("Flatten", lambda layer: {}),
-    Dropout: ("Dropout", lambda layer: {}),
-}
-"""The operator of each layer, and its attributes; parameters and buffers go in as the layer names them.
-
-Dropout does nothing where nobody trains.
-"""
 
 
 class Node(NamedTuple):
-    """What a layer does, to arrays that have the names of the layers that give them."""
+    """One operator. Its inputs are the names of the layers that compute them."""
 
     operator: str
     inputs: list[str]
@@ -79,20 +39,21 @@ def to_onnx(
     logits: bool = False,
     shape: tuple[int, ...] | None = None,
 ) -> None:
-    """Writes the network as an ONNX model, "x" (batch, *shape) -> "y", what `predict` makes of x, in float32.
+    """Write the network as an ONNX model, "x" (batch, *shape) -> "y", in float32. y is what `predict` returns for x.
 
-    With `logits`, y is what `outputs` gives: no softmax or sigmoid of the loss. `shape` is that of a row where it is
-    not (D,), as (1, 28, 28) in front of Conv2D or Flatten. x are floats: pixels must be divided by 255. Nodes and
-    parameters have the names of their layers, as in `activations`; the metadata's "tinynet" is the header that `save`
-    writes. The file appears whole or not at all. Raises ModelFileError for layers of your own and for what `save` does
-    not write either, ValueError for a shape that the network cannot take and for outputs that nothing gives a meaning,
-    ImportError without onnx (extra `onnx`).
+    With `logits`, y is what `outputs` returns, without the softmax or sigmoid of the loss. `shape` is the shape of a
+    row if that is not (D,), such as (1, 28, 28) for Conv2D or Flatten. x holds floats: divide pixels by 255. Nodes and
+    parameters have the names of their layers, as in `activations`. The entry "tinynet" of the metadata is the header
+    that `save` writes. The file is written atomically.
+
+    Raises ModelFileError for layers of your own and as `save` does, ValueError if the network cannot take the shape or
+    the meaning of the outputs is unknown, and ImportError without onnx (extra `onnx`).
     """
-    onnx = library("onnx", "onnx")
+    onnx = optional_import("onnx", "onnx")
     with about(Path(path)):
         network.check_views()
         D = features_in(network.layers)
-        require(shape or D, "no layer says how long a row is; give shape=, as (1, 28, 28)")
+        require(shape or D, "no layer says how long a row is; pass shape=, such as (1, 28, 28)")
         model = _model(onnx, network, shape or (D or 0,), last_activation(network, logits))
         content = model.SerializeToString()
         access(network.backend, lambda: write_bytes(Path(path), content))
@@ -102,8 +63,8 @@ def _model(onnx: Any, network: Network, shape: tuple[int, ...], activation: str)
     make, host = onnx.helper, network.backend.to_host
     metadata = sound_json(header_of(network, None), {"theta": host(network.theta)})
     parameters = [
-        onnx.numpy_helper.from_array(_float32(name, host(layer.views[name])), f"{place}.{name}")
-        for _, place, layer in walk(network.layers)
+        onnx.numpy_helper.from_array(_float32(name, host(layer.views[name])), f"{layer_name}.{name}")
+        for _, layer_name, layer in walk(network.layers)
         for name in (*layer.shapes(), *layer.buffers())
     ]
     nodes = list(_chain(network.layers, "", "x"))
@@ -132,19 +93,19 @@ def _model(onnx: Any, network: Network, shape: tuple[int, ...], activation: str)
 
 
 def _float32(name: str, values: np.ndarray) -> np.ndarray:
-    """A parameter as ONNX has it: all that are no weights are vectors."""
+    """Return a parameter in ONNX's shape: all except weights are vectors."""
     return values.astype(np.float32).reshape(values.shape if name == "W" else -1)
 
 
 def _chain(layers: Sequence[Layer], around: str, x: str) -> Iterator[Node]:
-    """The nodes of layers, one after the other."""
+    """Yield the nodes of consecutive layers."""
     for k, layer in enumerate(layers):
         yield from _nodes(layer, around, k, x)
         x = _named(layer, around, k)
 
 
 def _named(layer: Layer, around: str, k: int) -> str:
-    """As `walk` and `activations` name it."""
+    """Return the name of a layer, as in `walk` and `activations`."""
     return f"{around}{k} {type(layer).__name__ if layer.children() else layer}"
 
 
@@ -160,10 +121,9 @@ def _nodes(layer: Layer, around: str, k: int, x: str) -> Iterator[Node]:
     elif isinstance(layer, GlobalAveragePool):
         yield Node("GlobalAveragePool", [x], f"{name}.mean")
         yield Node("Flatten", [f"{name}.mean"], name)
-    elif type(layer) in OPERATORS:
-        operator, attributes = OPERATORS[type(layer)]
+    elif type(layer) in ROWS and (operator := ROWS[type(layer)].onnx):
         inputs = [f"{name}.{view}" for view in (*layer.shapes(), *layer.buffers())]
-        yield Node(operator, [x, *inputs], name, attributes(layer))
+        yield Node(operator.name, [x, *inputs], name, operator.attributes(layer))
     else:
-        known = ", ".join(kind.__name__ for kind in (*OPERATORS, GlobalAveragePool, Residual))
-        raise ModelFileError(f"layer {name} has no operator in ONNX; those with one are {known}")
+        known = ", ".join(kind.__name__ for kind in ROWS)
+        raise ModelFileError(f"layer {name} has no operator in ONNX; supported layers are {known}")

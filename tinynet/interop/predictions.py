@@ -1,4 +1,4 @@
-"""What `predict` makes of a network's outputs, by its name as an activation."""
+"""The activation that `predict` applies to a network's outputs."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ ACTIVATIONS = {
 
 
 def last_activation(network: Network, logits: bool) -> str:
-    """ "linear", "softmax" or "sigmoid": what stands behind the last layer in `predict`; "linear" with `logits`.
+    """Return the activation that `predict` applies, "linear", "softmax" or "sigmoid"; "linear" with `logits`.
 
-    ValueError where nothing says what the outputs mean.
+    Raises ValueError if the meaning of the outputs is unknown.
     """
     if logits:
         return "linear"
     if network.loss is None and network.output_shape(None) == (1,):
         raise ValueError(
-            "one output means nothing before any training: set network.loss, as to tn.BinaryCrossEntropy() or "
-            "tn.MeanSquaredError(), or take it as it is with logits=True"
+            "the meaning of one output is unknown before training: set network.loss, such as to "
+            "tn.BinaryCrossEntropy() or tn.MeanSquaredError(), or pass logits=True"
         )
     loss = loss_for(network)
     if type(loss).predictions not in ACTIVATIONS:
-        raise ValueError(f"{loss} makes predictions in a way of its own; take the outputs with logits=True")
+        raise ValueError(f"{loss} defines its own predictions, which have no activation here; pass logits=True")
     return ACTIVATIONS[type(loss).predictions]

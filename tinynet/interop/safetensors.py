@@ -1,11 +1,11 @@
-"""Networks to and from .safetensors: numbers under the names that PyTorch gives them, and no code."""
+"""Reads and writes networks as .safetensors files, with PyTorch's names of the parameters. They hold no code."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,32 +13,24 @@ import numpy as np
 
 from ..arrays.backend import Backend
 from ..arrays.backend import backend as get_backend
+from ..arrays.optional import optional_import
 from ..files.archive import about, access, from_json, reading, require, sound_json, write_bytes
 from ..files.header import check_that_it_reads_back, checked, header_of, known_classes, network_of, stack_of
-from ..layers import BatchNorm, Conv2D, Dense, Layer, LayerNorm
+from ..layers import BatchNorm, Conv2D, Dense, Layer
 from ..layers.bound import walk
 from ..layers.validation import check_layers
 from ..losses import Loss
 from ..network import Network
-from .library import library
-
-LINEAR, AFFINE = {"W": "weight", "b": "bias"}, {"gamma": "weight", "beta": "bias"}
-NAMES: dict[type[Layer], dict[str, str]] = {
-    Dense: LINEAR,
-    Conv2D: LINEAR,
-    BatchNorm: AFFINE | {"mean": "running_mean", "variance": "running_var"},
-    LayerNorm: AFFINE,
-}
-"""What PyTorch's layers call these layers' parameters and buffers."""
+from .layer_names import ROWS
 
 NOT_HERE = "num_batches_tracked"
-"""What PyTorch's BatchNorm counts, and does not use unless it has no momentum."""
+"""A counter of PyTorch's BatchNorm, which uses it only without a momentum."""
 
 DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16"}
 
 
 class Tensor(NamedTuple):
-    """A tensor of the file, and the parameter or buffer of a layer that it is; a Dense's are transposed."""
+    """A tensor of the file, and the parameter or buffer in it. W of a Dense is transposed in the file."""
 
     name: str
     shape: tuple[int, ...]
@@ -47,15 +39,14 @@ class Tensor(NamedTuple):
 
 
 def to_safetensors(network: Network, path: str | os.PathLike[str]) -> None:
-    """Writes the network as a PyTorch Sequential of the same layers names it: "1.weight" (M, D) and "1.bias" (M,).
+    """Write the network with the names of a PyTorch Sequential of the same layers: "1.weight" (M, D), "1.bias" (M,).
 
-    The number is the layer's place, and a Dense's W is transposed. Conv2D, BatchNorm and LayerNorm have PyTorch's names
-    too, layers of your own keep theirs, and inside a block stand two numbers. The metadata hold what
-    `from_safetensors` makes the network from, bit for bit.
-    The file appears whole or not at all. Raises ModelFileError for what `save` does not write either, ImportError
-    without safetensors (extra `safetensors`).
+    The number is the position of the layer; layers inside a block have two. W of a Dense is transposed. Dense, Conv2D,
+    BatchNorm and LayerNorm use PyTorch's names, layers of your own keep theirs. From the metadata, `from_safetensors`
+    makes the same network, bit for bit. The file is written atomically. Raises ModelFileError as `save` does, and
+    ImportError without safetensors (extra `safetensors`).
     """
-    to_bytes = library("safetensors.numpy", "safetensors").save
+    to_bytes = optional_import("safetensors.numpy", "safetensors").save
     with about(Path(path)):
         network.check_views()
         header = header_of(network, None)
@@ -63,7 +54,7 @@ def to_safetensors(network: Network, path: str | os.PathLike[str]) -> None:
         host = network.backend.to_host
         tensors = {
             tensor.name: np.ascontiguousarray(
-                _turned(host(tensor.layer.views[tensor.view]), tensor.layer).reshape(tensor.shape)
+                _transposed(host(tensor.layer.views[tensor.view]), tensor.layer).reshape(tensor.shape)
             )
             for tensor in _tensors(network.layers)
         }
@@ -78,16 +69,18 @@ def from_safetensors(
     losses: Sequence[type[Loss]] = (),
     backend: str | Backend = "numpy",
 ) -> Network:
-    """The network in a file that `to_safetensors` wrote, or of these `layers` with a file's numbers.
+    """Return the network in a file that `to_safetensors` wrote, or a network of these `layers` with a file's numbers.
 
-    `layers` are the stack, as [tn.Dense(784, 48), tn.ReLU(), tn.Dense(48, 10)], for a file that does not say it, as a
-    PyTorch state_dict of Linear, Conv2d, BatchNorm and LayerNorm: tensors named by place go there, others to the layer
-    of their shape, those of one shape in the order of the numbers in their names; where a bias is missing, it is zeros.
-    Or they are classes of your own, and so are `losses`, as for `load`. Raises ModelFileError for a file that is
-    missing or damaged, holds no such network, or numbers that are not finite; ValueError for layers that do not follow
-    each other; ImportError without safetensors (extra `safetensors`).
+    For a file without metadata, such as a PyTorch state_dict of Linear, Conv2d, BatchNorm and LayerNorm, `layers` is
+    the list of layers, such as [tn.Dense(784, 48), tn.ReLU(), tn.Dense(48, 10)]. Tensors named by position go to that
+    layer. Otherwise they go to the layer of their shape; several of one shape are ordered by the numbers in their
+    names. A missing bias is zeros. For a file with metadata, `layers` and `losses` are classes of your own, as for
+    `load`.
+
+    Raises ModelFileError if the file is missing or damaged, does not match the layers, or holds numbers that are not
+    finite, ValueError if the layers do not fit each other, and ImportError without safetensors (extra `safetensors`).
     """
-    place, safe_open = get_backend(backend), library("safetensors", "safetensors").safe_open
+    device, safe_open = get_backend(backend), optional_import("safetensors", "safetensors").safe_open
     own = [layer for layer in layers if isinstance(layer, type)]
     given = [layer for layer in layers if isinstance(layer, Layer)]
     if given:
@@ -98,52 +91,53 @@ def from_safetensors(
         found = {name: tuple(file.get_slice(name).get_shape()) for name in stored if not name.endswith(NOT_HERE)}
         kinds = {file.get_slice(name).get_dtype() for name in found}
         require(
-            kinds <= DTYPES.keys(), f"it holds {', '.join(kinds - DTYPES.keys())}; floats of 16 to 64 bits are read"
+            kinds <= DTYPES.keys(),
+            f"it holds {', '.join(kinds - DTYPES.keys())}; supported are floats of 16 to 64 bits",
         )
         text = (file.metadata() or {}).get("tinynet")
-        header = checked(from_json(text)) if text else _unsaid("float64" if "F64" in kinds else "float32")
+        header = checked(from_json(text), known) if text else _unsaid("float64" if "F64" in kinds else "float32")
         stack, loss = stack_of(header | ({"layers": [], "states": []} if given else {}), known)
-        require(given or stack, f"it names no layers; give them, as layers=[tn.Dense(4, 2)], for {_listed(found)}")
+        require(given or stack, f"it names no layers; pass them, such as layers=[tn.Dense(4, 2)], for {_listed(found)}")
         names = _names_of(_tensors(given or stack), found)
-        network = network_of(header, given or stack, loss, place)
+        network = network_of(header, given or stack, loss, device)
         for tensor, name in names.items():
             values = file.get_tensor(name)
             require(np.isfinite(values).all(), f"{name} holds numbers that are not finite")
             view = tensor.layer.views[tensor.view]
-            view[...] = place.to_device(_turned(values, tensor.layer).reshape(view.shape).astype(network.dtype))
+            view[...] = device.to_device(_transposed(values, tensor.layer).reshape(view.shape).astype(network.dtype))
     return network
 
 
 def _tensors(stack: Sequence[Layer]) -> list[Tensor]:
     found = []
-    for place, _, layer in walk(stack):
+    for path, _, layer in walk(stack):
         names = _pytorchs_names(layer)
         for view, shape in (layer.shapes() | layer.buffers()).items():
             if names:
                 matrix = shape[::-1] if isinstance(layer, Dense) else shape
                 shape = matrix if view == "W" else (math.prod(shape),)
-            found.append(Tensor(f"{place}.{names.get(view, view)}", shape, layer, view))
+            found.append(Tensor(f"{path}.{names.get(view, view)}", shape, layer, view))
     return found
 
 
-def _pytorchs_names(layer: Layer) -> dict[str, str]:
-    return next((names for kind, names in NAMES.items() if isinstance(layer, kind)), {})
+def _pytorchs_names(layer: Layer) -> Mapping[str, str]:
+    return next((row.pytorch for kind, row in ROWS.items() if isinstance(layer, kind)), {})
 
 
-def _turned(values: np.ndarray, layer: Layer) -> np.ndarray:
-    """Between PyTorch's W and that of a Dense, its transpose."""
+def _transposed(values: np.ndarray, layer: Layer) -> np.ndarray:
+    """Convert W between PyTorch's order and ours, in both directions."""
     return values.T if isinstance(layer, Dense) else values
 
 
 def _unsaid(dtype: str) -> dict[str, Any]:
-    """The header of a file that has none."""
+    """Return the header for a file without one."""
     return {"layers": [], "states": [], "loss": {}, "dtype": dtype, "seed": 0, "epoch": 0, "notes": {}}
 
 
 def _names_of(tensors: list[Tensor], found: dict[str, tuple[int, ...]]) -> dict[Tensor, str]:
-    """Which of the file's tensors, given by their shapes, is which of the network's."""
-    by_place = {tensor: tensor.name for tensor in tensors if tensor.name in found or not _may_be_missing(tensor)}
-    names = by_place if set(by_place.values()) == found.keys() else _by_shape(tensors, found)
+    """Return the name in the file for each tensor of the network. `found` are the shapes in the file."""
+    by_position = {tensor: tensor.name for tensor in tensors if tensor.name in found or not _may_be_missing(tensor)}
+    names = by_position if set(by_position.values()) == found.keys() else _by_shape(tensors, found)
     for tensor, name in names.items():
         require(found[name] == tensor.shape, f"{name} must be {tensor.shape} for {tensor.layer}, is {found[name]}")
     return names
@@ -161,32 +155,32 @@ def _by_shape(tensors: list[Tensor], found: dict[str, tuple[int, ...]]) -> dict[
     for shape, has_mean in {(tensor.shape, isinstance(tensor.layer, BatchNorm)): None for tensor in weights}:
         takers = [t for t in weights if t.shape == shape and isinstance(t.layer, BatchNorm) == has_mean]
         alike = [name for name in found if name.endswith("weight") and found[name] == shape]
-        there = sorted((name for name in alike if (_beside(name, "running_mean") in found) == has_mean), key=_natural)
-        count = "a weight" if len(takers) == 1 else f"{len(takers)} weights"
-        wanted = f"{count} {shape} for {takers[0].layer}"
-        require(len(there) == len(takers), f"it must hold {wanted}, and holds {', '.join(there) or _listed(found)}")
-        told_apart = len({re.sub(r"\d+", "", name) for name in there}) == 1
-        require(
-            told_apart, f"{', '.join(there)} have one shape and no numbers to order them by; rename them, as 0.weight"
+        matching = sorted(
+            (name for name in alike if (_neighbor(name, "running_mean") in found) == has_mean), key=_natural
         )
-        names |= dict(zip(takers, there, strict=True))
+        wanted = f"{len(takers)} x {shape} for {takers[0].layer}"
+        held = ", ".join(matching) or _listed(found)
+        require(len(matching) == len(takers), f"it must hold weights {wanted}, and holds {held}")
+        are_numbered = len({re.sub(r"\d+", "", name) for name in matching}) == 1
+        require(are_numbered, f"{held} have one shape and no numbers to order them by; rename them to 0.weight, ...")
+        names |= dict(zip(takers, matching, strict=True))
     weight_of = {id(tensor.layer): names[tensor] for tensor in weights}
     for tensor in tensors:
-        name = _beside(weight_of[id(tensor.layer)], tensor.name.rpartition(".")[2])
+        name = _neighbor(weight_of[id(tensor.layer)], tensor.name.rpartition(".")[2])
         require(name in found or _may_be_missing(tensor), f"{name} is missing, {tensor.shape} for {tensor.layer}")
         names |= {tensor: name} if name in found else {}
     unused = {name: shape for name, shape in found.items() if name not in names.values()}
-    require(not unused, f"these layers have no place for {_listed(unused)}")
+    require(not unused, f"these layers do not have {_listed(unused)}")
     return names
 
 
-def _beside(weight: str, name: str) -> str:
-    """The name of a tensor of the layer whose weight has this name."""
+def _neighbor(weight: str, name: str) -> str:
+    """Return the name of another tensor of the layer whose weight has this name."""
     return weight.removesuffix("weight") + name
 
 
 def _natural(name: str) -> list[int]:
-    """The numbers in a name: layer 2 comes before layer 10."""
+    """Return the numbers in a name, so that layer 2 comes before layer 10."""
     return [int(digits) for digits in re.findall(r"\d+", name)]
 
 

@@ -1,4 +1,4 @@
-"""Networks as scikit-learn's estimators: in pipelines, grid searches and cross-validations."""
+"""Networks as scikit-learn estimators, for pipelines, grid searches and cross-validation."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from ..training.fit import fit
 from ..training.history import History, Record
 
 MOST_ROWS = 200
-"""Of a batch, where batch_size is "auto"."""
+"""Largest batch with batch_size="auto"."""
 
 
 class _Estimator(BaseEstimator):
-    """What both share: parameters, and training."""
+    """The parameters and the training that both estimators share."""
 
     _loss_class: type[Loss]
 
@@ -65,7 +65,7 @@ class _Estimator(BaseEstimator):
         self.backend = backend
 
     def _start(self, X: np.ndarray, outputs: int) -> None:
-        """A new network with its optimizer, in the dtype of X."""
+        """Make a new network and optimizer, in the dtype of X."""
         seed = int(check_random_state(self.random_state).randint(2**31))
         hidden = np.atleast_1d(self.hidden_layer_sizes).tolist()
         self.network_ = mlp(
@@ -74,7 +74,7 @@ class _Estimator(BaseEstimator):
         self.optimizer_ = Adam(self.network_, lr=self.learning_rate_init)
         self.history_ = History()
 
-    def _train_to_the_end(self, X: np.ndarray, t: np.ndarray, sample_weight: Any) -> Self:
+    def _train_until_converged(self, X: np.ndarray, t: np.ndarray, sample_weight: Any) -> Self:
         before = len(self.history_)
         if self.early_stopping:
             parts = [X, t] if sample_weight is None else [X, t, sample_weight]
@@ -90,7 +90,7 @@ class _Estimator(BaseEstimator):
             self._train(X, t, sample_weight, callbacks=[_NoChange(self.tol, self.n_iter_no_change)])
         if len(self.history_) - before == self.max_iter:
             warnings.warn(
-                f"max_iter={self.max_iter} epochs are done, and the loss was still becoming lower",
+                f"max_iter={self.max_iter} epochs are done, but the loss is still decreasing",
                 ConvergenceWarning,
                 stacklevel=3,
             )
@@ -99,7 +99,7 @@ class _Estimator(BaseEstimator):
     def _train(
         self, X: np.ndarray, t: np.ndarray, sample_weight: Any, callbacks: Sequence[Any] = (), **options: Any
     ) -> Self:
-        """Weights are divided by their mean: a row of weight 2 is two rows, and the learning rate stays what it is."""
+        """Train. Weights are divided by their mean, so that they do not change the effective learning rate."""
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
@@ -122,7 +122,7 @@ class _Estimator(BaseEstimator):
         self.loss_curve_ = [record.loss for record in self.history_]
         return self
 
-    def _goes_on(self) -> bool:
+    def _continues(self) -> bool:
         return bool(self.warm_start) and hasattr(self, "network_")
 
     def _rows(self, X: Any) -> np.ndarray:
@@ -131,33 +131,35 @@ class _Estimator(BaseEstimator):
 
 
 class Classifier(ClassifierMixin, _Estimator):
-    """Dense and ReLU, trained by Adam to tell classes apart. Labels may be of any kind; `classes_` has them.
+    """A classifier of Dense and ReLU layers, trained by Adam. Labels may have any type; `classes_` holds them.
 
-    Parameters mean what they mean to MLPClassifier: training ends when the loss has not become lower by `tol` for more
-    than `n_iter_no_change` epochs, or, with `early_stopping`, that of `validation_fraction` of the rows has not for so
-    many, and then the best parameters stay; `warm_start` goes on where the last `fit` ended. `dropout` and `backend`
-    are those of `mlp`. After `fit` there are `network_`, `optimizer_`, `history_`, `n_iter_`, `loss_` and
-    `loss_curve_`. It computes in the dtype of X: float32 is several times as fast as float64. ValueError for what X or
-    y cannot be. Extra `sklearn`.
+    The parameters are those of MLPClassifier. Training stops when the loss has not decreased by `tol` for more than
+    `n_iter_no_change` epochs. With `early_stopping`, it stops when the loss on `validation_fraction` of the rows has
+    not decreased for that many epochs, and the best parameters are kept. `warm_start` continues from the last `fit`.
+    `dropout` and `backend` are those of `mlp`. `fit` sets `network_`, `optimizer_`, `history_`, `n_iter_`, `loss_` and
+    `loss_curve_`. The dtype is that of X: float32 is several times as fast as float64. Raises ValueError for invalid X
+    or y. Needs the extra `sklearn`.
     """
 
     _loss_class = SoftmaxCrossEntropy
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Trains on rows X (N, D) and labels y (N,). ValueError for fewer than two classes."""
-        goes_on = self._goes_on()
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=not goes_on)
+        """Train on rows X (N, D) and labels y (N,). Raises ValueError if there are fewer than two classes."""
+        continues = self._continues()
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=not continues)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
-        if not goes_on:
+        if not continues:
             self.classes_ = np.unique(y)
             if len(self.classes_) < 2:
-                raise ValueError(f"{type(self).__name__} takes two classes or more, got one class: {self.classes_[0]}")
+                raise ValueError(
+                    f"{type(self).__name__}: expected two or more classes, got one class: {self.classes_[0]}"
+                )
             self._start(X, len(self.classes_))
-        return self._train_to_the_end(X, self._labels(y), sample_weight)
+        return self._train_until_converged(X, self._labels(y), sample_weight)
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
-        """One epoch over these rows; `classes`, all that will ever come, must be given the first time."""
+        """Train one epoch on these rows. The first call needs `classes`, all labels that any call will have."""
         first = _check_partial_fit_first_call(self, classes)
         first = first or not hasattr(self, "network_")
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first)
@@ -166,41 +168,41 @@ class Classifier(ClassifierMixin, _Estimator):
         return self._train(X, self._labels(column_or_1d(y, warn=True)), sample_weight, epochs=1)
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each of `classes_`, (N, K)."""
+        """Return the probability of each of `classes_`, (N, K)."""
         X = self._rows(X)
         return predict(self.network_, X)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The most probable class of each row, (N,)."""
+        """Return the most probable class of each row, (N,)."""
         p = self.predict_proba(X)
         return self.classes_[p.argmax(axis=1)]
 
     def _labels(self, y: np.ndarray) -> np.ndarray:
-        """The places of the labels in `classes_`."""
-        strangers = np.setdiff1d(y, self.classes_)
-        if len(strangers):
-            raise ValueError(f"{type(self).__name__} knows the classes {self.classes_}, got {strangers}")
+        """Return the index of each label in `classes_`."""
+        unknown = np.setdiff1d(y, self.classes_)
+        if len(unknown):
+            raise ValueError(f"{type(self).__name__}: expected labels from {self.classes_}, got {unknown}")
         return np.searchsorted(self.classes_, y)
 
 
 class Regressor(RegressorMixin, _Estimator):
-    """Dense and ReLU, trained by Adam to give one number a row, or several; y = W x + b at the end, mean squared error.
+    """A regressor of Dense and ReLU layers, trained by Adam on the mean squared error. It predicts one or more values.
 
-    Parameters and what there is after `fit` are those of `Classifier`. ValueError for what X or y cannot be.
+    The parameters and the attributes that `fit` sets are those of `Classifier`. Raises ValueError for invalid X or y.
     """
 
     _loss_class = MeanSquaredError
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Trains on rows X (N, D) and values y, (N,) or (N, M)."""
-        goes_on = self._goes_on()
-        X, t = self._checked(X, y, reset=not goes_on)
-        if not goes_on:
+        """Train on rows X (N, D) and values y, (N,) or (N, M)."""
+        continues = self._continues()
+        X, t = self._checked(X, y, reset=not continues)
+        if not continues:
             self._start(X, t.shape[1])
-        return self._train_to_the_end(X, t, sample_weight)
+        return self._train_until_converged(X, t, sample_weight)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """One epoch over these rows."""
+        """Train one epoch on these rows."""
         first = not hasattr(self, "network_")
         X, t = self._checked(X, y, reset=first)
         if first:
@@ -208,7 +210,7 @@ class Regressor(RegressorMixin, _Estimator):
         return self._train(X, t, sample_weight, epochs=1)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The values, (N,) for one a row, else (N, M)."""
+        """Return the values, (N, M), or (N,) if M = 1."""
         X = self._rows(X)
         y = predict(self.network_, X)
         return y[:, 0] if y.shape[1] == 1 else y
@@ -226,11 +228,11 @@ class Regressor(RegressorMixin, _Estimator):
 
 
 class _Converged(Exception):
-    """Ends a training from inside a callback."""
+    """Raised by a callback to stop training."""
 
 
 class _NoChange:
-    """Ends a training whose loss has not become lower by `tol` for more than so many epochs: MLPClassifier's rule."""
+    """Stop training when the loss has not decreased by `tol` for more than `epochs` epochs, as MLPClassifier does."""
 
     def __init__(self, tol: float, epochs: int) -> None:
         self.tol, self.epochs, self.best, self.waited = tol, epochs, math.inf, 0

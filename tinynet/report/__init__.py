@@ -1,8 +1,8 @@
-"""One HTML file to look at: networks compared, their mistakes, a pad on which each of them reads your digit.
+"""Writes one HTML file that compares networks, shows their mistakes, and has a pad to draw digits for them.
 
-facts.py finds what there is to show, table.py compares, weights.py packs the networks, backprop.py follows one step
-of training, page.py writes the file. The page is page.html.j2 with style.css and the JavaScript of script/, all of it
-inside the one file.
+facts.py collects the content, table.py makes the comparison table, weights.py packs the networks, backprop.py records
+one training step, and page.py writes the file. The page is page.html.j2 with style.css and the scripts in script/, all
+in one file.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ..training.history import Record
 
 @dataclass(frozen=True)
 class Run:
-    """A trained network, as `report` takes it; what does not fit together is `report`'s TypeError or ValueError.
+    """A trained network for `report`, which raises TypeError or ValueError if runs do not match.
 
-    name     runs of the same name are one network from several seeds
+    name     runs with the same name are one network trained from several seeds
     history  the records that `fit` returned
-    train    what `evaluate` says on the training data; without it the last epoch's running means stand in the table
-    figures  further columns of the table, by name, as {"blog accuracy": 0.9314}
+    train    the result of `evaluate` on the training data; the default is the running means of the last epoch
+    figures  further columns of the table by name, such as {"blog accuracy": 0.9314}
     """
 
     name: str
@@ -43,19 +43,19 @@ def report(
     validation: tuple[Any, Any] | None = None,
     failed_below: float = 0.85,
 ) -> Path:
-    """Writes one self-contained HTML file about trained classifiers, and returns its path.
+    """Write one self-contained HTML file about trained classifiers, and return its path.
 
-    runs        one or more, all with the same number of inputs and of classes; one output is two classes. Networks
-                whose loss knows no classes are refused; those with layers or losses of your own are not on the pad
-    validation  (x, labels), as `fit` takes them, on which the networks are compared; if none is given, the 10,000 of
-                `tn.data.mnist_split()`, as the networks take them. Pictures and the drawing pad need rows or pictures
-                of 28 x 28 pixels, uint8 or 0 to 1; for other data the page leaves them out and says so
-    failed_below  validation accuracy under which one of several seeds counts as failed, and in no mean
+    runs        one or more, all with the same number of inputs and of classes; one output means two classes. Networks
+                with layers or losses of your own are compared, but not on the drawing pad
+    validation  (x, labels), as for `fit`, to compare the networks on. The default is the 10,000 validation rows of
+                `tn.data.mnist_split()`. Pictures and the drawing pad need rows or pictures of 28 x 28 pixels, uint8 or
+                0 to 1. For other data the page leaves them out and says so
+    failed_below  runs with a lower validation accuracy count as failed and are left out of the means of several seeds
 
-    The file appears whole or not at all. Raises TypeError or ValueError for what cannot be compared, before any work,
-    and ImportError without jinja2. Needs the extra `examples`.
+    The file is written atomically. Raises TypeError or ValueError, before any work, if the runs cannot be compared, and
+    ImportError without jinja2 (extra `examples`).
     """
-    from . import facts, page  # here, so that `import tinynet` stays quick
+    from . import facts, page  # here, to keep `import tinynet` fast
 
     target = page.checked(path)
     checked, x, labels = facts.checked(runs, validation)

@@ -1,4 +1,4 @@
-"""One step of training on one row, made by the network's own layers, with every number that passes through."""
+"""Records all values and gradients of one training step on one row, computed by the network's own layers."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import functions
+from ..interop.layer_names import ROWS
 from ..layers import Conv2D, Dense, Layer
 from ..layers.bound import walk
 from ..layers.recording import recorded
@@ -14,33 +15,32 @@ from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..optim import SGD
 from ..training.input_validation import loss_for
-from .weights import KINDS
 
-FUNCTIONS: dict[type, str] = KINDS | {
+FUNCTIONS: dict[type, str] = {kind: row.function for kind, row in ROWS.items()} | {
     SoftmaxCrossEntropy: "softmax_cross_entropy",
     BinaryCrossEntropy: "binary_cross_entropy",
     CrossEntropy: "cross_entropy",
 }
-LARGEST_MATRIX, LARGEST_FILTERS = 2_500, 48 * 784  # numbers that are still a picture
+LARGEST_MATRIX, LARGEST_FILTERS = 2_500, 48 * 784  # most weights that the page shows as a picture
 LEARNING_RATE = 0.01
 
 
 def trace(network: Network, x: np.ndarray, label: int) -> dict[str, Any]:
-    """Forward, loss, backward and one step of SGD, in float64, with x (1, ...) as the only row of the batch."""
-    twin, moved = (network.copy(dtype="float64", backend="numpy") for _ in range(2))
-    loss = loss_for(twin).bind(twin.backend)
-    with recorded(twin.layers, "forward") as outputs:
-        z = twin.forward(x, train=True)
+    """Return forward, loss, backward and one step of SGD, in float64, with x (1, ...) as the only row of the batch."""
+    reference, after_step = (network.copy(dtype="float64", backend="numpy") for _ in range(2))
+    loss = loss_for(reference).bind(reference.backend)
+    with recorded(reference.layers, "forward") as outputs:
+        z = reference.forward(x, train=True)
     t = np.eye(z.shape[1])[[label]] if z.shape[1] > 1 else np.array([[float(label)]])
     (value,) = numbers(loss.forward(z, t))
     dz = loss.backward()
-    with recorded(twin.layers, "backward") as gradients:
-        dx = np.asarray(twin.backward(dz, need_dx=True))
-    layers = {name: layer for _, name, layer in walk(twin.layers)}
+    with recorded(reference.layers, "backward") as gradients:
+        dx = np.asarray(reference.backward(dz, need_dx=True))
+    layers = {name: layer for _, name, layer in walk(reference.layers)}
     steps = [_step(name, layers[name], outputs[name], gradients[name]) for name in outputs if name in gradients]
-    SGD(twin, lr=LEARNING_RATE).step()
-    moved.theta[...] = twin.theta
-    z_after = moved.forward(x, train=True)
+    SGD(reference, lr=LEARNING_RATE).step()
+    after_step.theta[...] = reference.theta
+    z_after = after_step.forward(x, train=True)
     (value_after,) = numbers(loss.forward(z_after, t))
     return {
         "label": label,
@@ -57,8 +57,8 @@ def trace(network: Network, x: np.ndarray, label: int) -> dict[str, Any]:
         },
         "update": {
             "lr": LEARNING_RATE,
-            "gradient_norm": numbers(np.asarray(np.linalg.norm(twin.grad)))[0],
-            "parameters": twin.theta.size - sum(theta.size for theta, _ in twin.frozen()),
+            "gradient_norm": numbers(np.asarray(np.linalg.norm(reference.grad)))[0],
+            "parameters": reference.theta.size - sum(theta.size for theta, _ in reference.frozen()),
             "loss": value_after,
             "chances": [_chance(loss, z, label), _chance(loss, z_after, label)],
         },
@@ -71,7 +71,7 @@ def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, A
     frozen = ", frozen" if layer.shapes() and not layer.trainable else ""
     step: dict[str, Any] = {
         "name": f"{layer}{inside}{frozen}",
-        "kind": KINDS.get(type(layer)),
+        "kind": FUNCTIONS.get(type(layer)),
         "formulas": formulas(layer),
         "y": numbers(y),
         "dx": numbers(dx),
@@ -86,12 +86,12 @@ def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, A
 
 
 def _maps(array: np.ndarray) -> int:
-    """How many square pictures there are in (1, maps, side, side); 0 for rows."""
+    """Return the number of maps in (1, maps, side, side); 0 for rows."""
     return array.shape[1] if array.ndim == 4 and array.shape[2] == array.shape[3] else 0
 
 
 def _chance(loss: Loss, z: np.ndarray, label: int) -> float:
-    """How probable the network finds the label."""
+    """Return the network's probability of the label."""
     (p,) = loss.predictions(z)
     if len(p) == 1:
         p = np.array([1 - p[0], p[0]])
@@ -99,7 +99,7 @@ def _chance(loss: Loss, z: np.ndarray, label: int) -> float:
 
 
 def formulas(part: Layer | Loss) -> list[str]:
-    """The first lines of the docstrings of a layer's or a loss's map and of its backwards, else its own."""
+    """Return the first docstring line of the function and its backward functions, or of the class if there are none."""
     map_name = FUNCTIONS.get(type(part))
     names = ["smooth_labels"] if _smoothing(part) else []
     names += [f"{map_name}{ending}" for ending in ("", "_backward", "_backward_parameters")]
@@ -112,7 +112,7 @@ def _smoothing(part: Layer | Loss) -> float:
 
 
 def numbers(array: np.ndarray) -> list[float]:
-    """All numbers of an array in one row, to five significant digits; what is infinite is as large as JSON can hold."""
+    """Return all numbers of an array as a list, to five significant digits, with infinities clipped for JSON."""
     return [float(f"{value:.5g}") for value in np.nan_to_num(array).clip(-1e308, 1e308).ravel().tolist()]
 
 

@@ -1,4 +1,4 @@
-"""What there is to show: tables, answers, mistakes, disagreements, as plain numbers and lists that JSON can hold."""
+"""Collects the content of the page: tables, answers, mistakes and disagreements, as JSON values."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ MOST_ROWS = 4000
 
 
 def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[list[Run], np.ndarray, np.ndarray]:
-    """The runs, and the rows and labels to compare them on; TypeError or ValueError if they do not go together."""
+    """Return the runs, rows and labels to compare. Raises TypeError or ValueError if they do not match."""
     runs = list(runs)
-    strangers = [run for run in runs if not isinstance(run, Run)]
-    if strangers or not runs:
-        raise TypeError(f"report takes tn.Run(name, network, history), one or more; got {strangers[:1] or 'none'}")
+    others = [run for run in runs if not isinstance(run, Run)]
+    if others or not runs:
+        raise TypeError(f"report: expected one or more tn.Run(name, network, history), got {others[:1] or 'none'}")
     for run in runs:
         _check_run(run)
     widths = {run.name: features_in(run.network.layers) for run in runs}
@@ -37,68 +37,72 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
     for name in {run.name for run in runs}:
         sizes = {run.network.theta.size for run in runs if run.name == name}
         if len(sizes) > 1:
-            raise ValueError(f"report takes runs of one name as one network; {name!r} has {sorted(sizes)} parameters")
+            raise ValueError(
+                f"report: expected runs of one name to be one network, got {name!r} with {sorted(sizes)} parameters"
+            )
     if validation is None:
         row = _row_of_digits([run.network for run in runs])
         digits = data.mnist_split()
         validation = digits.x_val.reshape(-1, *row), digits.y_val
     if len(validation) != 2:
-        raise ValueError(f"report takes validation=(x, labels), got {len(validation)} of them")
+        raise ValueError(f"report: expected validation=(x, labels), got {len(validation)} arrays")
     x, labels = np.asarray(validation[0]), np.asarray(validation[1])
     _check_labels(runs, x, labels)
     return runs, x, labels.astype(int)
 
 
 def _row_of_digits(networks: list[Network]) -> tuple[int, ...]:
-    """A digit as networks take it: a row of its pixels, or a picture of one channel if one of them takes pictures."""
+    """Return the input shape for MNIST: a row of pixels, or a picture of one channel if a network takes pictures."""
     of_pictures = [network for network in networks if not features_in(network.layers)]
     row = (1, SIDE, SIDE) if of_pictures else (SIDE * SIDE,)
     try:
         (of_pictures or networks)[0].output_shape(row)
     except ValueError:
-        needed = f"report takes validation=(x, labels) for networks without {SIDE * SIDE} inputs, got none"
+        needed = f"report: networks without {SIDE * SIDE} inputs need validation=(x, labels), got none"
         raise ValueError(needed) from None
     return row
 
 
 def _check_run(run: Run) -> None:
     if not isinstance(run.name, str) or not run.name.strip() or not isinstance(run.network, Network):
-        raise TypeError(f"report: a tn.Run takes a name and a network, got {run.name!r} and {run.network!r:.60}")
+        raise TypeError(
+            f"report: expected a tn.Run with a name and a network, got {run.name!r} and {run.network!r:.60}"
+        )
     if not all(isinstance(record, Record) for record in run.history):
-        raise TypeError(f"report: {run.name!r} takes the History that fit returned, got {run.history!r:.60}")
+        raise TypeError(f"report: expected the History that fit returned for {run.name!r}, got {run.history!r:.60}")
     if not all(isinstance(value, Real) for value in run.figures.values()):
-        raise TypeError(f"report: {run.name!r} takes figures that are numbers, got {run.figures}")
+        raise TypeError(f"report: expected numbers as figures of {run.name!r}, got {run.figures}")
     if taken := {*COLUMNS, *TIMES, FAILED_RUNS}.intersection(run.figures):
         raise ValueError(
-            f"report: {run.name!r} has figures named {sorted(taken)}, as columns of the table are; rename them"
+            f"report: {run.name!r} has figures {sorted(taken)}, which are names of other columns; rename them"
         )
     if run.network.loss and not run.network.loss.classifies:
         raise ValueError(
-            f"report compares networks that tell classes apart, but {run.name!r} was trained with {run.network.loss}, "
-            "which knows none; leave it out, and see history.plot() for how it learned"
+            f"report: expected classifiers, but {run.name!r} was trained with {run.network.loss}; leave it out and use "
+            "history.plot() for its learning curves"
         )
     if not np.isfinite(run.network.backend.to_host(run.network.theta)).all():
-        raise ValueError(f"report: {run.name!r} has parameters that are not finite; leave it out, or train it anew")
+        raise ValueError(f"report: {run.name!r} has parameters that are not finite; leave it out or train it again")
 
 
 def _check_same(what: str, counts: dict[str, int | None]) -> None:
     if len(set(counts.values())) > 1:
-        raise ValueError(f"report compares networks with the same {what}; got {counts}: write a report for each kind")
+        raise ValueError(f"report: expected the same number of {what}, got {counts}; write separate reports")
 
 
 def _check_labels(runs: list[Run], x: np.ndarray, labels: np.ndarray) -> None:
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or len(labels) != len(x):
-        raise ValueError(f"report takes labels ({len(x)},), whole numbers, got {labels.dtype} {labels.shape}")
+        raise ValueError(f"report: expected integer labels ({len(x)},), got {labels.dtype} {labels.shape}")
     classes: dict[str, int | None] = {run.name: _probabilities(run, x[:1]).shape[1] for run in runs}
     _check_same("classes", classes)
     K = classes[runs[0].name] or 0
     if labels.min() < 0 or labels.max() >= K:
         got = f"{labels.min()} .. {labels.max()}"
-        raise ValueError(f"report takes labels 0 .. {K - 1}, as many as the networks know, got {got}")
+        raise ValueError(f"report: expected labels 0 .. {K - 1}, the classes of the networks, got {got}")
 
 
 def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str, failed_below: float) -> dict[str, Any]:
-    """Everything on the page. What several seeds share is in the table; all else is about each name's first run."""
+    """Return the content of the page. Only the table covers all seeds; the rest shows the first run of each name."""
     groups = {name: [run for run in runs if run.name == name] for name in dict.fromkeys(run.name for run in runs)}
     firsts = [group[0] for group in groups.values()]
     p = np.stack([_probabilities(run, x) for run in firsts])
@@ -108,13 +112,13 @@ def collect(runs: list[Run], x: np.ndarray, labels: np.ndarray, title: str, fail
     networks = [_network(run, scores[id(run)], p[k], x, labels, pictures, crowded) for k, run in enumerate(firsts)]
     disagreements = _disagreements(p.argmax(axis=2))
     shown, most_of_a_cell = _shown(networks, disagreements["rows"], p, labels)
-    place = {row: k for k, row in enumerate(shown)}
+    index = {row: k for k, row in enumerate(shown)}
     for network, its_p in zip(networks, p, strict=True):
         network["said"] = its_p[shown].argmax(axis=1).tolist()
         network["sure"] = [round(value, 4) for value in its_p[shown].max(axis=1).tolist()]
         for name in ("least_certain", "surest_mistakes"):
-            network[name] = [place[row] for row in network[name]]
-    disagreements["rows"] = [place[row] for row in disagreements["rows"]]
+            network[name] = [index[row] for row in network[name]]
+    disagreements["rows"] = [index[row] for row in disagreements["rows"]]
     return {
         "title": title,
         "classes": p.shape[2],
@@ -144,24 +148,24 @@ def _probabilities(run: Run, x: np.ndarray) -> np.ndarray:
         raise ValueError(f"report: {run.name!r} cannot be shown: {error}") from None
     if not np.isfinite(p).all():
         raise ValueError(
-            f"report: {run.name!r} gives probabilities that are not finite; leave it out, or train it anew"
+            f"report: {run.name!r} gives probabilities that are not finite; leave it out or train it again"
         )
     if p.min() < 0 or p.max() > 1.001:
         raise ValueError(
-            f"report takes probabilities from 0 to 1, but {run.name!r} gives {p.min():.3g} to {p.max():.3g}; "
-            "`predictions` of its loss makes probabilities of what the network gives"
+            f"report: expected probabilities from 0 to 1, but {run.name!r} gives {p.min():.3g} to {p.max():.3g}; "
+            "`predictions` of its loss must turn outputs into probabilities"
         )
     return p
 
 
 def _losses(runs: list[Run]) -> dict[str, list[str]]:
-    """The losses that the networks were trained with, each with its networks."""
+    """Return the names of the networks for each loss."""
     losses = [f"{loss_for(run.network)}".removesuffix("()") for run in runs]
     return {loss: [run.name for run, its in zip(runs, losses, strict=True) if its == loss] for loss in losses}
 
 
 def shows_pictures(x: np.ndarray) -> bool:
-    """Whether rows are 28 x 28 pixels, flat or not, as uint8 or from 0 to 1."""
+    """Return whether rows are 28 x 28 pixels, flat or not, as uint8 or from 0 to 1."""
     sides = [side for side in x.shape[1:] if side > 1]
     return sides in ([SIDE * SIDE], [SIDE, SIDE]) and (x.dtype == np.uint8 or bool(x.min() >= 0 and x.max() <= 1))
 
@@ -210,7 +214,7 @@ def _finite(value: float | None) -> float | None:
 
 
 def _disagreements(said: np.ndarray) -> dict[str, Any]:
-    """Rows on which the networks differ, the most divided first: those whose largest party is smallest."""
+    """Return the rows on which the networks disagree, first those whose most frequent answer has the fewest votes."""
     classes = int(said.max()) + 1
     votes = np.stack([(said == k).sum(axis=0) for k in range(classes)])
     divided = np.flatnonzero(votes.max(axis=0) < len(said))
@@ -221,9 +225,9 @@ def _disagreements(said: np.ndarray) -> dict[str, Any]:
 def _shown(
     networks: list[dict[str, Any]], disagreements: list[int], p: np.ndarray, labels: np.ndarray
 ) -> tuple[list[int], int]:
-    """The rows that any list or any cell of a confusion matrix shows, and how many a cell shows at most.
+    """Return the rows in all lists and all cells of confusion matrices, and the largest number of rows in a cell.
 
-    Of poor networks, with rows in many cells, each shows fewer.
+    If inaccurate networks fill too many cells, each cell shows fewer rows.
     """
     listed = set(disagreements).union(*(network["least_certain"] + network["surest_mistakes"] for network in networks))
     most, rows = MOST_OF_A_CELL, _of_cells(MOST_OF_A_CELL, p, labels)
@@ -234,21 +238,21 @@ def _shown(
 
 
 def _of_cells(most: int, p: np.ndarray, labels: np.ndarray) -> set[int]:
-    """The surest rows of every cell of every network's confusion matrix."""
+    """Return the most confident rows of every cell of every network's confusion matrix."""
     rows: set[int] = set()
     for its_p in p:
         cells = labels * p.shape[2] + its_p.argmax(axis=1)
         order = np.lexsort((-its_p.max(axis=1), cells))
         _, starts = np.unique(cells[order], return_index=True)
-        place_in_cell = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
-        rows.update(order[place_in_cell < most].tolist())
+        position = np.arange(len(order)) - np.repeat(starts, np.diff([*starts, len(order)]))
+        rows.update(order[position < most].tolist())
     return rows
 
 
 def _backprop(runs: list[Run], p: np.ndarray, x: np.ndarray, labels: np.ndarray) -> dict[str, Any] | None:
-    """One step of the smallest network that one row can train, which BatchNorm of rows refuses; None if there is none.
+    """Return one step of the smallest network that can train on a single row; None if there is none.
 
-    The row is one that it reads right and not too surely: there is much to see.
+    BatchNorm of rows cannot. The row is one that the network classifies correctly, with a probability near 0.6.
     """
     for k in sorted(range(len(runs)), key=lambda k: runs[k].network.theta.size):
         right = p[k][np.arange(len(labels)), labels]

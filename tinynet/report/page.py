@@ -1,17 +1,17 @@
-"""The file itself: a template, its style and its scripts in one, under a policy that lets nothing else run."""
+"""Renders the template, style and scripts as one HTML file, with a policy that allows no other code."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import html
-import importlib
 import json
 import os
 import re
 from pathlib import Path
 from typing import Any
 
+from ..arrays.optional import optional_import
 from ..files.archive import replacing
 
 HERE = Path(__file__).parent
@@ -34,30 +34,32 @@ SCRIPTS = (
     "backprop",
     "main",
 )
-"""In the order in which they need each other; main.js starts the page."""
+"""In the order of their dependencies; main.js starts the page."""
 
 
 def checked(path: str | os.PathLike[str]) -> Path:
-    """The path, if a file can be written there; OSError if not, ImportError without jinja2."""
-    _jinja2()
+    """Return the path. Raises OSError if no file can be written there, and ImportError without jinja2."""
+    optional_import("jinja2", "examples")
     target = Path(path)
     if target.is_dir():
-        raise IsADirectoryError(f"report takes the path of a file to write, got the folder {target}; add a file name")
+        raise IsADirectoryError(f"report: expected the path of a file, got the folder {target}; add a file name")
     if not target.parent.is_dir():
-        raise FileNotFoundError(f"report writes into a folder that exists, got {target}; make {target.parent} first")
+        raise FileNotFoundError(
+            f"report: expected a path in an existing folder, got {target}; make {target.parent} first"
+        )
     return target
 
 
 def write(facts: dict[str, Any], path: Path) -> None:
-    """The whole page, or the file as it was."""
+    """Write the page atomically."""
     text = render(facts)
     with replacing(path) as file:
         file.write(text.encode("utf-8", errors="replace"))
 
 
 def render(facts: dict[str, Any]) -> str:
-    """The page as text."""
-    jinja2 = _jinja2()
+    """Return the page as text."""
+    jinja2 = optional_import("jinja2", "examples")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE),
         autoescape=True,
@@ -80,12 +82,12 @@ def render(facts: dict[str, Any]) -> str:
 
 
 def breakable(name: str) -> str:
-    """A name as HTML, that may go on in the next line behind an x between two numbers."""
+    """Return a name as HTML, with line breaks allowed after an x between two numbers."""
     return re.sub(r"(?<=\d)x(?=\d)", "x<wbr>", html.escape(name))
 
 
 def policy(style: str, script: str) -> str:
-    """Nothing from anywhere, but for this one style, this one script, and pictures that the page itself makes."""
+    """Return a content security policy that allows only this style, this script and pictures made by the page."""
     return (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data: blob:; "
         "base-uri 'none'; form-action 'none'"
@@ -93,17 +95,10 @@ def policy(style: str, script: str) -> str:
 
 
 def json_for_html(value: Any) -> str:
-    """JSON without the three characters that mean something to HTML, so that no text in it can end its element."""
+    """Return JSON with <, > and & escaped, so that no text in it can close the script element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _jinja2() -> Any:
-    try:
-        return importlib.import_module("jinja2")
-    except ImportError as error:
-        raise ImportError('report needs jinja2: pip install "tinynet-from-scratch[examples]"') from error

@@ -1,4 +1,4 @@
-"""The comparison as a table: a row a network, over several seeds mean and spread of the runs that worked."""
+"""The comparison table: one row per network, with mean and standard deviation over the successful runs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMES, FAILED_RUNS = ("seconds", "samples/s"), "failed runs"
 
 
 def table(groups: list[tuple[list[Run], list[Evaluation]]], failed_below: float) -> dict[str, Any]:
-    """Columns and rows; a cell is what it shows and the number it is sorted by."""
+    """Return columns and rows. A cell has a text and a value to sort by."""
     figures = list(dict.fromkeys(name for runs, _ in groups for run in runs for name in run.figures))
     seeds = max(len(runs) for runs, _ in groups) > 1
     columns = [*COLUMNS, *figures, *TIMES, *([FAILED_RUNS] if seeds else [])]
@@ -26,10 +26,10 @@ def table(groups: list[tuple[list[Run], list[Evaluation]]], failed_below: float)
 def _row(
     runs: list[Run], scores: list[Evaluation], figures: list[str], seeds: bool, failed_below: float
 ) -> list[dict[str, Any]]:
-    """Means are those of the runs that worked, or of all where none did."""
-    worked = [score.accuracy is not None and score.accuracy >= failed_below for score in scores]
-    sound = [k for k in range(len(runs)) if worked[k]] or list(range(len(runs)))
-    train = [training_score(runs[k]) for k in sound]
+    """Return the cells of one network. Means are over the successful runs, or over all runs if none succeeded."""
+    succeeded = [score.accuracy is not None and score.accuracy >= failed_below for score in scores]
+    counted = [k for k in range(len(runs)) if succeeded[k]] or list(range(len(runs)))
+    train = [training_score(runs[k]) for k in counted]
     trained = [run.history for run in runs if run.history]
     seconds = [sum(record.seconds for record in history) for history in trained]
     rows = [sum(record.rows for record in history) for history in trained]
@@ -39,20 +39,20 @@ def _row(
         _cell([runs[0].network.theta.size], "{:,.0f}"),
         _cell([score.loss for score in train], "{:.4f}"),
         _cell([score.accuracy for score in train], "{:.4f}"),
-        _cell([scores[k].loss for k in sound], "{:.4f}"),
-        _cell([scores[k].accuracy for k in sound], "{:.4f}"),
-        *(_figure([runs[k].figures[name] for k in sound if name in runs[k].figures]) for name in figures),
+        _cell([scores[k].loss for k in counted], "{:.4f}"),
+        _cell([scores[k].accuracy for k in counted], "{:.4f}"),
+        *(_figure([runs[k].figures[name] for k in counted if name in runs[k].figures]) for name in figures),
         _cell([fmean(seconds)] if seconds else [], "{:,.1f}"),
         _cell([fmean(speed)] if speed else [], "{:,.0f}"),
     ]
     if seeds:
-        failed = worked.count(False)
+        failed = succeeded.count(False)
         cells.append({"text": f"{failed} of {len(runs)}", "spread": "", "sort": failed})
     return cells
 
 
 def _cell(values: Sequence[float | None], form: str) -> dict[str, Any]:
-    """The mean, and with several different values their standard deviation; a dash where there is no number."""
+    """Return the mean, and the standard deviation if values differ; a dash if there is no number."""
     known = [value for value in values if value is not None and math.isfinite(value)]
     if not known:
         return {"text": "\N{EN DASH}", "spread": "", "sort": None}
@@ -67,7 +67,7 @@ def _figure(values: list[float]) -> dict[str, Any]:
 
 
 def training_score(run: Run) -> Evaluation:
-    """On the training data: as given, else the last epoch's running means."""
+    """Return the score on the training data: as given, or the running means of the last epoch."""
     if run.train is not None:
         return Evaluation(*run.train)
     return Evaluation(run.history[-1].loss, run.history[-1].accuracy) if run.history else Evaluation(math.nan, None)

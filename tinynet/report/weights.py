@@ -1,4 +1,4 @@
-"""Networks packed for the page: their layers as plain facts, and their parameters as compressed text."""
+"""Packs networks for the page: their layers as JSON, and their parameters as compressed text."""
 
 from __future__ import annotations
 
@@ -8,64 +8,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..layers import (
-    GELU,
-    AveragePool2D,
-    BatchNorm,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    LayerNorm,
-    LeakyReLU,
-    MaxPool2D,
-    ReLU,
-    Residual,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from ..interop.layer_names import ROWS
+from ..layers import BatchNorm, Layer, LayerNorm
 from ..layers.bound import walk
 from ..losses import BinaryCrossEntropy, CrossEntropy, Loss, SoftmaxCrossEntropy
 from ..network import Network
 from ..training.evaluation import predict
 from ..training.input_validation import loss_for
 
-KINDS: dict[type[Layer], str] = {
-    Dense: "dense",
-    ReLU: "relu",
-    LeakyReLU: "leaky_relu",
-    Tanh: "tanh",
-    Sigmoid: "sigmoid",
-    GELU: "gelu",
-    Softmax: "softmax",
-    Dropout: "dropout",
-    Flatten: "flatten",
-    Residual: "residual",
-    Conv2D: "conv2d",
-    MaxPool2D: "max_pool2d",
-    AveragePool2D: "average_pool2d",
-    GlobalAveragePool: "global_average_pool",
-    BatchNorm: "batch_norm",
-    LayerNorm: "layer_norm",
-}
-"""The layers that script/network.js knows, by the names of their functions."""
-
 ENDINGS: dict[type[Loss], list[dict[str, Any]]] = {
     SoftmaxCrossEntropy: [{"kind": "softmax", "name": "softmax: probabilities"}],
     BinaryCrossEntropy: [{"kind": "chances", "name": "sigmoid: probabilities"}],
     CrossEntropy: [],
 }
-"""What script/network.js does with a network's outputs to make probabilities of them, as one layer more."""
+"""The layer that script/network.js adds to turn the outputs of a network into probabilities, by loss."""
 
 MOST, LARGE = 2_200_000, 100_000
-"""Parameters of all networks together from which on the large ones are halved: the page stays below 12 MB."""
+"""Above MOST parameters in total, networks with more than LARGE use half precision: the page stays below 12 MB."""
 
 
 class Packed(NamedTuple):
-    """Parameters as the page holds them: of which precision, and how far that moves a probability."""
+    """Parameters as text, their precision, and the largest change of a probability that this precision causes."""
 
     precision: str
     largest_change: float
@@ -73,9 +36,9 @@ class Packed(NamedTuple):
 
 
 def layers(network: Network) -> list[dict[str, Any]] | None:
-    """The layers as script/network.js takes them; None if one of them, or the loss, is unknown there."""
+    """Return the layers for script/network.js; None if it does not know one of them or the loss."""
     ending = ENDINGS.get(type(loss_for(network)))
-    if ending is None or any(type(layer) not in KINDS for _, _, layer in walk(network.layers)):
+    if ending is None or any(type(layer) not in ROWS for _, _, layer in walk(network.layers)):
         return None
     return [*_described(network.layers), *ending]
 
@@ -85,18 +48,18 @@ def _described(part: Any) -> Any:
         inside = {name: _described(value) for name, value in part.config().items()}
         buffers = {name: part.backend.to_host(part.views[name]).tolist() for name in part.buffers()}
         eps = {"eps": part.eps} if isinstance(part, BatchNorm | LayerNorm) else {}
-        return {"kind": KINDS[type(part)], "name": f"{part}"} | inside | buffers | eps
+        return {"kind": ROWS[type(part)].function, "name": f"{part}"} | inside | buffers | eps
     return [_described(each) for each in part] if isinstance(part, list | tuple) else part
 
 
 def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
-    """What `predict` gives, (N, K); where that is the chance of the second of two classes, both (N, 2)."""
+    """Return the probabilities of all classes (N, K); K = 2 for a network with one output."""
     p = predict(network, x)
     return np.hstack([1 - p, p]) if p.shape[-1] == 1 else p
 
 
 def pack(network: Network, x: np.ndarray, p: np.ndarray, crowded: bool) -> Packed:
-    """Single precision; on a crowded page half of it for a large network, if all its answers in p stay the same."""
+    """Pack the parameters of a network. Half precision needs a crowded page, a large network and unchanged answers."""
     half = rounded(network, "float16")
     if crowded and network.theta.size > LARGE and np.isfinite(half.theta).all():
         moved = probabilities(half, x)
@@ -106,13 +69,13 @@ def pack(network: Network, x: np.ndarray, p: np.ndarray, crowded: bool) -> Packe
 
 
 def rounded(network: Network, precision: str) -> Network:
-    """A copy whose parameters went through `precision`."""
-    twin = network.copy(dtype="float32", backend="numpy")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite
-        twin.theta[...] = twin.theta.astype(precision)
-    return twin
+    """Return a copy with its parameters rounded to `precision`."""
+    copy = network.copy(dtype="float32", backend="numpy")
+    with np.errstate(over="ignore"):  # numbers that are too large become infinite
+        copy.theta[...] = copy.theta.astype(precision)
+    return copy
 
 
 def text(array: np.ndarray) -> str:
-    """The bytes of an array, compressed, as base64; script/unpack.js reads it."""
+    """Return the compressed bytes of an array as base64, for script/unpack.js."""
     return base64.b64encode(zlib.compress(array.tobytes(), 9)).decode()

@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from ..arrays.optional import optional_import
+
 if TYPE_CHECKING:
     import pandas
     from matplotlib.figure import Figure
@@ -55,18 +57,16 @@ class History(list[Record]):
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a pandas DataFrame: one row per epoch, the fields of Record as columns."""
-        import pandas
-
+        pandas = optional_import("pandas", "examples")
         return pandas.DataFrame([asdict(record) for record in self])
 
     def plot(self) -> Figure:
         """Return a matplotlib Figure of loss and accuracy over the epochs, training and validation. It is not shown."""
-        from matplotlib.figure import Figure
-
+        matplotlib = optional_import("matplotlib.figure", "examples")
         epochs, fields = [record.epoch for record in self], ["loss", "accuracy"]
         if self and self[0].accuracy is None:
             fields.remove("accuracy")
-        figure = Figure(figsize=(5 * len(fields), 4), layout="constrained")
+        figure = matplotlib.Figure(figsize=(5 * len(fields), 4), layout="constrained")
         for axes, field in zip(figure.subplots(1, len(fields), squeeze=False)[0], fields, strict=True):
             running = [getattr(record, field) for record in self]
             axes.plot(epochs, running, "--", color="tab:orange", label="training, running mean")

@@ -1,6 +1,6 @@
-// What every network answers: its digit, how sure it is, and a bar for each class.
+// The answer of every network: its class, the probability, and a bar for each class.
 
-const MOST_BARS = 16; // of more classes, only the first few in rank are shown
+const MOST_BARS = 16; // with more classes, only the most probable ones are shown
 const RANKED = 5;
 
 class Answers {
@@ -38,7 +38,7 @@ class Answers {
     return { item, bars, labels, columns, ranked: classes > MOST_BARS, digit, sure, chart };
   }
 
-  // probabilities: a row for each network, or null where nothing is drawn.
+  // probabilities: a row for each network, or null if nothing is drawn.
   show(probabilities) {
     this.rows.forEach((row, k) => this.showRow(row, probabilities && probabilities[k]));
     const votes = probabilities ? probabilities.map(argmax) : [];
@@ -62,7 +62,7 @@ class Answers {
   }
 }
 
-// How the networks voted, in a sentence.
+// The votes of the networks as a sentence.
 function verdict(votes) {
   if (votes.length === 0) return ["No answer yet."];
   const counts = new Map();

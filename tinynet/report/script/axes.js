@@ -1,17 +1,17 @@
-// What every chart is drawn with: axes that map values to places, their ticks, grids and words.
+// Axes, ticks, grids and labels, shared by all charts.
 
 const FEWEST_TICKS = 3;
 
-// An axis maps a value to a place; its ticks are those of `candidates` that lie inside, or round values if few do.
+// An axis maps values to positions. Its ticks are the `candidates` inside, or round values if too few are.
 function axis(low, high, from, to, bend, candidates) {
   const [a, b] = [bend(low), bend(high)];
-  const place = (value) => from + ((bend(value) - a) / (b - a || 1)) * (to - from);
+  const position = (value) => from + ((bend(value) - a) / (b - a || 1)) * (to - from);
   const inside = candidates.filter((tick) => tick >= low && tick <= high);
   const enough = high < 10 * low ? FEWEST_TICKS : 2;
-  return { place, ticks: inside.length < enough ? roundTicks(low, high) : inside };
+  return { position, ticks: inside.length < enough ? roundTicks(low, high) : inside };
 }
 
-// Multiples of 1, 2 or 5 times a power of ten, three to five of them.
+// Three to five multiples of 1, 2 or 5 times a power of ten.
 function roundTicks(low, high) {
   if (!(high > low)) return [low];
   for (let power = Math.ceil(Math.log10(high - low)); ; power--)
@@ -21,15 +21,15 @@ function roundTicks(low, high) {
     }
 }
 
-// Every second, until there are no more than `most`.
+// Drop every second tick until at most `most` are left.
 function thinned(ticks, most) {
   return ticks.length > most ? thinned(ticks.filter((_, k) => k % 2 === 0), most) : ticks;
 }
 
-// Those that leave room for the words of the one before.
-function apart(ticks, place, room) {
+// Keep the ticks that leave room for the label before them.
+function apart(ticks, position, room) {
   const kept = [];
-  for (const tick of ticks) if (!kept.length || place(tick) - place(kept.at(-1)) >= room) kept.push(tick);
+  for (const tick of ticks) if (!kept.length || position(tick) - position(kept.at(-1)) >= room) kept.push(tick);
   return kept;
 }
 
@@ -74,7 +74,7 @@ function text(x, y, words, properties = {}) {
 
 function gridY(node, scale, left, right, written) {
   for (const tick of scale.ticks) {
-    const y = scale.place(tick);
+    const y = scale.position(tick);
     node.append(
       shape("path", { d: `M${left} ${y}H${right}`, class: "grid" }),
       text(left - 8, y + 4, written(tick), { class: "tick", "text-anchor": "end" }),

@@ -1,42 +1,43 @@
-// One step of backpropagation: the values go down on the left, meet the loss, and the gradient comes up on the right.
+// One step of backpropagation: the forward pass on the left, downwards, and the backward pass on the right, upwards.
 
 const LAYER_WORDS = {
   dense: [
-    "Each unit multiplies what comes in by its weights, adds it up, and adds its bias.",
-    "What comes back is shared out along the same weights; each weight learns what came in times what came back.",
+    "Each unit computes the weighted sum of its inputs and adds its bias.",
+    "The input gradient is dy times the same weights. The gradient of a weight is its input times dy.",
   ],
-  relu: ["What is below zero becomes zero.", "Where it gave zero, nothing flows back."],
-  leaky_relu: ["What is below zero becomes small.", "Where it was below zero, little flows back."],
-  tanh: ["What comes in is squeezed between -1 and 1.", "Near -1 and 1, where the curve is flat, little flows back."],
-  sigmoid: ["What comes in is squeezed between 0 and 1.", "Near 0 and 1, where the curve is flat, little flows back."],
-  gelu: ["What is far below zero becomes zero, softly.", "Where the curve is flat, little flows back."],
-  softmax: ["Exponentials, divided by their sum: probabilities.", "To raise one probability is to lower the others."],
-  dropout: ["Some values are left out, the others scaled up.", "What was left out gets no gradient."],
+  relu: ["Negative values become zero.", "The gradient is zero wherever the output is zero."],
+  leaky_relu: ["Negative values become small.", "The gradient is small wherever the input is negative."],
+  tanh: ["Inputs are mapped to values between -1 and 1.", "Near -1 and 1 the gradient is small."],
+  sigmoid: ["Inputs are mapped to values between 0 and 1.", "Near 0 and 1 the gradient is small."],
+  gelu: ["A smooth ReLU: very negative values become zero.", "Where the function is flat, the gradient is small."],
+  softmax: ["The exponentials, divided by their sum, are probabilities.", "Raising one probability lowers the others."],
+  dropout: ["Random values become zero, the others are scaled up.", "Values that became zero get no gradient."],
   conv2d: [
     "A small kernel slides over the picture with the same weights at every position. Each map has its own kernel.",
-    "Every position of the kernel sends its share back. Each weight sums its gradient over all positions.",
+    "The input gradient sums over all kernel positions. So does the gradient of each weight.",
   ],
-  max_pool2d: ["The largest number of each small patch is kept.", "Only the largest number of a patch gets a gradient."],
-  average_pool2d: ["Each small patch becomes its mean.", "All numbers of a patch get the same share."],
-  global_average_pool: ["Each map becomes one number, its mean.", "All pixels of a map get the same share."],
+  max_pool2d: ["Each patch becomes its largest value.", "Only the largest value of a patch gets a gradient."],
+  average_pool2d: ["Each patch becomes its mean.", "All values of a patch get the same gradient."],
+  global_average_pool: ["Each map becomes one number, its mean.", "All pixels of a map get the same gradient."],
   batch_norm: [
-    "Each feature gets mean 0 and variance 1 over the batch, here of one picture, then a mean and spread of its own.",
-    "What would only move the mean or the spread does not flow back.",
+    "Each feature is normalized to mean 0 and variance 1 over the batch (here one picture), then scaled and shifted.",
+    "The part of the gradient that would only change the mean or the variance is removed.",
   ],
   layer_norm: [
-    "The row gets mean 0 and variance 1, then each feature a mean and spread of its own.",
-    "What would only move the row's mean or its spread does not flow back.",
+    "The row is normalized to mean 0 and variance 1, then each feature is scaled and shifted.",
+    "The part of the gradient that would only change the mean or the variance of the row is removed.",
   ],
-  flatten: ["The same numbers, in one row.", "The same gradients, in the shape that came in."],
+  flatten: ["The same numbers as one row.", "The same gradients in the shape of the input."],
   residual: [
-    "What the layers inside give is added to what went around them.",
-    "The gradient goes back both ways, through the layers inside and around them, and is added up.",
+    "The output of the layers inside is added to the shortcut.",
+    "The gradient flows back through the layers inside and through the shortcut, and the two are added.",
   ],
 };
+const STEP_HINT = "Go through the steps one by one, or read them all below.";
 const WORDS = {
-  loss: "How surprised the network is by the truth. Its gradient is where the way back begins.",
-  start: "The row that goes in.",
-  end: "The gradient has reached the input: more where it is blue would lower the loss, where it is orange raise it.",
+  loss: "The loss compares the probabilities p with the targets t. The backward pass starts with its gradient.",
+  start: "The input row.",
+  end: "The gradient at the input. Increasing a blue value would lower the loss; increasing an orange one would raise it.",
 };
 
 class Backprop {
@@ -75,15 +76,16 @@ class Backprop {
     return element(
       "p",
       {},
-      "The smallest network that one row can train, ",
+      "The network ",
       element("b", {}, element("bdi", {}, network)),
-      `, is shown ${what} (validation row ${row}). tinynet's own layers computed every number here, in double `,
-      "precision, with this row as the whole batch (N = 1). The formulas are those of functions.py, or a layer's own.",
+      `, the smallest here that can train on a single row, gets ${what} (validation row ${row}) as a batch of N = 1. `,
+      "All numbers come from tinynet's own layers, in double precision. The formulas are from functions.py or from a ",
+      "layer's docstring.",
     );
   }
 
   controls() {
-    this.words = element("p", { class: "step-words", role: "status" }, "Walk through it, or read it all.");
+    this.words = element("p", { class: "step-words", role: "status" }, STEP_HINT);
     const button = (label, press) => element("button", { type: "button", onclick: press }, label);
     this.all = button("Show all", () => this.go(null));
     return element(
@@ -111,7 +113,7 @@ class Backprop {
       card.classList.toggle("now", k === at);
       card.classList.toggle("later", at !== null && k > at);
     });
-    if (at === null) return fill(this.words, "Walk through it, or read it all.");
+    if (at === null) return fill(this.words, STEP_HINT);
     fill(this.words, element("b", {}, `${at + 1} of ${this.cards.length}. `), this.cards[at].dataset.words);
     this.cards[at].scrollIntoView({ block: "nearest", behavior: moves() ? "smooth" : "auto" });
   }
@@ -140,7 +142,7 @@ class Backprop {
     const [words] = LAYER_WORDS[layer.kind] ?? [layer.formulas[0]];
     const weights = layer.W
       ? [
-          size(`W ${layer.shape.join(" × ")}, largest ${strongest(layer.W).toPrecision(2)}`),
+          size(`W ${layer.shape.join(" × ")}, largest magnitude ${strongest(layer.W).toPrecision(2)}`),
           this.weights(layer, layer.W, "weights"),
         ]
       : [];
@@ -153,20 +155,20 @@ class Backprop {
   }
 
   backwardCard(layer, number) {
-    const words = LAYER_WORDS[layer.kind]?.[1] ?? "Its backward hands the gradient on.";
+    const words = LAYER_WORDS[layer.kind]?.[1] ?? "The backward pass computes dx from dy.";
     const first = number === 1;
     const weights = layer.dW
       ? [
-          size(`dW ${layer.shape.join(" × ")}, largest ${strongest(layer.dW).toPrecision(2)}`),
+          size(`dW ${layer.shape.join(" × ")}, largest magnitude ${strongest(layer.dW).toPrecision(2)}`),
           this.weights(layer, layer.dW, "gradient"),
           size("db", layer.db.length),
           strip(layer.db),
         ]
       : [];
-    const handedOn = first ? [] : [size("dx", layer.dx.length), this.numbers(layer.dx, layer.maps[1])];
+    const inputGradient = first ? [] : [size("dx", layer.dx.length), this.numbers(layer.dx, layer.maps[1])];
     return card("gradient", `${number}. ${layer.name}`, words, [
       layer.formulas.slice(1).map(formula),
-      handedOn,
+      inputGradient,
       weights,
     ]);
   }
@@ -175,8 +177,8 @@ class Backprop {
     return this.picture && maps ? mapsOf(values, maps, strongest(values)) : strip(values);
   }
 
-  // A picture for each unit where the inputs are pixels, and for each kernel of a convolution, else the matrix itself,
-  // lying down if it is a single column.
+  // A picture for each unit if the inputs are pixels, and for each kernel of a convolution; otherwise the matrix, with
+  // a single column shown as a row.
   weights({ shape, kind }, values, what) {
     const [D, M] = shape;
     const scale = strongest(values);
@@ -189,7 +191,7 @@ class Backprop {
 
   lossCard() {
     const { loss, label } = this.step;
-    const first = loss.p.length === 1 ? 1 : 0; // one output speaks of the second class
+    const first = loss.p.length === 1 ? 1 : 0; // a single output is the probability of the second class
     const columns = loss.p.map((p, k) => {
       const truth = first + k === label;
       return element(
@@ -223,13 +225,13 @@ class Backprop {
     return element(
       "div",
       { class: "update" },
-      element("h3", {}, "What it was for"),
+      element("h3", {}, "Update of the parameters"),
       element("p", { class: "formula" }, `theta ← theta − ${update.lr} · grad`),
       element(
         "p",
         {},
-        `One step of SGD against this gradient moves ${whole(update.parameters)} parameters a little; `,
-        "then the same row goes in again:",
+        `One SGD step against this gradient changes ${whole(update.parameters)} parameters slightly. `,
+        "The same row before and after the step:",
       ),
       element(
         "dl",
@@ -238,7 +240,7 @@ class Backprop {
         element("dd", {}, change),
         element("dt", {}, `probability of ${label}`),
         element("dd", {}, chance),
-        element("dt", {}, "length of the gradient"),
+        element("dt", {}, "norm of the gradient"),
         element("dd", {}, update.gradient_norm.toFixed(3)),
       ),
     );
@@ -276,7 +278,7 @@ function size(name, count = null) {
   return element("p", { class: "size" }, count === null ? name : `${name}, ${plural(count, "number")}`);
 }
 
-// Numbers as colored cells; where they are few, written too.
+// Numbers as colored cells, with their values if they are few.
 function strip(values) {
   const scale = strongest(values);
   if (values.length > MOST_WRITTEN)

@@ -1,11 +1,11 @@
-// Two charts: accuracy against size, and training against validation.
+// Two charts: accuracy by number of parameters, and training against validation accuracy.
 
-// ------------------------------------------------------------------------------- accuracy against parameters
+// ------------------------------------------------------------------------------- accuracy by parameters
 
 function drawSizes(facts) {
   const holder = byId("size-chart");
   const networks = facts.networks;
-  const picture = drawing(holder, 330, "Validation accuracy against parameters; the table above has the same numbers");
+  const picture = drawing(holder, 330, "Validation accuracy by number of parameters, as in the table above");
   const [left, right, top, bottom] = [58, picture.width - 12, 14, picture.height - 40];
   const sizes = networks.map((network) => network.parameters);
   const across = axis(
@@ -23,12 +23,14 @@ function drawSizes(facts) {
     top,
   );
   gridY(picture.node, up, left, right, shareText);
-  for (const tick of apart(across.ticks, across.place, 72))
-    picture.node.append(text(across.place(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }));
+  for (const tick of apart(across.ticks, across.position, 72))
+    picture.node.append(
+      text(across.position(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }),
+    );
   picture.node.append(
-    text(right, bottom + 36, "parameters, on a logarithmic axis", { class: "tick", "text-anchor": "end" }),
+    text(right, bottom + 36, "parameters (logarithmic)", { class: "tick", "text-anchor": "end" }),
   );
-  const points = networks.map((network) => [across.place(network.parameters), up.place(network.validation[1])]);
+  const points = networks.map((network) => [across.position(network.parameters), up.position(network.validation[1])]);
   const taken = points.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]);
   fill(holder, picture.node);
   networks.forEach((network, k) => {
@@ -41,10 +43,10 @@ function drawSizes(facts) {
   });
 }
 
-// Beside its mark, above or below it: at the first place where it covers nothing.
+// Put a label next to its mark, at the first position where it covers nothing.
 function placeLabel(words, x, y, taken, left, right) {
   const width = words.getComputedTextLength();
-  const places = [
+  const positions = [
     [x + 11, y + 4],
     [x - 11 - width, y + 4],
     [x - width / 2, y - 12],
@@ -54,14 +56,14 @@ function placeLabel(words, x, y, taken, left, right) {
     [x - width - 6, y - 12],
     [x - width - 6, y + 22],
   ];
-  const boxes = places.map(([a, b]) => [a, b - 12, a + width, b + 3]);
+  const boxes = positions.map(([a, b]) => [a, b - 12, a + width, b + 3]);
   const inside = (box) => box[0] >= left && box[2] <= right;
   const free = (box) =>
     !taken.some((other) => box[0] < other[2] && box[2] > other[0] && box[1] < other[3] && box[3] > other[1]);
   const found = boxes.findIndex((box) => inside(box) && free(box));
   const chosen = found < 0 ? Math.max(0, boxes.findIndex(inside)) : found;
-  words.setAttribute("x", places[chosen][0]);
-  words.setAttribute("y", places[chosen][1]);
+  words.setAttribute("x", positions[chosen][0]);
+  words.setAttribute("y", positions[chosen][1]);
   taken.push(boxes[chosen]);
 }
 
@@ -71,12 +73,12 @@ function drawGaps(facts) {
   const holder = byId("gap-chart");
   const networks = facts.networks.filter((network) => network.train[1] !== null);
   const height = 46 + 42 * networks.length;
-  const picture = drawing(holder, height, "Accuracy in training and in validation, and the gap between them");
+  const picture = drawing(holder, height, "Training accuracy, validation accuracy, and the gap between them");
   const [left, right] = [10, picture.width - 14];
   const values = networks.flatMap((network) => [network.train[1], network.validation[1]]);
   const across = scaleOf(values, true, left + 6, right - 58);
   for (const tick of across.ticks) {
-    const x = across.place(tick);
+    const x = across.position(tick);
     picture.node.append(
       shape("path", { d: `M${x} 4V${height - 34}`, class: "grid" }),
       text(x, height - 16, shareText(tick), { class: "tick", "text-anchor": "middle" }),
@@ -84,11 +86,11 @@ function drawGaps(facts) {
   }
   networks.forEach((network, i) => {
     const y = 30 + 42 * i;
-    const [train, validation] = [across.place(network.train[1]), across.place(network.validation[1])];
+    const [train, validation] = [across.position(network.train[1]), across.position(network.validation[1])];
     const k = facts.networks.indexOf(network);
     const gap = 100 * (network.train[1] - network.validation[1]);
     const [learned, judged] = [network.train[1], network.validation[1]].map((share) => percent(share, 2));
-    const label = `${isolated(network.name)}: ${learned} in training, ${judged} in validation`;
+    const label = `${isolated(network.name)}: ${learned} on the training rows, ${judged} on the validation rows`;
     picture.node.append(
       shape(
         "g",

@@ -1,11 +1,11 @@
-// Learning curves of all networks in one chart: hover reads an epoch, a click in the legend shows one network alone.
+// Learning curves of all networks in one chart. Hovering shows an epoch; a click in the legend shows one network.
 
 const HEIGHT = 380;
-const BOTTOM = HEIGHT - 40; // the axis; its words stand below
+const BOTTOM = HEIGHT - 40; // the axis, with its labels below
 const MOST_READ = 8;
 const UNJUDGED =
-  "Trained without validation rows, or with figures on them that are not finite: these are running means over each " +
-  "epoch in training.";
+  "There are no finite validation figures for these networks. The curves show running means of the training figures " +
+  "over each epoch.";
 
 class Curves {
   constructor(facts) {
@@ -21,7 +21,7 @@ class Curves {
     for (const button of this.fields) button.addEventListener("click", () => this.choose(button.dataset.curve));
     this.holder.tabIndex = 0;
     for (const at of ["pointerdown", "pointermove"]) this.holder.addEventListener(at, (event) => this.hover(event));
-    // A finger leaves when it is lifted, and what it asked for is to be read then.
+    // Lifting a finger also fires pointerleave, but the values should stay visible then.
     this.holder.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this.point(null));
     this.holder.addEventListener("blur", () => this.point(null));
     this.holder.addEventListener("keydown", (event) => this.key(event));
@@ -64,17 +64,17 @@ class Curves {
     const both = judged && this.alone !== null;
     this.fieldsRead = both ? [this.field, training] : [this.drawn];
     const name = share ? "Accuracy" : "Loss";
-    const where = judged ? "on the validation rows" : "in training";
+    const where = judged ? "on the validation rows" : "on the training rows";
     const picture = drawing(
       this.holder,
       HEIGHT,
-      `${name} ${where}, epoch by epoch. Left and right arrow keys read the values.`,
+      `${name} ${where} by epoch. The left and right arrow keys show the values.`,
     );
     const [left, right, top, bottom] = [58, picture.width - 18, 14, BOTTOM];
     const values = shown.flatMap(({ network }) => this.fieldsRead.flatMap((field) => network.history[field]));
     if (!has(this.drawn)) {
       this.across = null;
-      return fill(this.holder, element("p", { class: "note" }, "No finite figures were recorded of this."));
+      return fill(this.holder, element("p", { class: "note" }, "No finite values of this quantity were recorded."));
     }
     const note = judged ? null : element("p", { class: "note" }, UNJUDGED);
     fill(this.holder, picture.node, note, this.tip);
@@ -88,14 +88,16 @@ class Curves {
     this.up = scaleOf(values, share, bottom, top);
     gridY(picture.node, this.up, left, right, share ? shareText : lossText);
     for (const tick of this.across.ticks)
-      picture.node.append(text(this.across.place(tick), bottom + 20, tick, { class: "tick", "text-anchor": "middle" }));
+      picture.node.append(
+        text(this.across.position(tick), bottom + 20, tick, { class: "tick", "text-anchor": "middle" }),
+      );
     picture.node.append(text(right, bottom + 36, "epoch", { class: "tick", "text-anchor": "end" }));
     for (const { network, k } of shown) {
       if (both) picture.node.append(this.line(network, k, training, "training"));
       picture.node.append(this.line(network, k, this.drawn, "line"), ...this.marks(network, k));
     }
     if (both) {
-      const words = "thin: training, a running mean over each epoch; thick: validation";
+      const words = "thin: training (running mean over each epoch), thick: validation";
       picture.node.append(text(left + 8, bottom - 8, words, { class: "tick" }));
     }
     this.hair = shape("path", { class: "hair" });
@@ -107,7 +109,7 @@ class Curves {
     return network.history.epoch
       .map((epoch, i) => [epoch, network.history[field][i]])
       .filter(([, value]) => value !== null)
-      .map(([epoch, value]) => [this.across.place(epoch), this.up.place(value)]);
+      .map(([epoch, value]) => [this.across.position(epoch), this.up.position(value)]);
   }
 
   line(network, k, field, kind) {
@@ -119,7 +121,7 @@ class Curves {
     });
   }
 
-  // Marks stand at a few epochs, not at the same ones for every network, and at the end.
+  // Marks at a few epochs, shifted from network to network, and at the last one.
   marks(network, k) {
     const points = this.points(network, this.drawn);
     const gap = Math.max(1, Math.round(points.length / 4));
@@ -131,7 +133,7 @@ class Curves {
     const box = this.holder.getBoundingClientRect();
     const [x, y] = [event.clientX - box.left, event.clientY - box.top];
     const [first, last] = this.range;
-    const share = (x - this.across.place(first)) / (this.across.place(last) - this.across.place(first) || 1);
+    const share = (x - this.across.position(first)) / (this.across.position(last) - this.across.position(first) || 1);
     this.point(Math.min(last, Math.max(first, Math.round(first + share * (last - first)))), y);
   }
 
@@ -143,23 +145,23 @@ class Curves {
     this.point(Math.min(last, Math.max(first, (this.epoch ?? first - 1) + steps[event.key])));
   }
 
-  // By keyboard the best lines are read.
+  // With the keyboard, the best lines are shown.
   point(epoch, y = this.field === "val_accuracy" ? 0 : BOTTOM) {
     this.epoch = epoch;
     this.tip.hidden = epoch === null;
     if (!this.hair) return;
     if (epoch === null) return this.hair.removeAttribute("d");
-    const x = this.across.place(epoch);
+    const x = this.across.position(epoch);
     this.hair.setAttribute("d", `M${x} 10V${BOTTOM}`);
     const lines = this.nearest(this.read(epoch), y);
-    const few = lines.length < this.read(epoch).length ? `, the ${lines.length} lines nearest` : "";
+    const few = lines.length < this.read(epoch).length ? `, the ${lines.length} nearest lines` : "";
     fill(this.tip, element("b", {}, `epoch ${epoch}${few}`), lines.map(this.reading, this));
     const width = this.tip.offsetWidth;
     const beside = x + 14 + width > this.holder.clientWidth ? x - 14 - width : x + 14;
     this.tip.style.left = `${Math.max(0, beside)}px`;
   }
 
-  // What the lines give at an epoch, the largest first; of one network alone, training too.
+  // The values of the shown lines at an epoch, largest first.
   read(epoch) {
     return this.shown()
       .flatMap(({ network, k }) => this.fieldsRead.map((field) => ({ network, k, field })))
@@ -168,9 +170,9 @@ class Curves {
       .sort((a, b) => b.value - a.value);
   }
 
-  // Those whose line is nearest to a height, still the largest first.
+  // The lines nearest to a height, largest first.
   nearest(lines, y) {
-    const off = ({ value }) => Math.abs(this.up.place(value) - y);
+    const off = ({ value }) => Math.abs(this.up.position(value) - y);
     const kept = new Set([...lines].sort((a, b) => off(a) - off(b)).slice(0, MOST_READ));
     return lines.filter((line) => kept.has(line));
   }

@@ -1,4 +1,4 @@
-// Rows on which the networks differ: each with its parties, the largest first.
+// Rows on which the networks disagree, each with its answers, the most frequent first.
 
 const FIRST_BALLOTS = 12;
 

@@ -1,5 +1,5 @@
 "use strict";
-// Elements are made here, and text goes in as text: nothing on this page is ever read as HTML.
+// Makes elements. Text is inserted as text and never parsed as HTML.
 
 const byId = (id) => document.getElementById(id);
 
@@ -28,13 +28,13 @@ function fill(node, ...children) {
 
 const percent = (share, digits = 1) => (share === null ? "–" : `${(100 * share).toFixed(digits)} %`);
 const whole = (count) => count.toLocaleString("en");
-// Two digits behind the point, one where the number is large; only a true zero is written as 0.
+// Two decimals, or one for a large number; only an exact zero is written as 0.
 const plain = (value) => (value === 0 ? "0" : value.toFixed(Math.abs(value) < 10 ? 2 : 1).replace("-", "−"));
 const plural = (count, thing) => `${whole(count)} ${thing}${count === 1 ? "" : "s"}`;
 const shortened = (name) => (name.length > 26 ? `${name.slice(0, 25)}…` : name);
-// A name that may go on in the next line behind an x between two numbers.
+// A name with line breaks allowed after an x between two numbers.
 const breakable = (name) => name.split(/(?<=\dx)(?=\d)/).flatMap((part, k) => (k ? [element("wbr"), part] : [part]));
-// For text without elements: marks that keep a name's direction of writing to itself.
+// For plain text: control characters that isolate a name's writing direction.
 const isolated = (name) => `\u2068${name}\u2069`;
 const argmax = (values) => values.reduce((best, value, k) => (value > values[best] ? k : best), 0);
 const strongest = (values) => values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);

@@ -1,4 +1,4 @@
-// Inside one network: what each first-layer unit responds to, and what every layer makes of the drawing.
+// Inside one network: the weights of each first-layer unit, and the output of every layer for the drawing.
 
 const MOST_UNITS = 48;
 const CURVES = ["relu", "leaky_relu", "tanh", "sigmoid", "gelu"];
@@ -31,23 +31,23 @@ class Inside {
     this.k = k;
     this.select.value = String(k);
     const { layers } = this.networks[k];
-    this.first = placeOfFilters(layers);
-    if (layers[this.first]?.kind === "conv2d") this.first = -1; // its maps are below, its filters in "Each network"
+    this.first = indexOfFilters(layers);
+    if (layers[this.first]?.kind === "conv2d") this.first = -1; // shown below, and under "One network in detail"
     this.slots = this.first < 0 ? [] : this.makeSlots(layers[this.first]);
     const silent = ({ kind }) => kind === "dropout" || kind === "flatten";
     this.strips = layers.map((layer, i) => (silent(layer) ? null : this.makeStrip(this.nameOf(layers, i))));
     const shown = this.strips.filter((strip, i) => strip && !this.isBent(i));
     const most =
       this.slots.length < (layers[this.first]?.outputs ?? 0)
-        ? ` The ${MOST_UNITS} strongest are shown, in this order.`
+        ? ` Only the ${MOST_UNITS} units with the largest outputs are shown, in this order.`
         : "";
     const filters = [
-      element("h3", {}, "What each first-layer unit responds to"),
+      element("h3", {}, "First-layer units"),
       element(
         "p",
         { class: "note" },
-        "Orange: a pixel that speaks for the unit, blue: against it. ",
-        "Below, what the unit gives for the drawing; a framed unit is awake.",
+        "Ink on an orange pixel raises the unit's output, ink on a blue pixel lowers it. ",
+        "The number is the unit's output for the drawing. A frame marks an output above 0.",
         most,
       ),
       unitGroup(
@@ -68,7 +68,7 @@ class Inside {
     this.refresh();
   }
 
-  // A Dense whose ReLU, or another curve, comes next is shown after it.
+  // A Dense followed by an activation is shown together with it.
   isBent(i) {
     const { layers } = this.networks[this.k];
     return layers[i]?.kind === "dense" && CURVES.includes(layers[i + 1]?.kind);
@@ -90,7 +90,7 @@ class Inside {
     return { cells, node: element("div", { class: "strip" }, element("span", { class: "strip-name" }, name), cells) };
   }
 
-  // answer: what `forward` gave for each network, or null.
+  // answer: the result of `forward` for each network, or null.
   show(answer) {
     this.answer = answer;
     this.refresh();
@@ -128,7 +128,7 @@ function drawFilter(canvas, layer, unit) {
   return drawNumbers(canvas, values, 28, 0.7 * strongest(values));
 }
 
-// A picture for every map; a cell for every unit: few have their numbers written below, the last layers their classes.
+// A picture for every map, a cell for every unit. Few cells show their values; those of the last layers also classes.
 function showStrip(cells, values, classes, maps) {
   if (!values) return fill(cells, element("span", { class: "note" }, "nothing drawn"));
   const scale = strongest(values);
@@ -152,11 +152,11 @@ function showStrip(cells, values, classes, maps) {
 
 function cloud(values, scale) {
   const width = Math.min(120, values.length);
-  const awake = values.reduce((count, value) => count + (value > 0), 0);
+  const positive = values.reduce((count, value) => count + (value > 0), 0);
   return element(
     "figure",
     { class: "cloud" },
     numbersCanvas(values, width, scale, `${values.length} units`),
-    element("figcaption", {}, `${values.length} units, ${awake} awake, the strongest ${scale.toFixed(2)}`),
+    element("figcaption", {}, `${values.length} units, ${positive} above 0, largest magnitude ${scale.toFixed(2)}`),
   );
 }

@@ -1,4 +1,4 @@
-// Starts the page: unpacks what is in it, and puts every part to work.
+// Starts the page: unpacks the data and builds every section.
 
 async function start() {
   const facts = JSON.parse(byId("facts").textContent);
@@ -18,13 +18,13 @@ async function start() {
   document.documentElement.dataset.ready = "yes";
 }
 
-// A section that fails says so, and the others go on. Gives whether it could be shown.
+// Build one section. If it fails, show a message there and continue. Returns whether it succeeded.
 async function part(id, show) {
   try {
     await show();
     return true;
   } catch (error) {
-    const words = `Not all of this section could be shown (${error.message}).`;
+    const words = `Part of this section could not be shown (${error.message}).`;
     (byId(id) ?? byId("compare")).append(element("p", { class: "problem", role: "alert" }, words));
     console.error(error);
     return false;
@@ -87,7 +87,7 @@ function showTiming(pixels, count, milliseconds) {
   const seen = byId("seen");
   seen.setAttribute(
     "aria-label",
-    pixels ? "What the networks see: the drawing in 28 by 28 grays" : "What the networks see: nothing yet",
+    pixels ? "Input of the networks: the drawing in 28 by 28 grays" : "Input of the networks: nothing yet",
   );
   byId("timing").textContent = pixels ? `${plural(count, "network")} answered in ${milliseconds.toFixed(1)} ms` : "";
   byId("timing").dataset.milliseconds = pixels ? milliseconds.toFixed(2) : "";

@@ -1,8 +1,8 @@
 // The forward pass of a network for one row, with the formulas of tinynet/functions.py.
 // A layer is { kind, ... }; a Dense has inputs D, outputs M, W (D x M, row by row) and b (M); a Residual has layers.
-// Pictures are square here, (channels, side, side), with all their numbers in one row.
+// Pictures are square, (channels, side, side), with all their numbers in one row.
 
-// y = x W + b. Most pixels are 0, and a row of W that is multiplied by 0 is skipped.
+// y = x W + b. Most pixels are 0, so rows of W that would be multiplied by 0 are skipped.
 function dense(x, { inputs, outputs, W, b }) {
   const y = Float64Array.from(b);
   for (let i = 0; i < inputs; i++) {
@@ -28,7 +28,7 @@ function conv2d(x, { inputs, outputs, kernel_size: kernel, stride, padding, W, b
   return everywhere(outputs, Math.floor((side - kernel) / stride) + 1, at);
 }
 
-// The pictures with `padding` zeros more on every side.
+// Add `padding` zeros on every side of the pictures.
 function framed(x, channels, padding) {
   const inner = Math.sqrt(x.length / channels);
   const side = inner + 2 * padding;
@@ -48,7 +48,7 @@ function everywhere(channels, side, at) {
   return y;
 }
 
-// What `gather` makes of the numbers of each patch, and of a whole channel.
+// Apply `gather` to the numbers of each patch.
 function pool(x, { channels, pool_size: size }, gather) {
   const side = Math.sqrt(x.length / channels);
   const inside = (c, i, j) =>
@@ -66,7 +66,7 @@ function globalAveragePool(x, { channels }) {
 
 const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
 
-// y = gamma (x - mean) / sqrt(variance + eps) + beta, with what it remembers
+// y = gamma (x - mean) / sqrt(variance + eps) + beta, with the running mean and variance
 function batchNorm(x, { features, gamma, beta, mean, variance, eps }) {
   const pixels = x.length / features;
   return x.map((value, i) => {
@@ -75,7 +75,7 @@ function batchNorm(x, { features, gamma, beta, mean, variance, eps }) {
   });
 }
 
-// The same, with the mean and the variance of the row.
+// The same with the mean and variance of the row.
 function layerNorm(x, { gamma, beta, eps }) {
   const middle = mean(x);
   const deviation = Math.sqrt(mean(x.map((value) => (value - middle) ** 2)) + eps);
@@ -87,7 +87,7 @@ function gelu(x) {
   return x.map((value) => (value * (1 + erf(value * Math.SQRT1_2))) / 2);
 }
 
-// Abramowitz and Stegun 1964: 7.1.6, a series without cancellation, up to where 1 is all that a double can say.
+// Abramowitz and Stegun 1964, 7.1.6: a series without cancellation. Beyond 6, the result is 1 in double precision.
 function erf(x) {
   if (Math.abs(x) > 6) return Math.sign(x);
   let [term, sum] = [x, x];
@@ -129,28 +129,28 @@ const MAPS = {
   leaky_relu: (x, { slope }) => x.map((value) => Math.max(value, slope * value)),
   tanh: (x) => x.map(Math.tanh),
   sigmoid: (x) => x.map(logistic),
-  chances: ([z]) => Float64Array.of(1 - logistic(z), logistic(z)), // of both classes, where there is one output
-  flatten: (x) => x, // pictures are rows here already
-  dropout: (x) => x, // it acts in training alone
+  chances: ([z]) => Float64Array.of(1 - logistic(z), logistic(z)), // both classes of a network with one output
+  flatten: (x) => x, // pictures are already stored as rows
+  dropout: (x) => x, // acts only in training
 };
 
 const apply = (layer, x) => MAPS[layer.kind](x, layer);
 
-// Everything that passes through: what goes in and what each layer gives, the probabilities at last.
+// The input, the output of each layer, and the probabilities, which are the last output.
 function forward(layers, x) {
   const outputs = [x];
   for (const layer of layers) outputs.push(apply(layer, outputs.at(-1)));
   return { outputs, probabilities: outputs.at(-1) };
 }
 
-// Pixels 0 to 255 as a network takes them, 0 to 1.
+// Scale pixels from 0 to 255 to the range of a network's inputs, 0 to 1.
 function rowOf(pixels) {
   const scale = Math.fround(1 / 255);
   return Float64Array.from(pixels, (pixel) => Math.fround(pixel * scale));
 }
 
-// Cuts one vector of parameters, theta, into the layers' views, as tinynet/network.py does. Each layer is told how
-// many channels come in, and how many maps it gives: 0 where that is a row.
+// Cut the parameter vector theta into the layers' views, as tinynet/network.py does. Each layer also gets the number
+// of its input channels, and of its output maps, which is 0 if its output is a row.
 function withViews(layers, theta) {
   let [start, maps] = [0, 1];
   const view = (size) => theta.subarray(start, (start += size));
@@ -179,9 +179,9 @@ function withViews(layers, theta) {
 const ROWS = ["dense", "flatten", "global_average_pool"];
 const OF_PIXELS = ["dense", "residual", "conv2d", "max_pool2d", "average_pool2d", "global_average_pool"];
 
-// The place of the Dense, or of the convolution, that meets the pixels, or -1: a Residual has ways around the ones
-// inside it, and a convolution of several channels has no pictures.
-function placeOfFilters(layers) {
+// The index of the Dense or convolution that takes the pixels, or -1. A Residual has none, because its shortcut also
+// takes the pixels, and a convolution of several channels has none, because its kernels are not pictures.
+function indexOfFilters(layers) {
   const first = layers.findIndex(({ kind }) => OF_PIXELS.includes(kind));
   const { kind, inputs } = layers[first] ?? {};
   return kind === "dense" || (kind === "conv2d" && inputs === 1) ? first : -1;

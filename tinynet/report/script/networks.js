@@ -1,4 +1,4 @@
-// One network after the other: summary, confusion matrix, accuracy per class, filters, doubts and mistakes.
+// One network in detail: summary, confusion matrix, errors per class, filters, uncertain rows and mistakes.
 
 const MOST_FILTERS = 96;
 
@@ -23,7 +23,7 @@ class Networks {
     this.cellDigits = element(
       "div",
       { class: "cell-digits", role: "status" },
-      element("p", { class: "note" }, "A click on a cell shows its rows."),
+      element("p", { class: "note" }, "Click a cell to see its rows."),
     );
     fill(
       byId("network"),
@@ -35,17 +35,17 @@ class Networks {
       element(
         "div",
         { class: "pair" },
-        element("div", {}, element("h3", {}, "Which it took for which"), this.confusion(network)),
-        element("div", {}, element("h3", {}, "How many of each it misreads"), this.classes(network)),
+        element("div", {}, element("h3", {}, "Confusion matrix"), this.confusion(network)),
+        element("div", {}, element("h3", {}, "Errors per class"), this.classes(network)),
       ),
       this.cellDigits,
       network.layers ? this.filters(network) : null,
-      element("h3", {}, "Least certain"),
+      element("h3", {}, "Least certain answers"),
       this.gallery(network, network.least_certain),
-      element("h3", {}, "Most confidently wrong"),
+      element("h3", {}, "Most confident mistakes"),
       network.surest_mistakes.length
         ? this.gallery(network, network.surest_mistakes)
-        : element("p", { class: "note" }, "It made no mistake."),
+        : element("p", { class: "note" }, "It made no mistakes."),
     );
   }
 
@@ -72,7 +72,7 @@ class Networks {
       element("thead", {}, head),
       element("tbody", {}, rows),
     );
-    const note = element("p", { class: "note" }, "Rows: what it is. Columns: what the network says.");
+    const note = element("p", { class: "note" }, "Rows: true class. Columns: answer of the network.");
     return [
       note,
       element("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Confusion matrix" }, table),
@@ -81,7 +81,7 @@ class Networks {
 
   cell(network, r, c, count, most) {
     if (count === 0) return element("td", {}, element("span", { class: "none" }, "·"));
-    const label = `${count} of class ${r} read as ${c}`;
+    const label = `${count} of class ${r} classified as ${c}`;
     const press = (event) => this.showCell(event.currentTarget, network, r, c, count);
     const button = element(
       "button",
@@ -107,11 +107,11 @@ class Networks {
       .filter((k) => this.facts.digits.labels[k] === r && network.said[k] === c)
       .sort((a, b) => network.sure[b] - network.sure[a])
       .slice(0, this.facts.most_of_a_cell);
-    const few = members.length < count ? `, the ${members.length} surest of them` : "";
-    const how = r === c ? "right" : `as ${c}`;
+    const few = members.length < count ? `, showing the ${members.length} most confident` : "";
+    const how = r === c ? "correctly" : `as ${c}`;
     fill(
       this.cellDigits,
-      element("h3", {}, `${r}, read ${how}: ${plural(count, "row")}${few}`),
+      element("h3", {}, `Class ${r} classified ${how}: ${plural(count, "row")}${few}`),
       element(
         "div",
         { class: "gallery" },
@@ -126,8 +126,8 @@ class Networks {
     const items = network.confusion.map((row, r) => {
       const bar = element("i");
       bar.style.width = `${(100 * wrong[r]) / (Math.max(...wrong) || 1)}%`;
-      const words = totals[r] ? `${whole(totals[r] - row[r])} of ${whole(totals[r])}` : "none there";
-      const share = totals[r] ? `${percent(1 - wrong[r])} right` : "";
+      const words = totals[r] ? `${whole(totals[r] - row[r])} of ${whole(totals[r])}` : "no rows";
+      const share = totals[r] ? `${percent(1 - wrong[r])} correct` : "";
       return element(
         "li",
         {},
@@ -141,7 +141,7 @@ class Networks {
   }
 
   filters(network) {
-    const layer = network.layers[placeOfFilters(network.layers)];
+    const layer = network.layers[indexOfFilters(network.layers)];
     if (!layer?.W) return null;
     const units = Array.from({ length: layer.outputs }, (_, unit) => ({ unit, values: filterOf(layer, unit) }));
     const size = ({ values }) => values.reduce((sum, value) => sum + value * value, 0);
@@ -156,13 +156,13 @@ class Networks {
       unitPicture(values, 0.7 * strongest(values), `Filter of unit ${unit}`),
     );
     return [
-      element("h3", {}, "What its first layer looks for"),
+      element("h3", {}, "First-layer weights"),
       element(
         "p",
         { class: "note" },
-        few ? `The ${MOST_FILTERS} strongest of ${whole(units.length)} units. ` : "",
+        few ? `The ${MOST_FILTERS} of ${whole(units.length)} units with the largest weights. ` : "",
         layer.kind === "conv2d" ? `Kernels of ${layer.kernel_size} × ${layer.kernel_size} pixels, the same for the whole picture. ` : "",
-        "Orange: ink here speaks for the unit, blue: against it.",
+        "Ink on an orange pixel raises the unit's output, ink on a blue pixel lowers it.",
       ),
       unitGroup("units", pictures),
     ];

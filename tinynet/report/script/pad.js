@@ -1,13 +1,13 @@
-// The drawing pad: strokes with mouse, pen, finger or keyboard, a loaded picture, or a validation digit.
+// The drawing pad. It takes strokes with mouse, pen, finger or keyboard, loaded pictures, and validation digits.
 
 const SIDE = 280;
 const PEN = 22;
 const STEP = 6;
-const LARGEST = 89_000_000; // pixels of a picture
+const LARGEST = 89_000_000; // most pixels of a loaded picture
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 class Pad {
-  // changed(pixels) is called with the 784 grays that the networks take, or null where there is nothing to read.
+  // changed(pixels, start) gets the 784 grays for the networks, or null if the pad is empty.
   constructor(changed) {
     this.canvas = byId("pad");
     this.context = this.canvas.getContext("2d", { willReadFrequently: true });
@@ -15,7 +15,7 @@ class Pad {
     this.items = []; // { points } for a stroke, { picture, grays } for a picture
     this.pen = { x: SIDE / 2, y: SIDE / 2, down: false };
     this.waiting = false;
-    this.pointer = null; // the finger, pen or mouse that draws: others are left out until it ends
+    this.pointer = null; // the finger, pen or mouse that draws; others are ignored until it ends
     this.listen();
     this.paint();
   }
@@ -44,7 +44,7 @@ class Pad {
     this.canvas.setPointerCapture(event.pointerId);
     this.canvas.focus({ preventScroll: true, focusVisible: false });
     this.lift();
-    this.start(this.place(event));
+    this.start(this.position(event));
   }
 
   end(event) {
@@ -56,11 +56,11 @@ class Pad {
   drag(event) {
     if (!this.stroke || event.pointerId !== this.pointer) return;
     const events = event.getCoalescedEvents?.() ?? [];
-    for (const each of events.length ? events : [event]) this.stroke.points.push(this.place(each));
+    for (const each of events.length ? events : [event]) this.stroke.points.push(this.position(each));
     this.later();
   }
 
-  place(event) {
+  position(event) {
     const box = this.canvas.getBoundingClientRect();
     return [((event.clientX - box.left) / box.width) * SIDE, ((event.clientY - box.top) / box.height) * SIDE];
   }
@@ -95,7 +95,7 @@ class Pad {
   lower() {
     this.pen.down = true;
     this.start([this.pen.x, this.pen.y]);
-    this.say("Pen down: the arrow keys draw, Space lifts it.");
+    this.say("Pen down: the arrow keys draw, Space lifts the pen.");
   }
 
   lift() {
@@ -144,25 +144,25 @@ class Pad {
     try {
       this.take(await pictureOf(file));
     } catch {
-      this.say(`${file.name} cannot be read as a picture; give a PNG or a JPEG.`);
+      this.say(`${file.name} cannot be read as a picture; choose a PNG or a JPEG.`);
     }
     byId("pad").ariaBusy = null;
   }
 
   take(picture) {
     const ink = inkIn(picture);
-    if (!ink) return this.say("That picture is blank: there is too little contrast in it.");
-    this.lay(onPaper(ink), digitOf(ink));
+    if (!ink) return this.say("That picture is blank: its contrast is too low.");
+    this.put(onPaper(ink), digitOf(ink));
   }
 
-  // A validation digit, as it is: 784 grays, light ink on dark.
+  // Put a validation digit on the pad unchanged: 784 grays, light ink on dark.
   takeDigit(pixels) {
     const picture = new ImageData(28, 28);
     pixels.forEach((pixel, i) => picture.data.set([255 - pixel, 255 - pixel, 255 - pixel, 255], 4 * i));
-    this.lay(picture, pixels);
+    this.put(picture, pixels);
   }
 
-  lay(picture, grays) {
+  put(picture, grays) {
     this.lift();
     this.items.push({ picture, grays });
     this.later();
@@ -170,7 +170,7 @@ class Pad {
 
   // ----------------------------------------------------------------------------------------- the answer
 
-  // Whatever happens between two frames is painted and answered once.
+  // Paint and answer once per frame.
   later() {
     if (this.waiting) return;
     this.waiting = true;
@@ -213,7 +213,7 @@ class Pad {
     context.stroke();
   }
 
-  // Enlarged a whole number of times, so that areas are averaged from it as from the picture itself.
+  // Scaled by an integer, so that averages over areas are those of the picture itself.
   paintPicture(picture) {
     const { context } = this;
     const canvas = element("canvas", { width: picture.width, height: picture.height });
@@ -232,7 +232,7 @@ class Pad {
   }
 }
 
-// The pixels of a picture file, turned as its EXIF says, colors as they are stored.
+// The pixels of a picture file, rotated according to its EXIF, with the stored colors.
 async function pictureOf(file) {
   const bitmap = await createImageBitmap(file, {
     imageOrientation: "from-image",

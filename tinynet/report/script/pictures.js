@@ -1,11 +1,11 @@
-// Small pictures on canvases: digits, and numbers as colors: orange above zero, blue below, nothing at zero.
+// Small pictures on canvases: digits, and numbers as colors (orange above zero, blue below, transparent at zero).
 
 const MOST_MAPS = 64;
-const MOST_WRITTEN = 24; // cells in a row with their numbers below
+const MOST_WRITTEN = 24; // cells in one row with their values below
 const ABOVE = [214, 92, 20];
 const BELOW = [32, 110, 190];
 
-// Ink on transparent ground; the style turns it light in the dark.
+// Black ink on a transparent background; the style sheet inverts it in dark mode.
 function drawDigit(canvas, pixels) {
   const image = new ImageData(28, 28);
   pixels.forEach((pixel, i) => (image.data[4 * i + 3] = pixel));
@@ -17,7 +17,7 @@ function digitCanvas(pixels) {
   return drawDigit(element("canvas", { class: "ink", width: 28, height: 28, "aria-hidden": "true" }), pixels);
 }
 
-// numbers: rows of `width` each, the last may be short; the strongest color stands for `scale`.
+// numbers: rows of `width` numbers, the last may be shorter. The strongest color means `scale`.
 function drawNumbers(canvas, numbers, width, scale) {
   canvas.width = width;
   canvas.height = Math.ceil(numbers.length / width);
@@ -31,7 +31,7 @@ function drawNumbers(canvas, numbers, width, scale) {
   return canvas;
 }
 
-// For the eye that cannot tell the colors: a mouse, a finger or the arrow keys read single numbers.
+// The mouse, a finger or the arrow keys show single numbers, for readers who cannot tell the colors apart.
 function numbersCanvas(numbers, width, scale = strongest(numbers), label = "numbers") {
   const canvas = element("canvas", {
     class: "numbers",
@@ -53,7 +53,7 @@ function readBelow({ currentTarget: canvas, offsetX, offsetY }) {
   readNumber(canvas, row * canvas.width + column);
 }
 
-// Into the title, and into the one line of the section that reads numbers out.
+// Show a number in the canvas's title and in the readout line of the section.
 function readNumber(canvas, at) {
   const value = canvas.numbers[at];
   canvas.title = "";
@@ -75,7 +75,7 @@ function walkNumbers(event) {
   if (at >= 0 && at < canvas.numbers.length) readNumber(canvas, at);
 }
 
-// Many pictures side by side are one stop of the Tab key; Page Up and Page Down go from one to the next.
+// A group of pictures is one stop of the Tab key. Page Up and Page Down move between the pictures.
 function unitGroup(kind, figures) {
   const group = element("div", { class: kind }, figures);
   group.querySelectorAll("canvas").forEach((canvas, k) => (canvas.tabIndex = k === 0 ? 0 : -1));
@@ -91,7 +91,7 @@ function addReadout(section) {
   section.append(element("p", { class: "readout", role: "status", "aria-live": "polite" }));
 }
 
-// A softened share of the scale: small numbers stay visible.
+// The opacity for a value: a power below 1 keeps small numbers visible.
 function shade(value, scale) {
   return scale > 0 ? Math.min(1, Math.abs(value) / scale) ** 0.75 : 0;
 }
@@ -101,13 +101,13 @@ function colorOf(value, scale) {
   return `rgb(${red} ${green} ${blue} / ${shade(value, scale)})`;
 }
 
-// What unit j of a first layer multiplies each pixel by: a column of W, or a convolution's whole kernel.
+// The weights of unit j in a first layer: a column of W, or a kernel of a convolution.
 function filterOf({ kind, inputs, outputs, kernel_size: kernel, W }, j) {
   if (kind === "conv2d") return W.subarray(j * kernel ** 2, (j + 1) * kernel ** 2);
   return Float32Array.from({ length: inputs }, (_, i) => W[i * outputs + j]);
 }
 
-// The pictures that a layer gives, their gradients, or the kernels of a convolution, side by side.
+// Maps of a layer, their gradients, or the kernels of a convolution, as a group of pictures.
 function mapsOf(values, maps, scale, what = "Map") {
   const pixels = values.length / maps;
   const map = (m) => unitPicture(values.slice(m * pixels, (m + 1) * pixels), scale, `${what} ${m}`);
@@ -116,7 +116,7 @@ function mapsOf(values, maps, scale, what = "Map") {
   return [unitGroup("units small", Array.from({ length: shown }, (_, m) => map(m))), few];
 }
 
-// A unit's numbers as a square, one of a group.
+// A unit's numbers as a square picture.
 function unitPicture(values, scale, label) {
   const side = Math.sqrt(values.length);
   return element("figure", { class: "unit", title: label }, numbersCanvas(values, side, scale, label));
@@ -126,13 +126,13 @@ function rowFigure(facts, k, ...caption) {
   return element("figure", { class: "row" }, rowPicture(facts, k), element("figcaption", {}, ...caption));
 }
 
-// A validation row: its picture, or its number where rows are no pictures. A click lays it on the pad.
+// A validation row: its picture, or its number if rows are not pictures. A click puts it on the pad.
 function rowPicture(facts, k) {
   const row = facts.digits.rows[k];
   if (!facts.pixels) return element("b", {}, `row ${row}`);
   const picture = digitCanvas(facts.pixels[k]);
   if (!facts.pad) return picture;
   const take = () => document.dispatchEvent(new CustomEvent("take", { detail: facts.pixels[k] }));
-  const label = `Validation row ${row}, a ${facts.digits.labels[k]}: lay it on the pad`;
+  const label = `Validation row ${row}, class ${facts.digits.labels[k]}: put it on the pad`;
   return element("button", { type: "button", class: "digit", "aria-label": label, title: label, onclick: take }, picture);
 }

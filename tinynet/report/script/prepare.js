@@ -1,9 +1,9 @@
-// A picture of one digit, prepared as MNIST's were: the steps of tinynet's data.digit_image, by their numbers there.
+// Prepares a picture of one digit like MNIST's digits, with the numbered steps of tinynet's data.digit_image.
 
-const BLANK = 25; // less contrast than this is no drawing
+const BLANK = 25; // pictures with less contrast are blank
 const LONGEST = 280;
 
-// picture: { data: red, green, blue, opacity and so on, width, height }. Gives 784 grays, or null if it is blank.
+// picture: { data: red, green, blue, opacity, red, ...; width, height }. Returns 784 grays, or null if it is blank.
 function prepare(picture) {
   const ink = inkIn(picture);
   return ink && digitOf(ink);
@@ -17,7 +17,7 @@ function inkIn(picture) {
 
 const digitOf = (ink) => centered(fitted(cropped(ink))); // 4, 5 and 6
 
-// The same ink in black on white paper, the strongest as black as a stroke: prepared again it is the same digit.
+// The same ink on white paper, the strongest black as in a stroke. Preparing it again gives the same digit.
 function onPaper({ values, width, height }) {
   const picture = new ImageData(width, height);
   const most = strongest(values);
@@ -30,7 +30,7 @@ function onPaper({ values, width, height }) {
 
 const rounded = (value) => Math.floor(value + 0.5);
 
-// Averages squares of pixels together until no side is over 280.
+// Average squares of pixels so that no side is over 280.
 function reduced({ data, width, height }) {
   const factor = Math.ceil(Math.max(width, height) / LONGEST);
   if (factor === 1) return { data, width, height };
@@ -65,7 +65,7 @@ function grays({ data, width, height }) {
   });
 }
 
-// How far each pixel is from the paper, without the noise; null if there is no ink.
+// The difference of each pixel from the paper, without noise; null if there is no ink.
 function inkOf(gray, width, height) {
   const border = borderOf(gray, width, height);
   const paper = median(border);
@@ -92,7 +92,7 @@ function median(values) {
   return (sorted[(sorted.length - 1) >> 1] + sorted[sorted.length >> 1]) / 2;
 }
 
-// The smallest rectangle that holds all ink.
+// Crop to the smallest rectangle that contains all ink.
 function cropped({ values, width, height }) {
   let [top, bottom, left, right] = [height, -1, width, -1];
   values.forEach((value, i) => {
@@ -111,7 +111,7 @@ function cropped({ values, width, height }) {
   return { values: inside, width: columns, height: rows };
 }
 
-// The longer side becomes 20 pixels, the strongest ink 255. First the rows are averaged, then the columns.
+// Scale the longer side to 20 pixels and the strongest ink to 255. Average rows first, then columns.
 function fitted({ values, width, height }) {
   const longest = Math.max(width, height);
   const rows = Math.max(1, rounded((height * 20) / longest));
@@ -122,7 +122,7 @@ function fitted({ values, width, height }) {
   return { values: small.map((value) => (value * 255) / most), width: columns, height: rows };
 }
 
-// height rows of `width` numbers become `after` rows: each the sum of what it covers, in parts where it cuts a row.
+// Turn `height` rows of `width` numbers into `after` rows. Each new row is the sum of the rows, or parts, that it covers.
 function averaged(values, width, height, after) {
   const result = new Float64Array(after * width);
   for (let i = 0; i < after; i++) {
@@ -135,12 +135,12 @@ function averaged(values, width, height, after) {
   return result;
 }
 
-// height rows of `width` numbers, as columns.
+// Transpose `height` rows of `width` numbers.
 function flipped(values, width, height) {
   return values.map((_, i) => values[(i % height) * width + Math.floor(i / height)]);
 }
 
-// On 28 x 28 zeros, its center of mass on pixel (14, 14) or as near as it comes without being cut.
+// Place it on 28 x 28 zeros, with its center of mass on pixel (14, 14) or as near as possible without cutting it.
 function centered({ values, width, height }) {
   let [total, down, across] = [0, 0, 0];
   values.forEach((value, i) => {
@@ -148,8 +148,8 @@ function centered({ values, width, height }) {
     down += value * Math.floor(i / width);
     across += value * (i % width);
   });
-  const place = (sum, size) => Math.min(Math.max(rounded(14 - rounded((sum / total) * 1e6) / 1e6), 0), 28 - size);
-  const start = place(down, height) * 28 + place(across, width);
+  const offset = (sum, size) => Math.min(Math.max(rounded(14 - rounded((sum / total) * 1e6) / 1e6), 0), 28 - size);
+  const start = offset(down, height) * 28 + offset(across, width);
   const digit = new Uint8Array(784);
   values.forEach((value, i) => {
     digit[start + Math.floor(i / width) * 28 + (i % width)] = rounded(value);

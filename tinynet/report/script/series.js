@@ -1,4 +1,4 @@
-// How a network is told from the others in every chart: by a color, by a dash and by the shape of a mark.
+// Each network has the same color, dash pattern and mark in all charts.
 
 const DASHES = ["", "7 3", "2 3", "10 3 2 3", "14 4"];
 const MARKS = [

@@ -1,4 +1,4 @@
-// Tables that a click on a column's head sorts: first the largest on top, then the smallest; names the other way round.
+// Sorts a table when a column heading is clicked: numbers descending first, names ascending first.
 
 function makeSortable(table) {
   const heads = [...table.tHead.rows[0].cells];
@@ -18,7 +18,7 @@ function sortBy(table, column) {
 
 const isText = (body, column) => [...body.rows].some((row) => row.cells[column].tagName === "TH");
 
-// Cells without a number stay at the end, whatever the order.
+// Cells without a number stay at the end in both orders.
 function compared(a, b, sign) {
   const [left, right] = [a.dataset.sort, b.dataset.sort];
   if (left === "" || right === "") return (left === "") - (right === "");

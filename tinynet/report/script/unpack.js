@@ -1,4 +1,4 @@
-// What tinynet/report/weights.py packed: text to bytes, bytes to numbers.
+// Unpacks what tinynet/report/weights.py packed: text to bytes, bytes to numbers.
 
 async function unpack(text) {
   const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream("deflate"));
@@ -18,7 +18,7 @@ function numbersOf(bytes, precision) {
   return Float32Array.from(halves, singleOfHalf);
 }
 
-// A half is a sign, 5 bits of exponent and 10 of fraction.
+// A half-precision number has a sign bit, 5 bits of exponent and 10 of fraction.
 function singleOfHalf(half) {
   const sign = half & 0x8000 ? -1 : 1;
   const exponent = (half >> 10) & 31;
