@@ -220,7 +220,7 @@ def test_fit_takes_a_function_that_gives_what_it_took(draw):
     x, t = np.zeros((4, 1, 8, 8), "float32"), np.arange(4) % 2
     net = tn.Network(tn.Flatten(), tn.Dense(64, 2))
     before = net.theta.copy()
-    with pytest.raises(TypeError, match=r"fit takes augment\(x, seed, epoch\).*got 'shift'"):
+    with pytest.raises(TypeError, match=r"fit takes a function augment\(x, seed, epoch\).*got 'shift'"):
         tn.fit(net, tn.Adam(net), x, t, epochs=1, augment="shift")
     for wrong in (lambda x, seed, epoch: x[:2], lambda x, seed, epoch: x.astype(float), lambda x, seed, epoch: None):
         with pytest.raises(ValueError, match=r"augment must give what it takes, ndarray float32 \(4, 1, 8, 8\); got"):
