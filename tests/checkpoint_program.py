@@ -1,4 +1,4 @@
-"""What tests/test_checkpoint.py starts, kills and starts again: a training that is kept in a file.
+"""What tests/training/test_checkpoint.py starts, kills and starts again: a training that is kept in a file.
 
 python tests/checkpoint_program.py FOLDER BACKEND
 """

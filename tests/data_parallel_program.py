@@ -1,4 +1,4 @@
-"""Run under mpiexec by tests/test_data_parallel.py: train on all ranks, and save the results of each rank.
+"""Run under mpiexec by tests/parallel/test_data_parallel.py: train on all ranks, and save the results of each rank.
 
 mpiexec -n P python tests/data_parallel_program.py FOLDER WHAT
 """

@@ -1,4 +1,4 @@
-"""Jobs for tests/test_train_many.py, in a separate file that any process can import."""
+"""Jobs for tests/parallel/test_train_many.py, in a separate file that any process can import."""
 
 import os
 import signal

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-EXERCISES = Path(__file__).parent.parent / "docs" / "exercises"
+EXERCISES = Path(__file__).parents[2] / "docs" / "exercises"
 sys.path.insert(0, str(EXERCISES))
 
 import checking  # noqa: E402

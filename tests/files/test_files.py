@@ -16,7 +16,7 @@ from own_layers import OWN, BatchNorm, Forked, Power, SignDescent, pictures, sta
 
 import tinynet as tn
 
-FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 FORMAT_1, FORMAT_2 = FIXTURES / "format-1.npz", FIXTURES / "format-2.npz"
 FORMAT_2_PICTURES = FIXTURES / "format-2-pictures.npz"
 

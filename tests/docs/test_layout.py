@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tinynet"
 COURSE = ["functions.py", "layers/", "losses.py", "network.py", "optim.py", "training/", "gradcheck.py"]
 FOLDERS = ["arrays/", "data/", "files/", "interop/", "inspect/", "parallel/", "kernels/", "report/"]

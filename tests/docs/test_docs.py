@@ -1,4 +1,4 @@
-"""The reference lists every public name, and the build refuses faulty pages. tests/test_site.py opens the pages."""
+"""The reference lists every public name, and the build refuses faulty pages. tests/docs/test_site.py opens the pages."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 import tinynet as tn
 from tinynet import functions
 
-DOCS = Path(__file__).parent.parent / "docs"
+DOCS = Path(__file__).parents[2] / "docs"
 
 LATE = ["Classifier", "Regressor"]
 """Public names that need scikit-learn, which `from tinynet import *` must not."""

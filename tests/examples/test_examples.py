@@ -21,8 +21,8 @@ from PIL import Image
 import tinynet as tn
 from tinynet.layers.bound import walk
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-DIGITS = Path(__file__).parent / "digits"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+DIGITS = Path(__file__).parents[1] / "digits"
 PICTURES = [("compared", name) for name in ("curves", "confusion", "mistakes", "weights", "predictions")]
 PICTURES += [("best", name) for name in ("curves", "mistakes", "feature_maps", "costs")]
 SMALL = ["--models", "12x8x10", "48x24x12x6x3x10", "--epochs", "1"]

@@ -18,7 +18,7 @@ import tinynet as tn
 from tinynet.files import archive
 from tinynet.training import checkpoint
 
-PROGRAM = Path(__file__).parent / "checkpoint_program.py"
+PROGRAM = Path(__file__).parents[1] / "checkpoint_program.py"
 HOST = ["numpy", "numba"]
 
 

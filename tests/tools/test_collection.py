@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 
 
 def run_pytest(*arguments: str, **environment: str) -> tuple[int, str]:
@@ -24,7 +24,7 @@ def run_pytest(*arguments: str, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("module", ["test_optim", "test_cupy"])
+@pytest.mark.parametrize("module", ["test_optim", "kernels/test_cupy"])
 def test_a_gpus_tests_are_collected_for_those_who_ask(module):
     usual, asked = (run_pytest("--collect-only", f"tests/{module}.py", *more)[1] for more in ((), ("-m", "gpu")))
     names = [set(re.findall(r"::(\S.*)", text)) for text in (usual, asked)]
@@ -36,7 +36,7 @@ def test_a_gpus_tests_are_collected_for_those_who_ask(module):
 
 
 def without_browser(tmp_path: Path, **environment: str) -> tuple[int, str]:
-    files = [f"tests/test_report_{name}.py" for name in ("layout", "table", "backprop")]
+    files = [f"tests/report/test_report_{name}.py" for name in ("layout", "table", "backprop")]
     tests = [*files, "-k", "sideways or sorts or one_row"]
     return run_pytest(*tests, PATH=str(tmp_path), **environment)
 

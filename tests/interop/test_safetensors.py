@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 import tinynet as tn
 
-FIXTURES = pathlib.Path(__file__).parent / "fixtures"
+FIXTURES = pathlib.Path(__file__).parents[1] / "fixtures"
 TORCH = json.loads((FIXTURES / "torch_safetensors.json").read_text())
 
 

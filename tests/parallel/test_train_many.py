@@ -16,7 +16,7 @@ import train_many_program
 import tinynet as tn
 from tinynet.parallel import progress_socket, train_many
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 EXAMPLE = HERE.parent / "examples" / "mnist_compare.py"
 
 

@@ -19,7 +19,7 @@ from PIL import Image
 
 import tinynet as tn
 
-MAIN = Path(__file__).parent.parent / "examples" / "mnist_compare.py"
+MAIN = Path(__file__).parents[2] / "examples" / "mnist_compare.py"
 NETWORK = "12x8x10.npz"
 WRITTEN = ["results.md", "results.csv", "submission.csv", "report.html"]
 WRITTEN += [f"{picture}.png" for picture in ("curves", "predictions", "mistakes", "weights", "confusion")]

@@ -13,7 +13,7 @@ import pytest
 import tinynet as tn
 from tinynet.parallel.data_parallel import shares_of_all, shares_of_own
 
-PROGRAM = Path(__file__).parent / "data_parallel_program.py"
+PROGRAM = Path(__file__).parents[1] / "data_parallel_program.py"
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}")
 BACKENDS = ["numpy", *(pytest.param(name, marks=pytest.mark.slow) for name in ("numba", "cupy"))]
 

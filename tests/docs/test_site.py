@@ -11,7 +11,7 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
-SITE = Path(__file__).parent.parent / "docs" / "_site"
+SITE = Path(__file__).parents[2] / "docs" / "_site"
 PAGES = sorted(str(path.relative_to(SITE)) for path in SITE.rglob("*.html") if path.name != "report.html")
 SHOTS = os.environ.get("TINYNET_SCREENSHOTS", "")
 NOT_BUILT = "the book is not built: python docs/build.py"

@@ -16,7 +16,7 @@ from own_layers import state
 
 import tinynet as tn
 
-FILE = Path(__file__).parent / "fixtures" / "torch_pictures.json"
+FILE = Path(__file__).parents[1] / "fixtures" / "torch_pictures.json"
 TORCH = json.loads(FILE.read_text())
 X, ROWS = np.array(TORCH["x"]), np.array(TORCH["rows"])
 
