@@ -122,6 +122,7 @@ def differs(fact: str) -> None:
         tn.Dense(9 if odd and fact == "layers" else 8, 3),
     )
     net = tn.Network(*layers, seed=odd and fact == "seed", backend=tn.data_parallel(comm, "numpy"))
+    net[0].trainable = not (odd and fact == "frozen")
     if fact == "call" and odd:
         tn.evaluate(net, x, t)
     if fact == "end" and odd:

@@ -19,7 +19,7 @@ from ..arrays.backend import backend as get_backend
 from ..arrays.checksum import checksum
 from ..files.archive import access
 from ..layers import Dropout
-from ..layers.bound import walk
+from ..layers.bound import paths
 from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
@@ -161,7 +161,7 @@ class DataParallel:
 
         A kernel module may have a compiled version.
         """
-        dropouts = [layer for _, _, layer in walk(network.layers) if isinstance(layer, Dropout)]
+        dropouts = [layer for _, layer in paths(network.layers) if isinstance(layer, Dropout)]
         for share in shares:
             rows = share.rows if len(share.rows) else np.arange(1)  # an empty share: one row with weight 0
             weight = len(share.rows) / share.of
@@ -236,6 +236,8 @@ class DataParallel:
             "x": x.shape[1:] if self.sharded else self._checksum("x", x),
             "t": _columns(t) if self.sharded else self._checksum("t", t),
             "theta": checksum(network.theta, self.backend.to_host),
+            "buffers": checksum(network.buffers, self.backend.to_host),
+            "trainable layers": [layer.trainable for _, layer in paths(network.layers)],
         }
         if optimizer:
             settings = {name: "a schedule" if callable(value) else value for name, value in optimizer.config().items()}
