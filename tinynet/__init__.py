@@ -1,7 +1,7 @@
 """tinynet: neural networks from scratch on NumPy.
 
-In reading order: functions, layers, losses, network, optim, training (with examples/training_loop.py beside it) and
-gradcheck. Beside the course: arrays, data, files, inspect, interop and report; kernels last or never.
+Reading order: functions, layers, losses, network, optim, training, gradcheck. They are the course. The other folders
+serve it: arrays, data, files, inspect, interop, parallel and report; kernels come last, or never.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -142,7 +142,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The estimators, whose base classes are scikit-learn's: importing tinynet must not need it."""
+    """Import the estimators on first use, because their base classes are those of scikit-learn."""
     if name in ("Classifier", "Regressor"):
         from .arrays.optional import optional_import
 
