@@ -224,7 +224,7 @@ REFUSED = {
     "another shape": (
         {"a.weight": (2, 3)},
         [tn.Dense, (4, 2)],
-        r"must hold weights 1 x \(2, 4\) for Dense\(4, 2\), and holds a.weight \(2, 3\)",
+        r"must hold a weight of shape \(2, 4\) for Dense\(4, 2\), and holds a.weight \(2, 3\)",
     ),
     "another shape in its place": (
         {"0.weight": (2, 3), "0.bias": (2,)},

@@ -158,9 +158,10 @@ def _by_shape(tensors: list[Tensor], found: dict[str, tuple[int, ...]]) -> dict[
         matching = sorted(
             (name for name in alike if (_neighbor(name, "running_mean") in found) == has_mean), key=_natural
         )
-        wanted = f"{len(takers)} x {shape} for {takers[0].layer}"
+        count = "a weight" if len(takers) == 1 else f"{len(takers)} weights"
+        wanted = f"{count} of shape {shape} for {takers[0].layer}"
         held = ", ".join(matching) or _listed(found)
-        require(len(matching) == len(takers), f"it must hold weights {wanted}, and holds {held}")
+        require(len(matching) == len(takers), f"it must hold {wanted}, and holds {held}")
         are_numbered = len({re.sub(r"\d+", "", name) for name in matching}) == 1
         require(are_numbered, f"{held} have one shape and no numbers to order them by; rename them to 0.weight, ...")
         names |= dict(zip(takers, matching, strict=True))
