@@ -199,3 +199,14 @@ def test_every_listener_ends_when_one_fails(draw):
     assert first.notes[-2:] == ["epoch 1", "end RuntimeError('no disk')"]
     assert last.notes[-1] == "end RuntimeError('no disk')"
     assert "epoch 1" not in last.notes
+
+
+def test_every_listener_ends_even_if_the_end_of_one_fails(draw):
+    class Failing(tn.Listener):
+        def end(self, error):
+            raise OSError("disk full")
+
+    net, last = network(), Noting()
+    with pytest.raises(OSError, match="disk full"):
+        tn.fit(net, tn.SGD(net), *clouds(draw), epochs=1, callbacks=[Failing(), last])
+    assert last.notes[-1] == "end None"

@@ -164,8 +164,9 @@ def listening(listeners: Sequence[Listener], training: Training) -> Iterator[Ste
         error = raised
         raise
     finally:
-        for listener in listeners:
-            listener.end(error)
+        with contextlib.ExitStack() as stack:  # calls them in reverse order, and all, even if one raises an error
+            for listener in reversed(listeners):
+                stack.callback(listener.end, error)
 
 
 def notify(listeners: Sequence[Listener], record: Record) -> str:
