@@ -42,7 +42,7 @@ TESTS = {
     "layers": "layers pictures blocks buffers freezing output_shape network network_parts refused_layers pickle",
     "network": "network network_parts freezing blocks pickle",
     "optim": "optim fit freezing blocks refused_layers pickle",
-    "training": "fit evaluation weights listeners progress refused_settings refused_layers checkpoint diagnosis",
+    "training": "fit evaluation weights listeners progress refused_settings refused_layers checkpoint augmentation",
     "gradcheck": "gradcheck functions layers freezing blocks",
 }
 """The tests that may notice a fault in a file or folder, most likely first, after the tests of the file's own name."""
