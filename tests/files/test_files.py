@@ -538,7 +538,6 @@ def layer(name, **config):
 DENSE = {"inputs": 2, "outputs": 3}
 WRONG_HEADERS = {
     "later version": ({"version": 4}, "its format is version 4; this version of tinynet reads 1 to 3"),
-    "version a fraction": ({"version": 2.5}, "its format is version 2.5"),
     "no version": ({"version": None}, "its format is version None"),
     "other format": ({"format": "other"}, "not a tinynet network"),
     "no layer": ({"layers": [], "states": []}, r"must have the shape \(0,\) for these layers"),
@@ -562,7 +561,6 @@ WRONG_HEADERS = {
     ),
     "width a word": ({"layers": [layer("Dense", inputs=2, outputs="3")]}, "got 2 and '3'"),
     "rate two": ({"layers": [layer("Dropout", rate=2)]}, "a rate of at least 0 and below 1; got 2"),
-    "rate a word": ({"layers": [layer("Dropout", rate="0.5")]}, "Dropout cannot be made from"),
     "counter below zero": (
         {"layers": [layer("Dropout", rate=0.5)], "states": [{"counter": -1, "trainable": True}]},
         r"Dropout\(0.5\)'s counter must be at least 0, is -1",
@@ -580,12 +578,10 @@ WRONG_HEADERS = {
         r"takes x \(N, 1\), but gets \(N, 3\)",
     ),
     "dtype float16": ({"dtype": "float16"}, "dtype must be a float, is 'float16'"),
-    "dtype object": ({"dtype": "object"}, "dtype must be a float, is 'object'"),
     "dtype a number": ({"dtype": 32}, "dtype must be str, is 32"),
     "seed below zero": ({"seed": -1}, "as seed; got -1"),
     "seed a fraction": ({"seed": 0.5}, "seed must be int, is 0.5"),
     "epoch below zero": ({"epoch": -1}, "epoch"),
-    "epoch a word": ({"epoch": "3"}, "epoch must be int, is '3'"),
     "epoch a truth value": ({"epoch": True}, "epoch must be int, is True"),
     "notes a list": ({"notes": []}, r"notes must be dict, is \[\]"),
 }
@@ -603,10 +599,8 @@ WRONG_BLOCKS = {
     "no layers": ([], {}, "Residual cannot be made from .*: Residual takes layers, one or more"),
     "layers missing": (None, {}, "Residual cannot be made from its config {}: 'layers'"),
     "layers a word": ("Dense", {}, "Residual cannot be made from .*Residual takes layers"),
-    "layers a number": (3, {}, "Residual cannot be made from "),
     "a number inside": ([3], {}, "Residual cannot be made from .*Residual takes layers"),
     "shortcut a word": ([layer("ReLU")], {"shortcut": "x"}, "Residual cannot be made from .*Residual takes layers"),
-    "shortcut zero": ([layer("ReLU")], {"shortcut": 0}, "Residual cannot be made from .*Residual takes layers"),
     "an argument too many": ([layer("ReLU")], {"width": 3}, "Residual cannot be made from .*'width'"),
     "config inside a list": ([{"layer": "ReLU", "config": []}], {}, r"a layer's config must be dict, is \[\]"),
     "a state too few": ([layer("ReLU"), layer("ReLU")], {}, "it has 2 states for 3 layers"),
@@ -626,35 +620,26 @@ def test_a_wrong_block_is_refused(path, name):
     refused(path, cause)
 
 
+ADAM = {"optimizer": "Adam", "config": {"lr": 1}, "t": 0, "slots": ["m", "v"]}
 WRONG_OPTIMIZERS = {
     "a number": (5, "optimizer"),
     "a list": (["Adam"], "optimizer"),
-    "unknown": ({"optimizer": "LBFGS", "config": {"lr": 1}, "t": 0}, "unknown optimizer 'LBFGS'"),
-    "named by a list": (
-        {"optimizer": ["Adam"], "config": {"lr": 1}, "t": 0},
-        "its optimizer's optimizer must be str, is",
-    ),
-    "no name": ({"config": {"lr": 1}, "t": 0}, "its optimizer's optimizer must be str, is None"),
-    "config a list": ({"optimizer": "Adam", "config": [1], "t": 0}, "optimizer"),
-    "argument unknown": (
-        {"optimizer": "Adam", "config": {"lr": 1, "rho": 2}, "t": 0},
-        "Adam cannot be made from .*rho",
-    ),
-    "beta one": ({"optimizer": "Adam", "config": {"lr": 1, "beta1": 1}, "t": 0}, "Adam cannot be made from .*beta1"),
-    "rate below zero": ({"optimizer": "Adam", "config": {"lr": -1}, "t": 0}, "lr above 0"),
-    "rate a word": ({"optimizer": "Adam", "config": {"lr": "fast"}, "t": 0}, "Adam cannot be made from .*lr above 0"),
-    "no steps": ({"optimizer": "Adam", "config": {"lr": 1}}, "t must be int, is None"),
-    "steps below zero": ({"optimizer": "Adam", "config": {"lr": 1}, "t": -1}, "optimizer"),
-    "more steps than can be": ({"optimizer": "Adam", "config": {"lr": 1}, "t": 10**400}, "t must be"),
-    "steps a fraction": ({"optimizer": "Adam", "config": {"lr": 1}, "t": 0.5}, "optimizer"),
-    "other vectors": ({"optimizer": "SGD", "config": {"lr": 1}, "t": 0}, "velocity is missing"),
+    "unknown": (ADAM | {"optimizer": "LBFGS"}, "unknown optimizer 'LBFGS'"),
+    "named by a list": (ADAM | {"optimizer": ["Adam"]}, "its optimizer's optimizer must be str, is"),
+    "config a list": (ADAM | {"config": [1]}, "optimizer"),
+    "argument unknown": (ADAM | {"config": {"lr": 1, "rho": 2}}, "Adam cannot be made from .*rho"),
+    "rate a word": (ADAM | {"config": {"lr": "fast"}}, "Adam cannot be made from .*lr above 0"),
+    "no steps": (ADAM | {"t": None}, "t must be int, is None"),
+    "steps below zero": (ADAM | {"t": -1}, "optimizer"),
+    "more steps than can be": (ADAM | {"t": 10**400}, "t must be"),
+    "other vectors": (ADAM | {"optimizer": "SGD"}, "velocity is missing"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG_OPTIMIZERS)
 def test_a_wrong_optimizer_is_refused(path, name):
     saved, cause = WRONG_OPTIMIZERS[name]
-    changed(path, optimizer=saved | {"slots": ["m", "v"]} if isinstance(saved, dict) else saved)
+    changed(path, optimizer=saved)
     refused(path, cause, tn.resume)
 
 

@@ -39,7 +39,7 @@ def folder(tmp_path):
 
 
 WAYS = {
-    **{f"protocol {k}": lambda thing, k=k: pickle.loads(pickle.dumps(thing, k)) for k in range(6)},
+    **{f"protocol {k}": lambda thing, k=k: pickle.loads(pickle.dumps(thing, k)) for k in (0, 2, 5)},
     "out of band": out_of_band,
     "cloudpickle": lambda thing: cloudpickle.loads(cloudpickle.dumps(thing)),
     "deepcopy": copy.deepcopy,

@@ -138,10 +138,9 @@ def test_kernel_equals_its_original(draw, backend, name, dtype):
     assert_same(backend, name, arguments(name, draw, dtype))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("backend", "name"), KERNELS)
-def test_kernel_accepts_non_contiguous_arrays(draw, backend, name, dtype):
-    values = arguments(name, draw, dtype)
+def test_kernel_accepts_non_contiguous_arrays(draw, backend, name):
+    values = arguments(name, draw, "float32")
     kernel = getattr(kernels_of(backend), name)
     given = [strided(value) for value in values]
     returned = kernel(*given)
