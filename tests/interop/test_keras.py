@@ -625,24 +625,28 @@ def test_flattened_pictures_keep_their_order():
     np.testing.assert_allclose(model.predict(x, verbose=0), tn.predict(net, x), rtol=0, atol=1e-6)
 
 
-def test_layers_without_an_equivalent_are_refused():
-    class Own(tn.Tanh):
-        pass
+class Own(tn.Tanh):
+    """A layer that Keras does not have."""
 
-    with pytest.raises(ValueError, match=r"to_keras: Keras has no equivalent of Own\(\)"):
-        tn.to_keras(tn.Network(tn.Dense(2, 2), Own()))
-    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; pass shape="):
-        tn.to_keras(tn.Network(tn.Tanh()))
-    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; pass shape="):
-        tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 3)))
-    with pytest.raises(ValueError, match=r"takes x \(N, 2, rows, columns\), but gets \(N, 8, 7, 2\)"):
-        tn.to_keras(network_of_pictures(), shape=(8, 7, 2))
-    with pytest.raises(ValueError, match=r"to_keras: Keras has no equivalent of Softmax\(\) of pictures"):
-        tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.Softmax()), shape=(1, 5, 5))
-    with pytest.raises(
-        ValueError, match="to_keras: the outputs are flattened pictures, which Keras orders differently"
-    ):
-        tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.Flatten()), shape=(1, 5, 5))
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "cause"),
+    [
+        ([tn.Dense(2, 2), Own()], None, r"to_keras: Keras has no equivalent of Own\(\)"),
+        ([tn.Tanh()], None, "to_keras: no layer says how long a row is; pass shape="),
+        ([tn.Conv2D(1, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 3)], None, "no layer says how long a row is"),
+        ([tn.Conv2D(2, 4, 3)], (8, 7, 2), r"takes x \(N, 2, rows, columns\), but gets \(N, 8, 7, 2\)"),
+        ([tn.Conv2D(1, 2, 3), tn.Softmax()], (1, 5, 5), r"Keras has no equivalent of Softmax\(\) of pictures"),
+        (
+            [tn.Conv2D(1, 2, 3), tn.Flatten()],
+            (1, 5, 5),
+            "the outputs are flattened pictures, which Keras",
+        ),
+    ],
+)
+def test_layers_without_an_equivalent_are_refused(layers, shape, cause):
+    with pytest.raises(ValueError, match=cause):
+        tn.to_keras(tn.Network(*layers), shape=shape)
 
 
 @pytest.mark.slow

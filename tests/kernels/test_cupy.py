@@ -422,17 +422,12 @@ def test_gradient_check_passes_in_float64_on_the_gpu(backend):
     ("hidden", "batch_size", "dropout"),
     [
         ([12, 8], 32, []),
-        ([24, 12, 6], 32, []),
-        ([48, 24], 32, []),
-        ([480, 240, 120, 60], 64, [0.10, 0.25, 0.25, 0.25]),
         ([960, 480, 240, 120, 60], 128, [0.10, 0.25, 0.25, 0.25, 0.25]),
-        ([12, 10, 8, 6, 4, 4], 32, []),
-        ([24, 12, 8, 6, 4, 4], 32, []),
         ([48, 24, 12, 6, 3], 32, []),
     ],
     ids=str,
 )
-def test_the_eight_networks_reach_the_same_accuracy_on_gpu_and_cpu(backend, hidden, batch_size, dropout):
+def test_networks_reach_the_same_accuracy_on_gpu_and_cpu(backend, hidden, batch_size, dropout):
     digits, accuracies = tn.data.mnist_split(), []
     for name in (backend, "numpy"):
         net = tn.mlp(784, hidden, 10, dropout=dropout, seed=1, backend=name)
