@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tinynet import data
-from tinynet.data import DataError
+from tinynet.data import DataError, kaggle_csv
 
 PIXELS = [f"pixel{i}" for i in range(784)]
 TRAIN_HEADER = ["label", *PIXELS]
@@ -169,6 +169,7 @@ def test_refuses_another_encoding(small):
 
 @pytest.mark.parametrize("rows", [0, 5])
 def test_counts_too_few_rows(small, rows):
+    assert (kaggle_csv.TRAINING_ROWS, kaggle_csv.VALIDATION_ROWS) == (32_000, 10_000)
     (small / "train.csv").write_text(text(TRAIN_HEADER, *map(row, range(rows))))
     assert f"train.csv: expected 42000 rows or more after the header, found {rows}" in error_of(small)
 

@@ -1,4 +1,4 @@
-"""The reference lists every public name, and the build refuses faulty pages. tests/docs/test_site.py opens the pages."""
+"""The reference lists every public name, and the build refuses faulty pages. test_site.py opens the pages."""
 
 from __future__ import annotations
 
