@@ -84,11 +84,6 @@ def step(net: tn.Network) -> None:
 # ------------------------------------------------------------------------------------------- names
 
 
-def test_numpy_is_always_there():
-    assert "numpy" in tn.backends()
-    assert tn.backend("numpy").name == "numpy"
-
-
 def test_a_module_in_kernels_is_a_backend(counting):
     assert "counting" in tn.backends()
     assert tn.backend("counting").name == "counting"
@@ -108,11 +103,6 @@ def test_a_backend_is_handed_on_as_it_is():
 
 
 # -------------------------------------------------------------------------------------- the readable functions
-
-
-def test_functions_are_those_of_functions_py():
-    assert FUNCTIONS["relu"] is functions.relu
-    assert all(function.__module__ == "tinynet.functions" for function in FUNCTIONS.values())
 
 
 def test_numpy_is_the_backend_of_the_functions_themselves(draw):
@@ -212,17 +202,6 @@ def test_the_losses_of_fit_and_evaluate_are_the_backends(counting):
     assert counting.calls.count("softmax_cross_entropy") == 2 * 16 / 4 + 1
 
 
-def test_a_network_trained_on_kernels_of_the_same_numbers_is_the_same_bit_for_bit(counting):
-    assert trained("counting").theta.tobytes() == trained("numpy").theta.tobytes()
-
-
-def test_a_network_moves_to_another_backend_with_all_its_numbers(counting):
-    net = trained("numpy")
-    twin = net.copy(backend="counting")
-    assert twin.backend.name == "counting"
-    assert np.array_equal(twin.theta, net.theta)
-
-
 # ------------------------------------------------------------------------------------------------- the border
 
 
@@ -231,15 +210,6 @@ def test_no_array_crosses_inside_a_step(counting):
     counting.crossings.clear()
     step(net)
     assert not counting.crossings
-
-
-def test_crossings_do_not_grow_with_the_number_of_batches(counting):
-    counts = []
-    for batch_size in (16, 2):
-        counting.crossings.clear()
-        trained("counting", batch_size)
-        counts.append(len(counting.crossings))
-    assert counts[0] == counts[1]
 
 
 def test_an_epoch_crosses_once_each_way(counting):

@@ -103,12 +103,6 @@ def test_the_exception_is_needed() -> None:
     assert set().union(*found) == EXCEPTIONS
 
 
-def test_an_upward_import_is_seen(tmp_path: Path) -> None:
-    wrong = tmp_path / "losses.py"
-    wrong.write_text("def late():\n    from .training.fit import fit\n    return fit\n")
-    assert upward_imports("losses", imports("losses", wrong)) == {("losses", "training.fit")}
-
-
 def test_the_root_holds_the_course_and_nothing_else() -> None:
     found = {f"{path.name}/" if path.is_dir() else path.name for path in PACKAGE.iterdir()} - {"__pycache__/"}
     assert found == {"__init__.py", "py.typed", *COURSE, *FOLDERS}

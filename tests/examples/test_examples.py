@@ -16,30 +16,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from example_run import EXAMPLES, SMALL, run
 from PIL import Image
 
 import tinynet as tn
 from tinynet.layers.bound import walk
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
 DIGITS = Path(__file__).parents[1] / "digits"
 PICTURES = [("compared", name) for name in ("curves", "confusion", "mistakes", "weights", "predictions")]
 PICTURES += [("best", name) for name in ("curves", "mistakes", "feature_maps", "costs")]
-SMALL = ["--models", "12x8x10", "48x24x12x6x3x10", "--epochs", "1"]
-
-
-def run(script: str, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode == status, done.stdout + done.stderr
-    return done
-
-
-@pytest.fixture(scope="module")
-def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A folder with two networks trained for one epoch, and what the run printed."""
-    out = tmp_path_factory.mktemp("compared")
-    return out, run("mnist_compare.py", *SMALL, "--out", out).stdout
 
 
 def test_from_scratch_is_short_and_needs_numpy_only() -> None:
@@ -196,15 +181,12 @@ def test_a_network_from_keras_for_other_data_is_refused_before_training(tmp_path
     assert not (tmp_path / "out").exists()
 
 
-def test_bad_picture_is_refused_before_training(tmp_path: Path) -> None:
-    done = run("mnist_compare.py", "--out", tmp_path / "new", "--image", tmp_path / "none.png", status=2)
-    assert "none.png" in done.stderr
-    assert not (tmp_path / "new").exists()
-
-
-def test_bad_csv_folder_is_refused_before_training(tmp_path: Path) -> None:
-    done = run("mnist_compare.py", "--out", tmp_path / "new", "--data", tmp_path, status=2)
-    assert "train.csv" in done.stderr
+@pytest.mark.parametrize(
+    ("option", "name", "message"), [("--image", "none.png", "none.png"), ("--data", "", "train.csv")]
+)
+def test_bad_input_is_refused_before_training(tmp_path: Path, option: str, name: str, message: str) -> None:
+    done = run("mnist_compare.py", "--out", tmp_path / "new", option, tmp_path / name, status=2)
+    assert message in done.stderr
     assert not (tmp_path / "new").exists()
 
 
@@ -282,7 +264,7 @@ def test_best_trains_and_evaluates_a_convolutional_network(
     import mnist_best
 
     out, printed = best
-    digits, network = tn.data.mnist(), tn.load(out / "convolutional.seed1.npz")
+    digits, network = tn.data.mnist(), tn.load(out / "convolutional.seed1.npz", backend="auto")
     accuracy = tn.evaluate(network, digits.x_train[-10_000:-9_000, None], digits.y_train[-10_000:-9_000]).accuracy
     assert accuracy > 0.7
     assert f"epoch  1 of 1   accuracy 0.{printed.split('accuracy 0.')[1][:4]}, held out {accuracy:.4f}" in printed

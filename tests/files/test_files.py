@@ -100,21 +100,10 @@ def test_a_network_comes_back_bit_for_bit(tmp_path, draw, dtype, init):
     assert [layer.counter for layer in back] == [3, 0, 0, 0, 0]
 
 
-def test_numbers_at_the_edge_of_the_dtype_come_back(tmp_path):
-    net = tn.mlp(2, [], 2)
-    info = np.finfo(np.float32)
-    net.theta[...] = [info.max, -info.max, info.smallest_subnormal, -0.0, 0.1, 1 / 3]
-    tn.save(net, tmp_path / "net.npz")
-    assert tn.load(tmp_path / "net.npz").theta.tobytes() == net.theta.tobytes()
-
-
 SCHEDULE = tn.warm_up(tn.cosine(0.1, steps=20), steps=4)
 OPTIMIZERS = {
-    "Adam": (tn.Adam, {"lr": 0.02, "beta1": 0.8, "beta2": 0.98, "eps": 1e-4}),
-    "Adam with decay": (tn.Adam, {"weight_decay": 0.1}),
+    "Adam": (tn.Adam, {"lr": 0.02, "beta1": 0.8, "beta2": 0.98, "eps": 1e-4, "weight_decay": 0.1}),
     "Adam on a schedule": (tn.Adam, {"lr": SCHEDULE}),
-    "SGD": (tn.SGD, {"lr": 0.1}),
-    "SGD with Nesterov and decay": (tn.SGD, {"momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
     "SGD on a schedule": (tn.SGD, {"lr": SCHEDULE, "momentum": 0.5}),
 }
 
@@ -135,12 +124,6 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(tmp_path, name, dty
     assert resumed.theta.tobytes() == straight.theta.tobytes()
 
 
-def test_a_loaded_network_is_ready_to_train(path):
-    net = tn.load(path)
-    train(net, tn.Adam(net), epochs=1)
-    assert net.epoch == 3
-
-
 def test_resume_takes_another_rate(path):
     assert tn.resume(path)[1].lr == 0.001
     assert tn.resume(path, lr=0.5)[1].lr == 0.5
@@ -156,36 +139,6 @@ def test_a_schedule_must_be_given_again(tmp_path):
 def test_resume_needs_an_optimizer_in_the_file(tmp_path):
     tn.save(network(), tmp_path / "net.npz")
     refused(tmp_path / "net.npz", "saved without an optimizer; load reads its network", tn.resume)
-
-
-class Scale(tn.Layer):
-    """y = a x, with one parameter and one argument."""
-
-    def __init__(self, start=1.0):
-        self.start = start
-
-    def config(self):
-        return {"start": self.start}
-
-    def shapes(self):
-        return {"a": (1,)}
-
-    def initial(self, draw):
-        return {"a": np.full(1, self.start)}
-
-    def forward(self, x, train=False):
-        return self.a * x
-
-
-def test_load_needs_the_classes_of_own_layers(tmp_path):
-    net = tn.Network(tn.Dense(2, 2), Scale(3.0))
-    tn.save(net, tmp_path / "net.npz")
-    refused(
-        tmp_path / "net.npz", r"unknown layer 'Scale'; known are GELU, .*; pass your own classes as layers=\[\.\.\.\]"
-    )
-    back = tn.load(tmp_path / "net.npz", layers=[Scale])
-    assert isinstance(back[1], Scale)
-    assert back[1].a == 3.0
 
 
 @pytest.mark.parametrize(
@@ -372,11 +325,6 @@ def test_a_slice_is_saved_as_a_separate_network(blocks, tmp_path):
 WRONG_STATE = {
     "buffers missing": ({"buffers.npy": None}, "buffers is missing"),
     "buffers too short": ({"buffers.npy": npy(np.zeros(25, np.float32))}, r"buffers must have the shape \(26,\)"),
-    "buffers of another dtype": ({"buffers.npy": npy(np.zeros(26))}, "buffers must be float32, is float64"),
-    "buffers with a NaN": (
-        {"buffers.npy": npy(np.full(26, np.nan, np.float32))},
-        "buffers holds numbers that are not f",
-    ),
     "a slot missing": ({"m.npy": None}, "m is missing"),
     "a slot too long": ({"m.npy": npy(np.zeros(335, np.float32))}, r"m must have the shape \(334,\)"),
     "a slot of another optimizer": ({"v.npy": npy(np.zeros(334, np.float32))}, "v is not part of such a file"),
@@ -388,10 +336,6 @@ def test_a_wrong_member_of_a_file_of_blocks_is_refused(blocks, name):
     changes, cause = WRONG_STATE[name]
     pack(blocks, {name: content for name, content in (members(blocks) | changes).items() if content is not None})
     refused(blocks, cause, lambda path: tn.resume(path, **EVERYTHING))
-
-
-def residual(*layers, **config):
-    return layer("Residual", layers=list(layers), **config)
 
 
 # ------------------------------------------------------------------------------------------ atomic writes
@@ -527,14 +471,6 @@ def test_a_file_that_may_not_be_read_is_refused(path, monkeypatch):
     refused(path, "cannot be read: Permission denied")
 
 
-def test_a_file_cut_off_anywhere_is_refused(path):
-    content = path.read_bytes()
-    for size in range(0, len(content), 7):
-        part = path.with_name(f"{size}.npz")
-        part.write_bytes(content[:size])
-        refused(part, "damaged")
-
-
 def test_a_flipped_bit_in_theta_is_noticed(path):
     content = path.read_bytes()
     position = content.index(tn.load(path).theta.tobytes()) + 10
@@ -602,7 +538,6 @@ def layer(name, **config):
 DENSE = {"inputs": 2, "outputs": 3}
 WRONG_HEADERS = {
     "later version": ({"version": 4}, "its format is version 4; this version of tinynet reads 1 to 3"),
-    "version a fraction": ({"version": 2.5}, "its format is version 2.5"),
     "no version": ({"version": None}, "its format is version None"),
     "other format": ({"format": "other"}, "not a tinynet network"),
     "no layer": ({"layers": [], "states": []}, r"must have the shape \(0,\) for these layers"),
@@ -626,7 +561,6 @@ WRONG_HEADERS = {
     ),
     "width a word": ({"layers": [layer("Dense", inputs=2, outputs="3")]}, "got 2 and '3'"),
     "rate two": ({"layers": [layer("Dropout", rate=2)]}, "a rate of at least 0 and below 1; got 2"),
-    "rate a word": ({"layers": [layer("Dropout", rate="0.5")]}, "Dropout cannot be made from"),
     "counter below zero": (
         {"layers": [layer("Dropout", rate=0.5)], "states": [{"counter": -1, "trainable": True}]},
         r"Dropout\(0.5\)'s counter must be at least 0, is -1",
@@ -644,12 +578,10 @@ WRONG_HEADERS = {
         r"takes x \(N, 1\), but gets \(N, 3\)",
     ),
     "dtype float16": ({"dtype": "float16"}, "dtype must be a float, is 'float16'"),
-    "dtype object": ({"dtype": "object"}, "dtype must be a float, is 'object'"),
     "dtype a number": ({"dtype": 32}, "dtype must be str, is 32"),
     "seed below zero": ({"seed": -1}, "as seed; got -1"),
     "seed a fraction": ({"seed": 0.5}, "seed must be int, is 0.5"),
     "epoch below zero": ({"epoch": -1}, "epoch"),
-    "epoch a word": ({"epoch": "3"}, "epoch must be int, is '3'"),
     "epoch a truth value": ({"epoch": True}, "epoch must be int, is True"),
     "notes a list": ({"notes": []}, r"notes must be dict, is \[\]"),
 }
@@ -667,10 +599,8 @@ WRONG_BLOCKS = {
     "no layers": ([], {}, "Residual cannot be made from .*: Residual takes layers, one or more"),
     "layers missing": (None, {}, "Residual cannot be made from its config {}: 'layers'"),
     "layers a word": ("Dense", {}, "Residual cannot be made from .*Residual takes layers"),
-    "layers a number": (3, {}, "Residual cannot be made from "),
     "a number inside": ([3], {}, "Residual cannot be made from .*Residual takes layers"),
     "shortcut a word": ([layer("ReLU")], {"shortcut": "x"}, "Residual cannot be made from .*Residual takes layers"),
-    "shortcut zero": ([layer("ReLU")], {"shortcut": 0}, "Residual cannot be made from .*Residual takes layers"),
     "an argument too many": ([layer("ReLU")], {"width": 3}, "Residual cannot be made from .*'width'"),
     "config inside a list": ([{"layer": "ReLU", "config": []}], {}, r"a layer's config must be dict, is \[\]"),
     "a state too few": ([layer("ReLU"), layer("ReLU")], {}, "it has 2 states for 3 layers"),
@@ -690,35 +620,26 @@ def test_a_wrong_block_is_refused(path, name):
     refused(path, cause)
 
 
+ADAM = {"optimizer": "Adam", "config": {"lr": 1}, "t": 0, "slots": ["m", "v"]}
 WRONG_OPTIMIZERS = {
     "a number": (5, "optimizer"),
     "a list": (["Adam"], "optimizer"),
-    "unknown": ({"optimizer": "LBFGS", "config": {"lr": 1}, "t": 0}, "unknown optimizer 'LBFGS'"),
-    "named by a list": (
-        {"optimizer": ["Adam"], "config": {"lr": 1}, "t": 0},
-        "its optimizer's optimizer must be str, is",
-    ),
-    "no name": ({"config": {"lr": 1}, "t": 0}, "its optimizer's optimizer must be str, is None"),
-    "config a list": ({"optimizer": "Adam", "config": [1], "t": 0}, "optimizer"),
-    "argument unknown": (
-        {"optimizer": "Adam", "config": {"lr": 1, "rho": 2}, "t": 0},
-        "Adam cannot be made from .*rho",
-    ),
-    "beta one": ({"optimizer": "Adam", "config": {"lr": 1, "beta1": 1}, "t": 0}, "Adam cannot be made from .*beta1"),
-    "rate below zero": ({"optimizer": "Adam", "config": {"lr": -1}, "t": 0}, "lr above 0"),
-    "rate a word": ({"optimizer": "Adam", "config": {"lr": "fast"}, "t": 0}, "Adam cannot be made from .*lr above 0"),
-    "no steps": ({"optimizer": "Adam", "config": {"lr": 1}}, "t must be int, is None"),
-    "steps below zero": ({"optimizer": "Adam", "config": {"lr": 1}, "t": -1}, "optimizer"),
-    "more steps than can be": ({"optimizer": "Adam", "config": {"lr": 1}, "t": 10**400}, "t must be"),
-    "steps a fraction": ({"optimizer": "Adam", "config": {"lr": 1}, "t": 0.5}, "optimizer"),
-    "other vectors": ({"optimizer": "SGD", "config": {"lr": 1}, "t": 0}, "velocity is missing"),
+    "unknown": (ADAM | {"optimizer": "LBFGS"}, "unknown optimizer 'LBFGS'"),
+    "named by a list": (ADAM | {"optimizer": ["Adam"]}, "its optimizer's optimizer must be str, is"),
+    "config a list": (ADAM | {"config": [1]}, "optimizer"),
+    "argument unknown": (ADAM | {"config": {"lr": 1, "rho": 2}}, "Adam cannot be made from .*rho"),
+    "rate a word": (ADAM | {"config": {"lr": "fast"}}, "Adam cannot be made from .*lr above 0"),
+    "no steps": (ADAM | {"t": None}, "t must be int, is None"),
+    "steps below zero": (ADAM | {"t": -1}, "optimizer"),
+    "more steps than can be": (ADAM | {"t": 10**400}, "t must be"),
+    "other vectors": (ADAM | {"optimizer": "SGD"}, "velocity is missing"),
 }
 
 
 @pytest.mark.parametrize("name", WRONG_OPTIMIZERS)
 def test_a_wrong_optimizer_is_refused(path, name):
     saved, cause = WRONG_OPTIMIZERS[name]
-    changed(path, optimizer=saved | {"slots": ["m", "v"]} if isinstance(saved, dict) else saved)
+    changed(path, optimizer=saved)
     refused(path, cause, tn.resume)
 
 
@@ -796,8 +717,8 @@ def test_false_sizes_allocate_no_memory(path, name):
 
 def test_damaged_and_forged_files_load_correctly_or_are_refused():
     """For more files, run `python tests/fuzz.py`."""
-    found = fuzz.run(2000, seed=20260101)
-    assert min(found["loaded"], found["refused"]) > 100
+    found = fuzz.run(1000, seed=20260101)
+    assert min(found["loaded"], found["refused"]) > 50
 
 
 # ------------------------------------------------------------------- networks that could not be loaded again

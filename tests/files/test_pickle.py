@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-import io
 import multiprocessing
 import pickle
 import sys
-import types
 from dataclasses import replace
 
 import cloudpickle
@@ -41,7 +39,7 @@ def folder(tmp_path):
 
 
 WAYS = {
-    **{f"protocol {k}": lambda thing, k=k: pickle.loads(pickle.dumps(thing, k)) for k in range(6)},
+    **{f"protocol {k}": lambda thing, k=k: pickle.loads(pickle.dumps(thing, k)) for k in (0, 2, 5)},
     "out of band": out_of_band,
     "cloudpickle": lambda thing: cloudpickle.loads(cloudpickle.dumps(thing)),
     "deepcopy": copy.deepcopy,
@@ -76,14 +74,6 @@ def test_an_optimizer_and_its_network_stay_together_and_go_on_bit_for_bit(way, k
     assert state(again) == state(net)
     for name in optimizer.slots:
         assert getattr(its, name).tobytes() == getattr(optimizer, name).tobytes()
-
-
-@each_way
-def test_an_optimizer_alone_brings_its_network_along(way):
-    net, optimizer = trained()
-    its = way(optimizer)
-    assert state(its.network) == state(net)
-    assert its.theta is its.network.theta
 
 
 @each_optimizer
@@ -167,25 +157,6 @@ def test_schedules_go_on_where_they_were(way, name):
     its = way(optimizer)
     assert its.rates(9) == optimizer.rates(9)
     assert state(train(its).network) == state(train(optimizer).network)
-
-
-def test_a_schedule_without_a_name_needs_cloudpickle():
-    optimizer = tn.SGD(network(), lr=lambda t: 0.1 / (t + 1))
-    with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
-        pickle.dumps(optimizer)
-    assert WAYS["cloudpickle"](optimizer).rates(3) == optimizer.rates(3)
-
-
-def test_a_layer_made_on_the_spot_needs_cloudpickle():
-    class Doubling(tn.Layer):
-        def forward(self, x, train=False):
-            return 2 * x
-
-    net = tn.Network(Doubling())
-    with pytest.raises((AttributeError, pickle.PicklingError), match="Doubling"):
-        pickle.dumps(net)
-    x = np.ones((2, 3), "float32")
-    assert np.array_equal(WAYS["cloudpickle"](net).forward(x), 2 * x)
 
 
 LOSSES = [tn.SoftmaxCrossEntropy(label_smoothing=0.1), tn.BinaryCrossEntropy(), tn.Huber(delta=0.5), Power(p=3)]
@@ -278,40 +249,11 @@ def test_a_backend_that_is_not_here_is_named_with_a_way_out(name, monkeypatch):
 # --------------------------------------------------------------------------------- what is no longer there
 
 
-@pytest.mark.parametrize(
-    ("forget", "error", "message"),
-    [
-        (
-            lambda module: delattr(module, "Gone"),
-            AttributeError,
-            "Can't get attribute 'Gone' on <module 'their_layers'",
-        ),
-        (lambda module: sys.modules.pop("their_layers"), ModuleNotFoundError, "No module named 'their_layers'"),
-    ],
-    ids=["class", "module"],
-)
-@pytest.mark.parametrize("inside", [False, True])
-def test_a_class_that_is_gone_is_named(forget, error, message, inside, monkeypatch):
-    module = types.ModuleType("their_layers")
-    module.Gone = type("Gone", (tn.ReLU,), {"__module__": "their_layers"})
-    monkeypatch.setitem(sys.modules, "their_layers", module)
-    data = pickle.dumps(tn.Network(tn.Residual(module.Gone()) if inside else module.Gone()))
-    forget(module)
-    with pytest.raises(error, match=message):
-        pickle.loads(data)
-
-
 def test_a_class_that_has_changed_since_is_named(monkeypatch):
     data = pickle.dumps(trained()[0])
     monkeypatch.setattr(BatchNorm, "shapes", lambda self: {"gamma": (1, self.D), "beta": (1, self.D), "skew": (1,)})
     with pytest.raises(ValueError, match=r"^BatchNorm\(8, 0.25\) brings values of .*, but its shapes are .*'skew'"):
         pickle.loads(data)
-
-
-def test_a_pickle_cut_off_is_refused():
-    data = pickle.dumps(trained()[0])
-    with pytest.raises((EOFError, pickle.UnpicklingError)):
-        pickle.load(io.BytesIO(data[: len(data) // 2]))
 
 
 # ------------------------------------------------------------------------------------------ other processes
@@ -326,11 +268,3 @@ def test_another_process_goes_on_bit_for_bit():
     train(its)
     train(optimizer)
     assert state(its.network) == state(net)
-
-
-def test_joblib_trains_several_at_once():
-    """Whatever is larger than a hundred bytes is handed on as a file that cannot be written to."""
-    optimizers = [trained(kind)[1] for kind in ("Adam", "SGD with momentum")]
-    found = joblib.Parallel(n_jobs=2, max_nbytes=100)(joblib.delayed(train)(one) for one in optimizers)
-    for its, optimizer in zip(found, optimizers, strict=True):
-        assert state(its.network) == state(train(optimizer).network)

@@ -107,12 +107,6 @@ def test_a_dead_unit_is_0_for_every_row_and_not_only_for_some():
     assert tn.diagnose(net, x[:1], [0]).rows[1].dead == 0.75
 
 
-@pytest.mark.parametrize("bend", [tn.GELU, tn.LeakyReLU, tn.Tanh, tn.Sigmoid, tn.Softmax])
-def test_only_a_relu_has_dead_units(bend):
-    net = tn.Network(tn.Dense(1, 4), bend(), tn.Dense(4, 2))
-    assert tn.diagnose(net, np.zeros((2, 1)), [0, 1]).rows[1].dead is None
-
-
 @pytest.mark.parametrize(
     ("bend", "at", "expected"),
     [
@@ -267,22 +261,15 @@ def test_dead_relus_are_counted(rows):
     )
 
 
-@pytest.mark.parametrize(("dead", "warned"), [(4, False), (5, True)])
-def test_half_dead_is_not_yet_warned_of(rows, dead, warned):
-    net = tn.mlp(6, [8], 3, seed=1)
-    net[0].b[:, :dead], net[0].b[:, dead:] = -100, 100
-    assert any("dead" in line for line in tn.diagnose(net, *rows).warnings) is warned
-
-
 @pytest.mark.parametrize(
-    ("bend", "saturated", "warned"), [(tn.Tanh, 4, False), (tn.Tanh, 5, True), (tn.Sigmoid, 5, True)]
+    ("bend", "word"), [(tn.ReLU, "of its ReLUs are dead"), (tn.Tanh, "saturated"), (tn.Sigmoid, "saturated")]
 )
-def test_more_than_half_saturated_is_warned_of(bend, saturated, warned):
+def test_more_than_half_dead_or_saturated_is_warned_of(bend, word):
     net = tn.Network(tn.Dense(1, 8), bend(), tn.Dense(8, 2))
-    net[0].b[:, :saturated] = -100
-    lines = [line for line in tn.diagnose(net, np.zeros((2, 1)), [0, 1]).warnings if "saturated" in line]
-    assert bool(lines) is warned
-    assert not warned or lines[0].startswith(f"1 {bend.__name__}(): 62 % of its outputs are saturated")
+    for count, expected in ((4, []), (5, ["62"])):
+        net[0].b[:, :count], net[0].b[:, count:] = -100, 0.5
+        lines = [line for line in tn.diagnose(net, np.zeros((2, 1)), [0, 1]).warnings if word in line]
+        assert [re.fullmatch(rf"1 {bend.__name__}\(\): (\d+) % .*", line)[1] for line in lines] == expected
 
 
 def test_gradients_that_vanish_are_seen(rows):
@@ -437,15 +424,6 @@ def test_a_gradient_shared_by_many_pixels_has_not_vanished(draw):
     assert report.warnings == []
 
 
-def test_gradients_of_pictures_that_vanish_are_seen(pictures):
-    deep = [layer for _ in range(8) for layer in (tn.Conv2D(1, 1, 3, padding=1), tn.Sigmoid())]
-    net = tn.Network(*deep, tn.GlobalAveragePool(), tn.Dense(1, 3), seed=1)
-    net.theta *= 0.5
-    (sentence,) = tn.diagnose(net, *pictures).warnings[:1]
-    assert sentence.startswith("gradients vanish: ")
-    assert "at 0 Conv2D(1, 1, 3, 1, 1)" in sentence
-
-
 @pytest.mark.parametrize(
     ("lose", "place"),
     [
@@ -458,13 +436,6 @@ def test_what_is_lost_in_a_network_of_pictures_is_named(pictures, lose, place):
     net = seeing()
     lose(net).ravel()[0] = np.nan
     assert tn.diagnose(net, *pictures, tn.SGD(net)).not_finite == place
-
-
-def test_a_picture_that_overflows_is_named():
-    net = seeing()
-    net[4].layers[0].W[...] = 3e38
-    report = tn.diagnose(net, np.arange(512.0).reshape(8, 1, 8, 8) / 512, np.arange(8) % 3)
-    assert report.not_finite.startswith("forward of 4 Residual / 0 Conv2D(4, 4, 3, 1, 1): x up to ")
 
 
 # -------------------------------------------------------------------------------------- not finite

@@ -77,20 +77,6 @@ def in_this_process(monkeypatch):
 # ------------------------------------------------------------------------------------------------------ in
 
 
-@pytest.mark.parametrize("kind", [".h5", ".keras"])
-@pytest.mark.parametrize("name", MODELS)
-def test_the_network_predicts_what_keras_does(tmp_path, name, kind):
-    model = MODELS[name]()
-    net = tn.from_keras(saved(model, tmp_path / f"model{kind}"))
-    x = rows(*model.input_shape[1:])
-    expected = model.predict(x, verbose=0)
-    said = tn.predict(net, x)
-    if name == "logits":
-        said = tn.outputs(net, x)
-    np.testing.assert_allclose(said, expected, rtol=0, atol=1e-6)
-    assert net.dtype == ("float64" if name == "double" else "float32")
-
-
 CONVOLUTIONAL = {
     "a whole network": lambda: pictures(
         K.Conv2D(4, 3, activation="relu"),
@@ -123,7 +109,7 @@ CONVOLUTIONAL = {
         K.Dense(5), K.LayerNormalization(scale=False), K.Dense(4), K.BatchNormalization(), K.Dense(3, "softmax")
     ),
     "any size": lambda: build(K.Conv2D(4, 3), K.GlobalAveragePooling2D(), K.Dense(3), inputs=(None, None, 2)),
-    "double": lambda: pictures(
+    "double, pictures": lambda: pictures(
         K.Conv2D(4, 3, dtype="float64"), K.Flatten(dtype="float64"), K.Dense(3, dtype="float64")
     ),
 }
@@ -134,13 +120,14 @@ def channels_first(x):
 
 
 @pytest.mark.parametrize("kind", [".h5", ".keras"])
-@pytest.mark.parametrize("name", CONVOLUTIONAL)
-def test_a_network_of_pictures_predicts_what_keras_does(tmp_path, name, kind):
-    model = CONVOLUTIONAL[name]()
+@pytest.mark.parametrize("name", [*MODELS, *CONVOLUTIONAL])
+def test_the_network_predicts_what_keras_does(tmp_path, name, kind):
+    model = (MODELS | CONVOLUTIONAL)[name]()
     net = tn.from_keras(saved(model, tmp_path / f"model{kind}"))
-    x = rows() if name == "norms of rows" else rows(8, 7, 2)
-    expected = model.predict(x, verbose=0)
-    np.testing.assert_allclose(tn.predict(net, channels_first(x)), expected, rtol=1e-5, atol=1e-5)
+    x = rows(8, 7, 2) if name == "any size" else rows(*model.input_shape[1:])
+    said = (tn.outputs if name == "logits" else tn.predict)(net, channels_first(x))
+    np.testing.assert_allclose(said, model.predict(x, verbose=0), rtol=1e-5, atol=1e-5)
+    assert net.dtype == ("float64" if "double" in name else "float32")
 
 
 def test_batch_norm_brings_its_statistics_and_its_numbers(tmp_path):
@@ -440,11 +427,10 @@ def graph():
     return keras.Model(x, K.Add()([x, K.Dense(6)(x)]))
 
 
-@pytest.mark.parametrize("kind", [".h5", ".keras"])
 @pytest.mark.parametrize("name", UNREADABLE)
-def test_other_layers_are_refused_by_name(tmp_path, name, kind):
+def test_other_layers_are_refused_by_name(tmp_path, name):
     make, cause = UNREADABLE[name]
-    refused(saved(make(), tmp_path / f"model{kind}"), cause)
+    refused(saved(make(), tmp_path / "model.keras"), cause)
 
 
 def test_weights_without_a_model_are_refused(tmp_path):
@@ -568,26 +554,10 @@ def test_a_file_that_crashes_or_blocks_the_process_is_refused(tmp_path, monkeypa
 # ------------------------------------------------------------------------------------------------ to Keras
 
 
-@pytest.mark.parametrize("kind", [".h5", ".keras"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_network_goes_there_and_back_bit_for_bit(tmp_path, dtype, kind):
+def network_of_rows(**options):
     activations = [tn.ReLU(), tn.LeakyReLU(0.25), tn.Tanh(), tn.Sigmoid(), tn.GELU(), tn.Softmax()]
-    layers = [
-        tn.Flatten(),
-        tn.Dropout(0.5),
-        *(layer for activation in activations for layer in (tn.Dense(6, 6), activation)),
-        tn.Dense(6, 4),
-    ]
-    net = tn.Network(*layers, seed=3, dtype=dtype)
-    net.loss = tn.SoftmaxCrossEntropy()
-    net[2].trainable = False
-    model = tn.to_keras(net)
-    back = tn.from_keras(saved(model, tmp_path / f"model{kind}"))
-    assert back.theta.tobytes() == net.theta.tobytes()
-    assert [repr(layer) for layer in back] == [repr(layer) for layer in net]
-    assert [layer.trainable for layer in back if layer.shapes()] == [False, *[True] * 6]
-    assert repr(back.loss) == repr(net.loss)
-    np.testing.assert_allclose(model.predict(rows(), verbose=0), tn.predict(net, rows()), rtol=0, atol=1e-6)
+    hidden = [layer for activation in activations for layer in (tn.Dense(6, 6), activation)]
+    return tn.Network(tn.Flatten(), tn.Dropout(0.5), *hidden, tn.Dense(6, 4), **options)
 
 
 def network_of_pictures(**options):
@@ -608,17 +578,21 @@ def network_of_pictures(**options):
 
 @pytest.mark.parametrize("kind", [".h5", ".keras"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_network_of_pictures_goes_there_and_back_bit_for_bit(tmp_path, draw, dtype, kind):
-    net = network_of_pictures(seed=3, dtype=dtype)
+@pytest.mark.parametrize(("make", "shape", "frozen"), [(network_of_rows, (6,), 2), (network_of_pictures, (2, 8, 7), 1)])
+def test_a_network_goes_there_and_back_bit_for_bit(tmp_path, draw, make, shape, frozen, dtype, kind):
+    net = make(seed=3, dtype=dtype)
     net.theta[...] = draw.normal(size=net.theta.size)
     net.buffers[...] = draw.uniform(0.5, 2, net.buffers.size)
-    net.loss, net[1].trainable = tn.SoftmaxCrossEntropy(), False
-    model = tn.to_keras(net, shape=(2, 8, 7))
+    net.loss, net[frozen].trainable = tn.SoftmaxCrossEntropy(), False
+    model = tn.to_keras(net, shape=shape)
     back = tn.from_keras(saved(model, tmp_path / f"model{kind}"))
     assert (back.theta.tobytes(), back.buffers.tobytes()) == (net.theta.tobytes(), net.buffers.tobytes())
     assert [repr(layer) for layer in back] == [repr(layer) for layer in net]
-    assert [layer.trainable for layer in back if layer.shapes()] == [True, False, True, True, True, True, True]
-    x = rows(8, 7, 2)
+    assert [layer.trainable for layer in back if layer.shapes()] == [
+        k != frozen for k, layer in enumerate(net) if layer.shapes()
+    ]
+    assert repr(back.loss) == repr(net.loss)
+    x = rows(*shape[1:], shape[0])
     np.testing.assert_allclose(model.predict(x, verbose=0), tn.predict(net, channels_first(x)), rtol=0, atol=1e-5)
 
 
@@ -651,24 +625,28 @@ def test_flattened_pictures_keep_their_order():
     np.testing.assert_allclose(model.predict(x, verbose=0), tn.predict(net, x), rtol=0, atol=1e-6)
 
 
-def test_layers_without_an_equivalent_are_refused():
-    class Own(tn.Tanh):
-        pass
+class Own(tn.Tanh):
+    """A layer that Keras does not have."""
 
-    with pytest.raises(ValueError, match=r"to_keras: Keras has no equivalent of Own\(\)"):
-        tn.to_keras(tn.Network(tn.Dense(2, 2), Own()))
-    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; pass shape="):
-        tn.to_keras(tn.Network(tn.Tanh()))
-    with pytest.raises(ValueError, match="to_keras: no layer says how long a row is; pass shape="):
-        tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 3)))
-    with pytest.raises(ValueError, match=r"takes x \(N, 2, rows, columns\), but gets \(N, 8, 7, 2\)"):
-        tn.to_keras(network_of_pictures(), shape=(8, 7, 2))
-    with pytest.raises(ValueError, match=r"to_keras: Keras has no equivalent of Softmax\(\) of pictures"):
-        tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.Softmax()), shape=(1, 5, 5))
-    with pytest.raises(
-        ValueError, match="to_keras: the outputs are flattened pictures, which Keras orders differently"
-    ):
-        tn.to_keras(tn.Network(tn.Conv2D(1, 2, 3), tn.Flatten()), shape=(1, 5, 5))
+
+@pytest.mark.parametrize(
+    ("layers", "shape", "cause"),
+    [
+        ([tn.Dense(2, 2), Own()], None, r"to_keras: Keras has no equivalent of Own\(\)"),
+        ([tn.Tanh()], None, "to_keras: no layer says how long a row is; pass shape="),
+        ([tn.Conv2D(1, 2, 3), tn.GlobalAveragePool(), tn.Dense(2, 3)], None, "no layer says how long a row is"),
+        ([tn.Conv2D(2, 4, 3)], (8, 7, 2), r"takes x \(N, 2, rows, columns\), but gets \(N, 8, 7, 2\)"),
+        ([tn.Conv2D(1, 2, 3), tn.Softmax()], (1, 5, 5), r"Keras has no equivalent of Softmax\(\) of pictures"),
+        (
+            [tn.Conv2D(1, 2, 3), tn.Flatten()],
+            (1, 5, 5),
+            "the outputs are flattened pictures, which Keras",
+        ),
+    ],
+)
+def test_layers_without_an_equivalent_are_refused(layers, shape, cause):
+    with pytest.raises(ValueError, match=cause):
+        tn.to_keras(tn.Network(*layers), shape=shape)
 
 
 @pytest.mark.slow

@@ -90,28 +90,13 @@ def test_buffers_and_layers_of_ones_own_come_back(tmp_path):
     assert back.buffers.tobytes() == net.buffers.tobytes()
 
 
-BENDS = {"sequential": tn.ReLU, "double": tn.ReLU, "named": tn.Tanh}
-
-
-def torch_layers(name):
-    if name == "named":
-        hidden = [layer for _ in range(11) for layer in (tn.Dense(5, 5), tn.Tanh())]
-        return [tn.Dense(6, 5), tn.ReLU(), *hidden, tn.Dense(5, 3)]
+def sequential():
     return [tn.Dropout(0.1), tn.Dense(6, 5), tn.ReLU(), tn.Dense(5, 5), tn.ReLU(), tn.Dense(5, 3)]
 
 
-@pytest.mark.parametrize("name", ["sequential", "double", "named"])
-def test_a_state_dict_gives_what_pytorch_gives(name):
-    net = tn.from_safetensors(FIXTURES / f"torch-{name}.safetensors", layers=torch_layers(name))
-    assert net.dtype == ("float64" if name == "double" else "float32")
-    np.testing.assert_allclose(tn.outputs(net, np.array(TORCH["x"])), TORCH[name], rtol=0, atol=1e-6)
-
-
-def test_a_network_written_here_is_a_state_dict_too(tmp_path):
-    net = tn.mlp(6, [5, 5], 3, dropout=[0.1])
-    tn.to_safetensors(net, tmp_path / "net.safetensors")
-    ours, theirs = load_file(tmp_path / "net.safetensors"), load_file(FIXTURES / "torch-sequential.safetensors")
-    assert {name: value.shape for name, value in ours.items()} == {name: value.shape for name, value in theirs.items()}
+def named():
+    hidden = [layer for _ in range(11) for layer in (tn.Dense(5, 5), tn.Tanh())]
+    return [tn.Dense(6, 5), tn.ReLU(), *hidden, tn.Dense(5, 3)]
 
 
 def convolutional():
@@ -125,21 +110,17 @@ def convolutions():
     return [*first, tn.Dense(18, 4), tn.BatchNorm(4), tn.Dense(4, 3)]
 
 
-STACKS = {"convolutional": convolutional, "convolutions": convolutions}
-"""With names of their own, and named by position."""
+STACKS = {"sequential": sequential, "double": sequential, "named": named}
+STACKS |= {"convolutional": convolutional, "convolutions": convolutions}
 
 
 @pytest.mark.parametrize("name", STACKS)
-def test_a_state_dict_of_a_convolutional_network_gives_what_pytorch_gives(name):
+def test_a_state_dict_gives_what_pytorch_gives_and_comes_back_bit_for_bit(tmp_path, name):
     net = tn.from_safetensors(FIXTURES / f"torch-{name}.safetensors", layers=STACKS[name]())
-    x = np.array(TORCH["pictures"])
+    assert net.dtype == ("float64" if name == "double" else "float32")
+    x = np.array(TORCH["pictures" if "conv" in name else "x"])
     np.testing.assert_allclose(tn.outputs(net, x), TORCH[name], rtol=0, atol=1e-6)
     assert all(layer.mean.all() for layer in net if isinstance(layer, tn.BatchNorm))
-
-
-@pytest.mark.parametrize("name", STACKS)
-def test_a_convolutional_network_comes_back_bit_for_bit(tmp_path, name):
-    net = tn.from_safetensors(FIXTURES / f"torch-{name}.safetensors", layers=STACKS[name]())
     tn.to_safetensors(net, tmp_path / "net.safetensors")
     for options in ({}, {"layers": STACKS[name]()}):
         back = tn.from_safetensors(tmp_path / "net.safetensors", **options)
@@ -152,20 +133,6 @@ def test_pictures_tensors_have_pytorchs_names_and_shapes(tmp_path):
     ours, theirs = load_file(tmp_path / "net.safetensors"), load_file(FIXTURES / "torch-convolutions.safetensors")
     shapes = {name: value.shape for name, value in theirs.items() if not name.endswith("num_batches_tracked")}
     assert {name: value.shape for name, value in ours.items()} == {**shapes, "7.weight": (3,), "7.bias": (3,)}
-
-
-def test_pytorch_takes_what_is_written_here(tmp_path):
-    torch = pytest.importorskip("torch", reason="there is no PyTorch to take it")
-    from fixtures.make_torch_safetensors import convolutions as theirs
-    from safetensors.torch import load_file as load_tensors
-
-    net = tn.Network(*convolutions(), seed=7)
-    net.buffers[...] = np.linspace(0.5, 2, net.buffers.size)
-    tn.to_safetensors(net, tmp_path / "net.safetensors")
-    network, x = theirs(), np.array(TORCH["pictures"])
-    network.load_state_dict(load_tensors(tmp_path / "net.safetensors"))
-    said = network.eval()(torch.tensor(x, dtype=torch.float32)).detach().numpy()
-    np.testing.assert_allclose(tn.outputs(net, x), said, rtol=0, atol=1e-5)
 
 
 def test_layers_of_one_shape_are_told_apart_by_what_stands_beside_their_weights(tmp_path):
@@ -312,8 +279,8 @@ def test_what_is_not_finite_is_not_written(tmp_path):
 
 def test_damaged_files_load_correctly_or_are_refused():
     """For more files, run `python tests/fuzz.py --kind safetensors`."""
-    found = fuzz.run(2000, seed=20260101, kind="safetensors")
-    assert min(found["loaded"], found["refused"]) > 100
+    found = fuzz.run(1000, seed=20260101, kind="safetensors")
+    assert min(found["loaded"], found["refused"]) > 50
 
 
 def test_metadata_of_format_2_are_read(tmp_path):

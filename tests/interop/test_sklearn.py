@@ -10,7 +10,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
-from sklearn.model_selection import GridSearchCV, cross_val_score, learning_curve
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -121,13 +121,11 @@ def test_a_row_of_weight_two_is_two_rows(estimator, draw):
     np.testing.assert_allclose(weighted.network_.theta, repeated.network_.theta, rtol=0, atol=1e-9)
 
 
-def test_it_stands_in_pipelines_searches_and_curves(words):
+def test_it_stands_in_pipelines_and_searches(words):
     x, y = words
     pipeline = make_pipeline(StandardScaler(), tn.Classifier(max_iter=20, random_state=1))
-    search = GridSearchCV(pipeline, {"classifier__hidden_layer_sizes": [(4,), (30,)]}, n_jobs=2, cv=3).fit(x, y)
+    search = GridSearchCV(pipeline, {"classifier__hidden_layer_sizes": [(4,), (30,)]}, cv=3).fit(x, y)
     assert search.best_params_ == {"classifier__hidden_layer_sizes": (30,)}
-    assert cross_val_score(pipeline, x, y, cv=3).min() > 0.6
-    assert learning_curve(pipeline, x, y, train_sizes=[0.5, 1.0], cv=3)[1].shape == (2, 3)
     assert "Classifier" in search.best_estimator_._repr_html_()
 
 

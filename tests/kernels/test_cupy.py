@@ -19,6 +19,7 @@ OVERRIDES += ["count_correct", "sgd", "adam", "gather"]
 OVERRIDES += ["conv2d", "conv2d_backward", "conv2d_backward_parameters"]
 OVERRIDES += ["max_pool2d", "max_pool2d_backward", "average_pool2d", "average_pool2d_backward"]
 OVERRIDES += ["moments", "batch_norm", "batch_norm_backward", "batch_norm_backward_parameters"]
+WHERE = ["standin", pytest.param("gpu", marks=pytest.mark.gpu)]
 LAYERS = [tn.Dense(5, 4), tn.ReLU(), tn.Softmax(), tn.Dropout(0.3)]
 LOSSES = [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError]
 
@@ -58,7 +59,8 @@ def outcome(backend, name, values):
 
 
 def network(backend, hidden=(6, 5), **options):
-    return tn.mlp(8, list(hidden), 3, dropout=[0.1, 0.25], seed=1, backend=backend, **options)
+    dropout = [0.1, 0.25] if hidden else []
+    return tn.mlp(8, list(hidden), 3, dropout=dropout, seed=1, backend=backend, **options)
 
 
 def digits(rows=50):
@@ -115,7 +117,7 @@ def test_readable_functions_never_leave_the_device(plain, draw, name):
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.999])
-@pytest.mark.parametrize("where", ["standin", pytest.param("gpu", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("where", WHERE)
 def test_dropout_masks_are_equal_bit_for_bit(backend, draw, rate, where):
     x = draw.normal(size=(64, 480)).astype("float32")
     for key in (KEY, (2**32 - 1, 2**31 + 7), (0, 0)):
@@ -154,7 +156,6 @@ CONVOLUTIONS = [
     ((1, 8, 12, 11), (8, 8, 3, 3), 1, 1),
     ((5, 2, 13, 11), (3, 2, 3, 3), 1, 1),
 ]
-WHERE = ["standin", pytest.param("gpu", marks=pytest.mark.gpu)]
 
 
 def pool_calls(draw, shape, size, dtype="float32"):
@@ -200,8 +201,8 @@ def test_kernels_for_pictures_equal_their_originals(backend, draw, where):
         check_call(backend, name, values, atol=1e-5)
 
 
-@pytest.mark.parametrize("where", WHERE)
-def test_kernels_for_pictures_repeat_bit_for_bit(backend, draw, where):
+@pytest.mark.gpu
+def test_kernels_for_pictures_repeat_bit_for_bit(backend, draw):
     for name, values in picture_calls(draw):
         first, again = outcome(backend, name, values), outcome(backend, name, values)
         for a, b in zip([*first[0], *first[1]], [*again[0], *again[1]], strict=True):
@@ -352,32 +353,16 @@ def assert_same_training(found, expected):
     assert found[2] == expected[2]
 
 
-def test_captured_steps_smooth_labels(backend):
-    def trained_on(backend):
-        net, (x, t) = network(backend), digits()
-        tn.fit(net, tn.Adam(net), x, t, epochs=1, batch_size=5, loss=tn.SoftmaxCrossEntropy(label_smoothing=0.3))
-        return net.backend.to_host(net.theta)
-
-    np.testing.assert_allclose(trained_on(backend), trained_on("numpy"), rtol=1e-3, atol=1e-4)
-    assert standin.counts["graph launches"]
-
-
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("hidden", [(), (6,), (7, 5, 4)], ids=str)
+@pytest.mark.parametrize(
+    ("optimizer", "hidden"),
+    [*((name, (6,)) for name in OPTIMIZERS), ("Adam", ()), ("Adam", (7, 5, 4)), ("SGD", (7, 5, 4))],
+    ids=str,
+)
 @pytest.mark.parametrize("pixels", [False, True], ids=["floats", "pixels"])
-@pytest.mark.parametrize("where", ["standin", pytest.param("gpu", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("where", WHERE)
 def test_captured_steps_equal_those_of_backend_numpy(backend, optimizer, hidden, pixels, where):
-    found = trained(backend, optimizer, hidden, pixels=pixels) if hidden else trained_without_dropout(backend, pixels)
-    host = trained("numpy", optimizer, hidden, pixels=pixels) if hidden else trained_without_dropout("numpy", pixels)
+    found, host = (trained(place, optimizer, hidden, pixels=pixels) for place in (backend, "numpy"))
     assert_same_training(found, host)
-
-
-def trained_without_dropout(backend, pixels):
-    x, t = digits()
-    x = np.clip(128 + 50 * x, 0, 255).astype(np.uint8) if pixels else x
-    net = tn.mlp(8, [], 3, backend=backend)
-    history = tn.fit(net, tn.Adam(net), x, t, epochs=3, batch_size=16)
-    return [record.loss for record in history], [net.backend.to_host(net.theta)], []
 
 
 def test_a_diagnosis_on_the_device_equals_that_on_the_host(backend):
@@ -418,7 +403,7 @@ def test_without_capture_the_same_kernels_run_one_by_one(backend, monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("where", ["standin", pytest.param("gpu", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize("where", WHERE)
 def test_the_same_seed_gives_the_same_run(backend, where):
     first, second = trained(backend), trained(backend)
     assert first[0] == second[0]
@@ -437,17 +422,12 @@ def test_gradient_check_passes_in_float64_on_the_gpu(backend):
     ("hidden", "batch_size", "dropout"),
     [
         ([12, 8], 32, []),
-        ([24, 12, 6], 32, []),
-        ([48, 24], 32, []),
-        ([480, 240, 120, 60], 64, [0.10, 0.25, 0.25, 0.25]),
         ([960, 480, 240, 120, 60], 128, [0.10, 0.25, 0.25, 0.25, 0.25]),
-        ([12, 10, 8, 6, 4, 4], 32, []),
-        ([24, 12, 8, 6, 4, 4], 32, []),
         ([48, 24, 12, 6, 3], 32, []),
     ],
     ids=str,
 )
-def test_the_eight_networks_reach_the_same_accuracy_on_gpu_and_cpu(backend, hidden, batch_size, dropout):
+def test_networks_reach_the_same_accuracy_on_gpu_and_cpu(backend, hidden, batch_size, dropout):
     digits, accuracies = tn.data.mnist_split(), []
     for name in (backend, "numpy"):
         net = tn.mlp(784, hidden, 10, dropout=dropout, seed=1, backend=name)

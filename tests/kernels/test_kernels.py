@@ -138,10 +138,9 @@ def test_kernel_equals_its_original(draw, backend, name, dtype):
     assert_same(backend, name, arguments(name, draw, dtype))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("backend", "name"), KERNELS)
-def test_kernel_accepts_non_contiguous_arrays(draw, backend, name, dtype):
-    values = arguments(name, draw, dtype)
+def test_kernel_accepts_non_contiguous_arrays(draw, backend, name):
+    values = arguments(name, draw, "float32")
     kernel = getattr(kernels_of(backend), name)
     given = [strided(value) for value in values]
     returned = kernel(*given)
@@ -162,15 +161,12 @@ def test_kernel_accepts_axes_in_front(draw, backend, name):
 @pytest.mark.parametrize(
     ("picture", "M", "size", "stride", "padding"),
     [
-        ((7, 2, 5, 6), 3, 3, 1, 1),
         ((40, 16, 28, 28), 8, 3, 1, 1),
         ((120, 5, 7, 7), 19, 3, 1, 1),
         ((2, 4, 16, 38), 5, 3, 1, 1),
-        ((40, 4, 14, 14), 5, 3, 1, 1),
         ((3, 4, 9, 30), 6, 3, 1, 2),
         ((30, 7, 8, 6), 4, 3, 1, 0),
         ((2, 4, 4, 300), 4, 3, 1, 3),
-        ((3, 2, 7, 4), 4, 2, 1, 0),
         ((3, 2, 7, 4), 4, 4, 1, 3),
         ((2, 3, 4, 4), 20, 4, 1, 0),
         ((2, 3, 4, 4), 2, 3, 1, 5),
@@ -214,30 +210,25 @@ def test_pools_of_equal_numbers(draw, backend, size):
     assert_same(backend, "max_pool2d_backward", (dy, x, size))
 
 
-@pytest.mark.parametrize("backend", ["numba"])
-@pytest.mark.parametrize("rate", [0.1, 0.25, 0.5, 0.999])
-def test_dropout_masks_are_equal_bit_for_bit(draw, backend, rate):
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.999])
+def test_dropout_masks_are_equal_bit_for_bit(draw, rate):
     x = draw.normal(size=(64, 480)).astype("float32")
     for key in (KEY, (2**32 - 1, 2**31 + 7), (0, 0)):
-        kernel, plain = (
-            ops.dropout(x, rate, key, key[1] // 2) for ops in (tn.backend(backend).ops, tn.backend("numpy").ops)
-        )
+        kernel, plain = (ops.dropout(x, rate, key, key[1] // 2) for ops in (tn.backend("numba").ops, tn.functions))
         np.testing.assert_array_equal(kernel[1], plain[1])
         np.testing.assert_array_equal(kernel[0], plain[0])
 
 
-@pytest.mark.parametrize("backend", ["numba"])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_gathered_pixels_are_equal_bit_for_bit(draw, backend, dtype):
+def test_gathered_pixels_are_equal_bit_for_bit(draw, dtype):
     pixels, index = draw.integers(0, 256, (50, 784)).astype(np.uint8), draw.integers(0, 50, 32)
-    kernel, plain = (ops.gather(pixels, index, np.dtype(dtype)) for ops in (tn.backend(backend).ops, tn.functions))
+    kernel, plain = (ops.gather(pixels, index, np.dtype(dtype)) for ops in (tn.backend("numba").ops, tn.functions))
     assert kernel.dtype == dtype
     np.testing.assert_array_equal(kernel, plain)
 
 
-@pytest.mark.parametrize("backend", ["numba"])
-def test_a_nan_is_not_lost_in_a_kernel(backend):
-    ops, x = tn.backend(backend).ops, np.full((4, 3), np.nan, np.float32)
+def test_a_nan_is_not_lost_in_a_kernel():
+    ops, x = tn.backend("numba").ops, np.full((4, 3), np.nan, np.float32)
     assert np.isnan(ops.relu(x)).all()
     assert np.isnan(ops.dense(x, np.ones((3, 2), np.float32), np.ones((1, 2), np.float32))).all()
     assert np.isnan(ops.softmax_cross_entropy(x, np.ones_like(x))[0])
@@ -252,23 +243,12 @@ def test_a_nan_is_not_lost_in_a_kernel(backend):
     assert np.isnan(grad).all()
 
 
-@pytest.mark.parametrize("backend", ["numba"])
-def test_denormal_moments_become_zero(backend):
+def test_denormal_moments_become_zero():
     theta, m, v = (np.full(3, value, np.float32) for value in (1, 1e-37, 1e-40))
-    tn.backend(backend).ops.adam(theta, np.zeros(3, np.float32), m, v, 100, 0.001, 0.9, 0.999, 1e-8)
+    tn.backend("numba").ops.adam(theta, np.zeros(3, np.float32), m, v, 100, 0.001, 0.9, 0.999, 1e-8)
     assert (m == 0).all()
     assert (v == 0).all()
     assert (theta == 1).all()
-
-
-@pytest.mark.parametrize("backend", ["numba"])
-def test_training_equals_that_of_backend_numpy(draw, backend):
-    x, t = draw.normal(size=(200, 8)).astype("float32"), draw.integers(0, 3, 200)
-    losses = []
-    for name in ("numpy", backend):
-        net = tn.mlp(8, [16, 8], 3, dropout=[0.1, 0.2], backend=name)
-        losses.append([record.loss for record in tn.fit(net, tn.Adam(net), x, t, epochs=5)])
-    np.testing.assert_allclose(*losses, rtol=1e-4)
 
 
 # ------------------------------------------------------------------------------------ whole training steps
@@ -328,28 +308,33 @@ def stepped(
     return [totals, net.theta, net.grad, *slots, counters, [rule.step_count]], len(yields)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize(
-    ("hidden", "options"),
-    [
-        ([], {}),
-        ([12, 8], {"pixels": True}),
-        ([9], {"smoothing": 0.2}),
-        ([1, 2, 3], {"D": 1, "K": 2, "batch": 1}),
-        ([5, 6, 7, 9], {"D": 17, "batch": 13, "dropout": [0.0, 0.3]}),
-        ([16, 10], {"D": 33, "batch": 64, "dropout": [0.1, 0.25, 0.5], "pixels": True}),
-        ([50, 8], {"D": 90, "pixels": True, "zeros": 0.8}),
-        ([112], {"D": 64, "batch": 15, "zeros": 0.9, "dropout": [0.3, 0.1]}),
-    ],
-    ids=str,
-)
-def test_compiled_steps_equal_those_of_backend_numpy(hidden, options, optimizer):
+SMALL = {
+    "one layer": {"hidden": []},
+    "pixels": {"hidden": [12, 8], "pixels": True},
+    "smooth labels": {"hidden": [9], "smoothing": 0.2},
+    "one row a batch": {"hidden": [1, 2, 3], "D": 1, "K": 2, "batch": 1},
+    "dropout": {"hidden": [5, 6, 7, 9], "D": 17, "batch": 13, "dropout": [0.0, 0.3]},
+    "one batch": {"hidden": [16, 10], "D": 33, "batch": 64, "dropout": [0.1, 0.25, 0.5], "pixels": True},
+    "pixels, mostly zero": {"hidden": [50, 8], "D": 90, "pixels": True, "zeros": 0.8},
+    "floats, mostly zero": {"hidden": [112], "D": 64, "batch": 15, "zeros": 0.9, "dropout": [0.3, 0.1]},
+}
+
+
+def check_steps(optimizer, **case):
+    """Compare an epoch of backend numba with one of backend numpy. Return how often the compiled steps yielded."""
     (plain, _), (compiled, yields) = (
-        stepped(name, np.random.default_rng(5), hidden, optimizer, **options) for name in ("numpy", "numba")
+        stepped(name, np.random.default_rng(5), optimizer=optimizer, **case) for name in ("numpy", "numba")
     )
-    assert yields == 1
     for found, expected in zip(compiled, plain, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    return yields
+
+
+@pytest.mark.parametrize(
+    ("case", "optimizer"), [*((case, "Adam") for case in SMALL), *(("dropout", name) for name in [*OPTIMIZERS][1:])]
+)
+def test_compiled_steps_equal_those_of_backend_numpy(case, optimizer):
+    assert check_steps(optimizer, **SMALL[case]) == 1
 
 
 LARGE = {
@@ -368,15 +353,15 @@ LARGE = {
 }
 
 
-@pytest.mark.parametrize("optimizer", [name for name in OPTIMIZERS if "clipped" not in name])
-@pytest.mark.parametrize("case", LARGE)
+@pytest.mark.parametrize(
+    ("case", "optimizer"),
+    [
+        *((case, "Adam") for case in LARGE),
+        *(("lists and dropout", name) for name in [*OPTIMIZERS][1:] if "clipped" not in name),
+    ],
+)
 def test_steps_on_threads_equal_those_of_backend_numpy(case, optimizer):
-    (plain, _), (compiled, yields) = (
-        stepped(name, np.random.default_rng(5), optimizer=optimizer, **LARGE[case]) for name in ("numpy", "numba")
-    )
-    assert yields >= 1
-    for found, expected in zip(compiled, plain, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+    assert check_steps(optimizer, **LARGE[case]) >= 1
 
 
 @pytest.mark.parametrize("case", LARGE)
@@ -435,8 +420,12 @@ def test_training_on_threads_that_stops_early_keeps_the_steps_taken(draw):
     np.testing.assert_array_equal(net.theta, reference.theta)
 
 
-@pytest.mark.parametrize("hidden", [[12, 8], [40, 8], [200, 100]], ids=str)
-@pytest.mark.parametrize("kind", ["pixels", "mostly zero", "floats"])
+@pytest.mark.parametrize(
+    ("hidden", "kind"),
+    [([12, 8], "pixels"), ([12, 8], "floats"), ([40, 8], "mostly zero"), ([40, 8], "pixels")]
+    + [([200, 100], kind) for kind in ("pixels", "mostly zero", "floats")],
+    ids=str,
+)
 def test_compiled_evaluation_equals_that_of_backend_numpy(draw, hidden, kind):
     x = draw.normal(size=(5001, 140)).astype("float32")
     x = (
@@ -511,25 +500,6 @@ def test_the_faster_number_of_threads_is_used_and_the_other_tried_again(monkeypa
     assert 0.6 < np.mean(np.array(taken[60:]) == 1) < 1
 
 
-@pytest.mark.parametrize(
-    "layers",
-    [
-        lambda: [tn.Dense(6, 5), DoubledReLU(), tn.Dense(5, 3)],
-        lambda: [tn.Dense(6, 5), tn.Dense(5, 3)],
-        lambda: [tn.Dense(6, 5), tn.ReLU(), tn.Dense(5, 3), tn.Dropout(0.5)],
-    ],
-    ids=["a subclass of a layer", "no ReLU between", "dropout last"],
-)
-def test_networks_that_are_not_covered_use_the_ordinary_steps(draw, layers):
-    x, t = draw.normal(size=(20, 6)).astype("float32"), draw.integers(0, 3, 20)
-    thetas = []
-    for backend in ("numpy", "numba"):
-        net = tn.Network(*layers(), backend=backend)
-        tn.fit(net, tn.Adam(net), x, t, epochs=2, batch_size=8)
-        thetas.append(net.theta)
-    np.testing.assert_allclose(*thetas, rtol=1e-3, atol=1e-5)
-
-
 def with_replaced_step(net):
     optimizer = tn.Adam(net)
     step = optimizer.step
@@ -545,22 +515,29 @@ def with_replaced_relu(net):
     return tn.Adam(net)
 
 
+def usual():
+    return [tn.Dense(6, 5), tn.ReLU(), tn.Dense(5, 3)]
+
+
 @pytest.mark.parametrize(
-    ("kind", "optimizer", "loss"),
+    ("make", "optimizer", "loss"),
     [
-        (DoubledNetwork, tn.Adam, tn.SoftmaxCrossEntropy),
-        (tn.Network, DoubledAdam, tn.SoftmaxCrossEntropy),
-        (tn.Network, tn.SGD, DoubledLoss),
-        (tn.Network, with_replaced_step, tn.SoftmaxCrossEntropy),
-        (tn.Network, with_replaced_relu, tn.SoftmaxCrossEntropy),
+        (lambda: tn.Network(tn.Dense(6, 5), DoubledReLU(), tn.Dense(5, 3)), tn.Adam, tn.SoftmaxCrossEntropy),
+        (lambda: tn.Network(tn.Dense(6, 5), tn.Dense(5, 3)), tn.Adam, tn.SoftmaxCrossEntropy),
+        (lambda: tn.Network(*usual(), tn.Dropout(0.5)), tn.Adam, tn.SoftmaxCrossEntropy),
+        (lambda: DoubledNetwork(*usual()), tn.Adam, tn.SoftmaxCrossEntropy),
+        (lambda: tn.Network(*usual()), DoubledAdam, tn.SoftmaxCrossEntropy),
+        (lambda: tn.Network(*usual()), tn.SGD, DoubledLoss),
+        (lambda: tn.Network(*usual()), with_replaced_step, tn.SoftmaxCrossEntropy),
+        (lambda: tn.Network(*usual()), with_replaced_relu, tn.SoftmaxCrossEntropy),
     ],
-    ids=["network", "optimizer", "loss", "a method replaced", "a function replaced"],
+    ids=["a layer", "no ReLU between", "dropout last", "network", "optimizer", "loss", "method", "function"],
 )
-def test_subclasses_and_replaced_methods_use_the_ordinary_steps(draw, kind, optimizer, loss):
+def test_what_is_not_covered_uses_the_ordinary_steps(draw, make, optimizer, loss):
     x, t = draw.normal(size=(20, 6)).astype("float32"), draw.integers(0, 3, 20)
     thetas = []
     for backend in ("numpy", "numba"):
-        net = kind(tn.Dense(6, 5), tn.ReLU(), tn.Dense(5, 3), backend=backend)
+        net = make().copy(backend=backend)
         tn.fit(net, optimizer(net), x, t, epochs=2, batch_size=8, loss=loss())
         thetas.append(net.theta)
     np.testing.assert_allclose(*thetas, rtol=1e-3, atol=1e-5)

@@ -593,9 +593,7 @@ def test_a_summary_says_shapes_and_multiplications():
 def test_a_summary_without_a_picture_says_what_it_does_not_know():
     shapes = [line.split("(N, ")[1].split(")")[0] for line in network().summary().splitlines() if "(N, " in line]
     assert shapes == ["?"] * (len(shapes) - 1) + ["3"]
-    remark = (
-        "?: no layer determines the input shape; pass it, such as summary((1, 28, 28)), to see all shapes"
-    )
+    remark = "?: no layer determines the input shape; pass it, such as summary((1, 28, 28)), to see all shapes"
     assert network().summary().endswith(f"\n{remark}")
     assert tn.Conv2D(1, 4, 3).multiply_adds(None) == 0
     assert remark not in network().summary((1, 7, 6))

@@ -68,10 +68,8 @@ def test_backpropagation_can_be_read_step_by_step(tab: Tab) -> None:
     assert tab.page.locator("#backprop .card.now").count() == 0
 
 
-def test_backpropagation_goes_through_blocks(
-    every_layer: Tab, of_every_layer: list[tn.Run], digits: tn.data.Split, tmp_path: Path
-) -> None:
-    shown = facts_of(tmp_path / "report.html")["backprop"]
+def test_backpropagation_goes_through_blocks(every_layer: Tab, every_layer_page: Path) -> None:
+    shown = facts_of(every_layer_page)["backprop"]
     assert shown["network"] == "around"
     names = [step["name"] for step in shown["steps"]]
     assert names[1:4] == ["Dense(784, 8), inside Residual", "GELU(), inside Residual", "Dense(784, 8), inside Residual"]
@@ -107,9 +105,9 @@ def test_backpropagation_matches_difference_quotients(of_every_layer: list[tn.Ru
 
 
 def test_backpropagation_goes_through_convolutions_where_one_row_is_a_batch(
-    pictures: Tab, of_pictures: list[tn.Run], digits: tn.data.Split, tmp_path: Path, open_page: Any
+    pictures: Tab, pictures_page: Path, of_pictures: list[tn.Run], tmp_path: Path, open_page: Any
 ) -> None:
-    shown = facts_of(tmp_path / "report.html")["backprop"]
+    shown = facts_of(pictures_page)["backprop"]
     assert shown["network"] == "normed"
     assert [step["maps"] for step in shown["steps"]][:4] == [[6, 1], [6, 6], [6, 6], [6, 6]]
     text = pictures.text("#backprop")

@@ -28,27 +28,26 @@ def test_dark_and_light(open_page: Any, eight: Path) -> None:
     assert tab.text("#theme-name") == "auto"
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_narrow_page_does_not_scroll_sideways(open_page: Any, eight: Path, scheme: str) -> None:
-    tab = open_page(eight, viewport={"width": 375, "height": 800}, color_scheme=scheme, has_touch=True)
+def test_narrow_page_does_not_scroll_sideways(open_page: Any, eight: Path) -> None:
+    tab = open_page(eight, viewport={"width": 375, "height": 800}, color_scheme="dark", has_touch=True)
     tab.page.click("#inside-toggle")
     tab.page.locator("#pad").scroll_into_view_if_needed()
     tab.draw("3")
     assert tab.read().count("3") >= 5
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
-    tab.shot(f"narrow_{scheme}")
+    tab.shot("narrow")
     for section in ("draw", "compare", "curves", "networks", "disagreements", "backprop"):
-        tab.shot(f"narrow_{scheme}_{section}", f"#{section}")
+        tab.shot(f"narrow_{section}", f"#{section}")
 
 
 @pytest.fixture(scope="session")
 def wide(digits: tn.data.Split, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page with all columns of examples/mnist_compare.py: eight networks from three seeds, and three figures."""
+    """A page with all columns of examples/mnist_compare.py: eight networks from two seeds, and three figures."""
     record = tn.Record(1, 2.0, 0.3, 1.9, 0.35, seconds=51.8, rows=90_000_000)
     runs = [
         tn.Run(name, network, [record], figures={"blog loss": 0.1016, "blog accuracy": 0.979, "dead ReLUs": 34.0 + k})
         for name, (hidden, dropout) in EIGHT.items()
-        for k, network in enumerate(tn.mlp(784, hidden, 10, dropout=dropout, seed=k) for k in range(3))
+        for k, network in enumerate(tn.mlp(784, hidden, 10, dropout=dropout, seed=k) for k in range(2))
     ]
     path = tmp_path_factory.mktemp("wide") / "report.html"
     return tn.report(runs, path, validation=few_digits(digits), failed_below=0)
@@ -84,7 +83,7 @@ def test_table_scrolls_in_its_own_box_on_a_phone(open_page: Any, wide: Path) -> 
     assert tab.page.evaluate("document.documentElement.scrollWidth") == 375
 
 
-@pytest.mark.parametrize("width", [1280, 900, 600, 375, 320])
+@pytest.mark.parametrize("width", [1280, 600, 320])
 def test_no_number_in_a_name_is_split_over_two_lines(open_page: Any, wide: Path, width: int) -> None:
     tab = open_page(wide, viewport={"width": width, "height": 900})
     numbers, split = tab.page.evaluate("""() => {

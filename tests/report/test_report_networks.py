@@ -11,7 +11,7 @@ from report_pages import PHONE, Tab, facts_of, small_run, touch_of, with_facts
 import tinynet as tn
 
 
-def test_confusion_cell_shows_its_digits(tab: Tab, runs: list[tn.Run], digits: tn.data.Split) -> None:
+def test_confusion_cell_shows_its_digits(tab: Tab, eight: Path, runs: list[tn.Run], digits: tn.data.Split) -> None:
     tab.page.select_option("#network-choice", "0")
     said = tn.predict_classes(runs[0].network, digits.x_val)
     confusion = np.zeros((10, 10), int)
@@ -24,7 +24,9 @@ def test_confusion_cell_shows_its_digits(tab: Tab, runs: list[tn.Run], digits: t
     cell = tab.page.locator(f".confusion button[aria-label$='of class {label} classified as {answer}']")
     cell.click()
     assert cell.get_attribute("aria-pressed") == "true"
-    assert tab.page.locator(".cell-digits figure").count() == min(40, confusion[label, answer])
+    assert tab.page.locator(".cell-digits figure").count() == min(
+        facts_of(eight)["most_of_a_cell"], confusion[label, answer]
+    )
     labels = tab.page.locator(".cell-digits button").evaluate_all(
         "buttons => buttons.map(b => b.getAttribute('aria-label'))"
     )

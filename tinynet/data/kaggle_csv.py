@@ -16,6 +16,7 @@ from .errors import DataError
 PIXELS = [f"pixel{i}" for i in range(28 * 28)]
 LARGEST = {"label": 9, **dict.fromkeys(PIXELS, 255)}
 VALUES = {str(value): value for value in range(256)}
+TRAINING_ROWS, VALIDATION_ROWS = 32_000, 10_000
 SOURCE = 'download it from the Kaggle competition "Digit Recognizer"'
 
 
@@ -27,10 +28,10 @@ def kaggle(folder: str | Path) -> Split:
 
     Raises DataError with the file, line (the header is line 1) and column of the first error.
     """
-    train = _read_csv(Path(folder) / "train.csv", ["label", *PIXELS], least=42_000)
+    train = _read_csv(Path(folder) / "train.csv", ["label", *PIXELS], least=TRAINING_ROWS + VALIDATION_ROWS)
     x_test = _read_csv(Path(folder) / "test.csv", PIXELS, least=1)
     x, y = train[:, 1:].copy(), train[:, 0].copy()
-    return Split(x[:32_000], y[:32_000], x[-10_000:], y[-10_000:], x_test, None)
+    return Split(x[:TRAINING_ROWS], y[:TRAINING_ROWS], x[-VALIDATION_ROWS:], y[-VALIDATION_ROWS:], x_test, None)
 
 
 def _read_csv(path: Path, columns: list[str], least: int) -> np.ndarray:

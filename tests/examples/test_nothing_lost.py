@@ -72,21 +72,12 @@ def assert_complete(folder: Path, networks: tuple[str, ...] = (NETWORK,)) -> Non
             image.load()
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a successful run."""
-    out = tmp_path_factory.mktemp("finished")
-    done = run(command(out))
-    assert done.returncode == 0, done.stderr
-    return out
-
-
 @pytest.fixture
-def trained(finished: Path, tmp_path: Path) -> Path:
+def trained(compared: tuple[Path, str], tmp_path: Path) -> Path:
     """A folder with a trained network and old versions of the other files."""
     out = tmp_path / "out"
     out.mkdir()
-    shutil.copy(finished / NETWORK, out)
+    shutil.copy(compared[0] / NETWORK, out)
     for name in WRITTEN:
         (out / name).write_bytes(OLD)
     return out
@@ -116,7 +107,6 @@ def at_most(size: int) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("size", "name"),
     [
-        (100, "results.md"),
         (1_000, "submission.csv"),
         pytest.param(300_000, "report.html", marks=pytest.mark.slow),
         pytest.param(700_000, "predictions.png", marks=pytest.mark.slow),
@@ -138,52 +128,6 @@ def test_a_network_that_does_not_fit_leaves_the_one_before(trained: Path) -> Non
     assert_new_up_to("results.md", trained)
 
 
-@pytest.mark.slow
-def test_the_same_command_continues_after_a_full_disk(trained: Path) -> None:
-    before = (trained / NETWORK).stat().st_mtime_ns
-    assert run(command(trained), at_most(100)).returncode == 2
-    done = run(command(trained))
-    assert done.returncode == 0, done.stderr
-    assert "1 of 1 networks are saved and loaded" in done.stdout
-    assert (trained / NETWORK).stat().st_mtime_ns == before
-    assert_complete(trained)
-
-
-ON_A_DISK = """
-disk=$1 kib=$2 start=$3 seen=$4; shift 4
-mount -t tmpfs -o size=${kib}k tmpfs $disk && cp $start/* $disk || exit 99
-"$@"; status=$?
-cp -a $disk/. $seen; exit $status
-"""
-
-
-@pytest.mark.parametrize(
-    ("pages", "name"),
-    [
-        (0, "results.md"),
-        (1, "results.csv"),
-        (2, "submission.csv"),
-        (20, "submission.csv"),
-        pytest.param(80, "report.html", marks=pytest.mark.slow),
-    ],
-)
-def test_a_disk_that_is_full(finished: Path, tmp_path: Path, pages: int, name: str) -> None:
-    """A disk with this many free pages. No part of the file that did not fit is left."""
-    disk, start, seen = (tmp_path / folder for folder in ("disk", "start", "seen"))
-    for folder in (disk, start, seen):
-        folder.mkdir()
-    if run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(disk)]).returncode:
-        pytest.skip("no disk can be mounted here")
-    shutil.copy(finished / NETWORK, start)
-    kib = 4 * (-(-(start / NETWORK).stat().st_size // 4096) + pages)
-    arguments = ["unshare", "-rm", "bash", "-c", ON_A_DISK, "bash", *map(str, (disk, kib, start, seen)), *command(disk)]
-    done = run(arguments)
-    assert done.returncode == 2, done.stderr
-    assert done.stderr == f"error: {disk / name}: No space left on device\n"
-    assert names(seen) == {NETWORK, *WRITTEN[: WRITTEN.index(name)]}
-    assert (seen / NETWORK).read_bytes() == (finished / NETWORK).read_bytes()
-
-
 # ------------------------------------------------------------------------------------------- folders that fail
 
 
@@ -200,38 +144,12 @@ def test_a_folder_that_is_read_only(trained: Path) -> None:
     assert_new_up_to("results.md", trained)
 
 
-@pytest.mark.slow
-def test_a_folder_that_is_read_only_and_empty(tmp_path: Path) -> None:
-    tmp_path.chmod(0o555)
-    done = run(command(tmp_path), obey_permissions)
-    assert done.returncode == 2
-    assert done.stderr == f"error: {tmp_path / NETWORK}: cannot be written: Permission denied\n"
-    assert names(tmp_path) == set()
-
-
-@pytest.mark.parametrize(("below", "reason"), [("", "File exists"), ("below", "Not a directory")])
-def test_a_folder_that_is_a_file(tmp_path: Path, below: str, reason: str) -> None:
+def test_a_folder_that_is_a_file(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_bytes(OLD)
-    done = run(command(file / below))
-    assert (done.returncode, done.stderr) == (2, f"error: {file / below}: {reason}\n")
+    done = run(command(file))
+    assert (done.returncode, done.stderr) == (2, f"error: {file}: File exists\n")
     assert file.read_bytes() == OLD
-
-
-@pytest.mark.parametrize("name", [NETWORK, "submission.csv"])
-@pytest.mark.slow
-def test_a_folder_that_is_renamed(tmp_path: Path, name: str) -> None:
-    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
-    process = started(command(out))
-    wait_for(out / name)
-    out.rename(elsewhere)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert errors.startswith("error: ")
-    assert str(out) in errors
-    assert "Traceback" not in errors
-    tn.load(elsewhere / NETWORK)
-    assert names(elsewhere) <= {NETWORK, *WRITTEN}
 
 
 @pytest.mark.slow
@@ -247,9 +165,8 @@ def test_two_at_once_in_one_folder(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------------- streams, signals, the clock
 
 
-@pytest.mark.parametrize("merged", ["", "2>&1"])
-def test_a_reader_that_stops_reading(trained: Path, merged: str) -> None:
-    done = in_shell(command(trained), f'"$@" {merged} | head -1; exit ${{PIPESTATUS[0]}}')
+def test_a_reader_that_stops_reading(trained: Path) -> None:
+    done = in_shell(command(trained), '"$@" 2>&1 | head -1; exit ${PIPESTATUS[0]}')
     assert done.returncode == 128 + signal.SIGPIPE
     assert done.stdout.splitlines() == ["1 of 1 networks are saved and loaded; --retrain trains anew"]
     assert done.stderr == ""
@@ -279,12 +196,7 @@ def test_streams_that_are_closed(tmp_path: Path, closed: str) -> None:
     assert_complete(tmp_path)
 
 
-def test_closed_stderr_does_not_change_the_exit_status(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    assert in_shell(command(tmp_path / "file"), 'exec "$@" 2>&-').returncode == 2
-
-
-@pytest.mark.parametrize("pause", [0.02, 0.1, 0.3, 0.8])
+@pytest.mark.parametrize("pause", [0.02, 0.3])
 @pytest.mark.parametrize("ended", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.slow
 def test_signals_while_pictures_are_drawn(trained: Path, ended: signal.Signals, pause: float) -> None:
@@ -329,36 +241,10 @@ def test_a_clock_that_is_set_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 # ------------------------------------------------------------------------------------------------------ memory
 
 
-def in_memory(size: int) -> Callable[[], None]:
-    return lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size))
-
-
-@pytest.mark.parametrize("mib", [300, 400, 500])
-@pytest.mark.slow
-def test_memory_that_is_not_enough_to_train(finished: Path, tmp_path: Path, mib: int) -> None:
-    """Training needs about 550 MiB of address space. The first allocation that fails may print further text."""
-    done = run(command(tmp_path), in_memory(mib * 2**20))
-    if done.returncode == 0 and mib > 300:
-        return assert_complete(tmp_path)
-    if done.returncode == 2 and mib > 300:
-        return assert_too_little_to_compare(tmp_path, done.stderr)
-    assert done.returncode == 1, done.stderr
-    assert "error:\n12x8x10 was not trained: " in done.stderr
-    assert "The same command tries them again.\n" in done.stderr
-    assert names(tmp_path) == set()
-
-
-def assert_too_little_to_compare(folder: Path, stderr: str) -> None:
-    """Check a run that trained but ran out of memory later: the network is saved, and every file complete or absent."""
-    assert stderr.startswith("error: not enough memory")
-    assert "Traceback" not in stderr
-    tn.load(folder / NETWORK)
-    assert names(folder) <= {NETWORK, *WRITTEN}
-
-
 @pytest.mark.slow
 def test_memory_that_is_not_enough_for_the_digits(trained: Path) -> None:
-    done = run(command(trained), in_memory(200 * 2**20))
+    most = 200 * 2**20
+    done = run(command(trained), lambda: resource.setrlimit(resource.RLIMIT_AS, (most, most)))
     assert done.returncode == 2, done.stderr
     assert "error: not enough memory: Unable to allocate" in done.stderr
     assert "Traceback" not in done.stderr
