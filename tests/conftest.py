@@ -86,7 +86,7 @@ def default_backend(request, monkeypatch, tmp_path_factory) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         place: str | tn.Backend = name
         if name == "cupy on a stand-in":
-            folder = tmp_path_factory.getbasetemp() / "standin"
+            folder = standin.shared_folder(tmp_path_factory)
             place = standin.by_functions(stack.enter_context(standin.installed(folder)))
         elif name == "cupy":
             place = standin.by_functions(standin.real_gpu())
