@@ -30,8 +30,19 @@ import tinynet as tn
 ON_EVERY_BACKEND = {
     f"test_{subject}"
     for subject in (
-        *("layers", "pictures", "buffers", "blocks", "freezing", "network", "network_parts", "losses", "optim"),
-        *("fit", "evaluation", "weights", "listeners", "gradcheck", "diagnosis", "parity"),
+        *(
+            "layers",
+            "each_layer",
+            "pictures",
+            "buffers",
+            "blocks",
+            "freezing",
+            "network",
+            "network_parts",
+            "losses",
+            "optim",
+        ),
+        *("fit", "evaluation", "weights", "listeners", "diagnosis", "parity"),
     )
 }
 BACKENDS = ["numpy", "numba", "cupy on a stand-in", pytest.param("cupy", marks=pytest.mark.gpu)]

@@ -37,9 +37,12 @@ ROOT = Path(__file__).parent.parent
 CORE = ("functions.py", "losses.py", "layers/*.py", "optim.py", "training/*.py", "gradcheck.py")
 EQUIVALENT = ROOT / "tests/mutate_equivalent.txt"
 TESTS = {
-    "functions": "functions pictures losses",
+    "functions": "functions each_layer pictures losses",
     "losses": "losses evaluation weights pickle",
-    "layers": "layers pictures blocks buffers freezing output_shape network network_parts refused_layers pickle",
+    "layers": (
+        "layers each_layer layer_arguments pictures blocks buffers freezing output_shape network network_parts "
+        "refused_layers pickle"
+    ),
     "network": "network network_parts freezing blocks pickle",
     "optim": "optim fit freezing blocks refused_layers pickle",
     "training": "fit evaluation weights listeners progress refused_settings refused_layers checkpoint diagnosis",

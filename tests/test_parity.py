@@ -95,28 +95,6 @@ def test_schedules_are_pytorchs(name):
     agree([SCHEDULES[name](t) for t in range(10)], TORCH["schedules"][name])
 
 
-def test_the_fixture_is_what_its_script_makes():
-    pytest.importorskip("torch", reason="the fixture is compared with PyTorch's numbers of today only where it is")
-    from fixtures.make_torch_parity import fixture
-
-    made = json.loads(json.dumps(fixture()))
-    assert FILE.stat().st_size < 100_000
-    assert leaves(made).keys() == leaves(TORCH).keys()
-    for name, numbers in leaves(made).items():
-        agree(numbers, leaves(TORCH)[name])
-
-
-def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """All arrays and numbers of the fixture, each under its path; the version of PyTorch apart."""
-    found = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            found |= leaves(value, f"{prefix}{name}/")
-        elif name != "torch":
-            found[prefix + name] = value
-    return found
-
-
 def test_gradients_are_the_chain_rule_written_out():
     """One hidden layer, number by number: no array operation, no matrix, nothing shared with the package."""
     net, x, t = tn.mlp(2, [3], 2, dtype="float64", seed=4), X[:4, :2], TARGETS["soft"][:4, :2] + [0.25, 0]
