@@ -44,38 +44,12 @@ def test_every_loss_passes_behind_its_network(draw, head, loss):
     assert tn.gradient_check(tn.Network(tn.Dense(D, M), *(layer.copy() for layer in head)), x, t, loss, full=True)
 
 
-@pytest.mark.parametrize("layer", [tn.Dense(D, M), tn.ReLU(), tn.Softmax(), tn.Dropout(0.5)], ids=str)
-@pytest.mark.parametrize("full", [False, True])
-def test_every_layer_passes(draw, layer, full):
-    assert tn.gradient_check_layer(layer, draw.normal(size=(N, D)), full=full)
-
-
-@pytest.mark.parametrize("loss", [tn.SoftmaxCrossEntropy, tn.CrossEntropy, tn.MeanSquaredError])
-@pytest.mark.parametrize("full", [False, True])
-def test_every_loss_passes(draw, loss, full):
-    p, t = draw.dirichlet(np.ones(M), N), draw.dirichlet(np.ones(M), N)
-    assert tn.gradient_check_loss(loss(), p, t, full=full)
-
-
-def test_a_one_hot_target_passes_cross_entropy(draw):
-    assert tn.gradient_check_loss(
-        tn.CrossEntropy(), draw.dirichlet(np.ones(M), N), np.eye(M)[[0, 1, 2, 0, 1]], full=True
-    )
-
-
 @pytest.mark.parametrize("full", [False, True])
 def test_a_pair_of_functions_passes(draw, full):
     x, W, b = draw.normal(size=(N, D)), draw.normal(size=(D, M)), draw.normal(size=(1, M))
     assert tn.gradient_check_function(
         functions.dense, lambda dy, x, W, b: (dy @ W.T, x.T @ dy, dy.sum(axis=0, keepdims=True)), x, W, b, full=full
     )
-
-
-def test_more_than_two_axes_pass(draw):
-    def backward(dy, x):
-        return functions.softmax_backward(dy, functions.softmax(x))
-
-    assert tn.gradient_check_function(functions.softmax, backward, draw.normal(size=(2, 3, 4)), full=True)
 
 
 def test_a_single_number_is_an_input_like_any_other(draw):
@@ -277,16 +251,6 @@ def test_a_fault_in_a_function_is_found_where_it_is(draw, name, full):
     report = tn.gradient_check_function(forward, backward, x, W, b, full=full)
     assert not report
     assert {(entry.name, entry.status) for entry in report.failures} == {(place, "wrong")}
-
-
-def test_a_fault_that_summing_the_outputs_would_hide_is_found(draw):
-    class Flat(tn.Softmax):
-        def backward(self, dy):
-            return np.zeros_like(dy)
-
-    report = tn.gradient_check_layer(Flat(), draw.normal(size=(N, D)))
-    assert statuses(report) == {"wrong"}
-    assert "backward gives zero" in repr(report)
 
 
 def faulty_loss(spoil):

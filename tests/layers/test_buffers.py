@@ -112,7 +112,9 @@ def test_a_twin_is_independent(live, tmp_path):
     twin = live(net, tmp_path)
     for _, name, layer in walk(twin.layers):
         ours = layer_of(net, name)
-        assert not any(np.shares_memory(view, ours.views[which]) for which, view in layer.views.items())
+        for which, view in layer.views.items():
+            assert not np.shares_memory(view, ours.views[which])
+            assert any(np.shares_memory(view, vector) for vector in (twin.theta, twin.grad, twin.buffers))
     train(tn.SGD(twin))
     twin[1].trainable = False
     twin.notes["deep"].append(2)
