@@ -38,13 +38,13 @@ CORE = ("functions.py", "losses.py", "layers/*.py", "optim.py", "training/*.py",
 EQUIVALENT = ROOT / "tests/mutate_equivalent.txt"
 TESTS = {
     "functions": "functions each_layer pictures losses",
-    "losses": "losses evaluation weights pickle",
+    "losses": "losses losses_and_optimizers_on_numpy evaluation weights pickle",
     "layers": (
         "layers each_layer layer_arguments pictures blocks buffers freezing output_shape network "
         "network_arguments network_parts blocks_and_freezing_on_numpy refused_layers pickle"
     ),
     "network": "network network_arguments network_parts freezing blocks blocks_and_freezing_on_numpy pickle",
-    "optim": "optim fit freezing blocks refused_layers pickle",
+    "optim": "optim losses_and_optimizers_on_numpy fit freezing blocks refused_layers pickle",
     "training": "fit evaluation weights listeners progress refused_settings refused_layers checkpoint diagnosis",
     "gradcheck": "gradcheck functions each_layer layer_arguments freezing blocks blocks_and_freezing_on_numpy",
 }
