@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_optim import GRADS, START, adam, by_hand, rmsprop, sgd
 
 import tinynet as tn
 from tinynet import functions
@@ -19,8 +20,6 @@ from tinynet.arrays.rng import fold_in, random_bits
 
 N, D, M, K = 5, 4, 3, 3
 KEY, *OTHER_KEYS = (fold_in(0, counter) for counter in range(3))
-GRADS = ((0.5, -0.1), (-0.2, 0.3), (0.4, 0.2), (0.1, -0.7))
-"""Four gradients of two parameters, for the update rules."""
 
 
 def around_zero(*shape: int, seed: int = 0) -> np.ndarray:
@@ -48,8 +47,17 @@ def check_dense(f: SimpleNamespace) -> Any:
     return tn.gradient_check_function(f.dense, backward, x, W, b)
 
 
-def check_relu(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_function(f.relu, lambda dy, x: f.relu_backward(dy, f.relu(x)), around_zero(N, D))
+def of_output(name: str) -> Callable[[SimpleNamespace], Any]:
+    """Return the check of a function whose backward takes its output."""
+
+    def check(f: SimpleNamespace) -> Any:
+        forward, backward = getattr(f, name), getattr(f, f"{name}_backward")
+        return tn.gradient_check_function(forward, lambda dy, x: backward(dy, forward(x)), around_zero(N, D))
+
+    return check
+
+
+check_relu, check_tanh, check_sigmoid, check_softmax = map(of_output, ("relu", "tanh", "sigmoid", "softmax"))
 
 
 def check_leaky_relu(f: SimpleNamespace) -> Any:
@@ -60,20 +68,8 @@ def check_leaky_relu(f: SimpleNamespace) -> Any:
     )
 
 
-def check_tanh(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_function(f.tanh, lambda dy, x: f.tanh_backward(dy, f.tanh(x)), around_zero(N, D))
-
-
-def check_sigmoid(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_function(f.sigmoid, lambda dy, x: f.sigmoid_backward(dy, f.sigmoid(x)), around_zero(N, D))
-
-
 def check_gelu(f: SimpleNamespace) -> Any:
     return tn.gradient_check_function(f.gelu, f.gelu_backward, around_zero(N, D))
-
-
-def check_softmax(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_function(f.softmax, lambda dy, x: f.softmax_backward(dy, f.softmax(x)), around_zero(N, K))
 
 
 def bound(loss: tn.Loss, f: SimpleNamespace) -> tn.Loss:
@@ -252,32 +248,11 @@ def check_layer_norm(f: SimpleNamespace) -> Any:
     return same and tn.gradient_check_function(lambda *inputs: f.layer_norm(*inputs, 0.3), backward, x, gamma, beta)
 
 
-def moving_average(numbers: Sequence[float], beta: float) -> float:
-    """Of all numbers so far, each step back weighing beta times as much: what Adam's corrected moments are."""
-    weights = [beta**age for age in reversed(range(len(numbers)))]
-    return sum(w * g for w, g in zip(weights, numbers, strict=True)) / sum(weights)
-
-
-def adam_by_hand(theta: float, grads: Sequence[float], lr: float, beta1: float, beta2: float, eps: float) -> float:
-    for t in range(1, len(grads) + 1):
-        second_moment = moving_average([g * g for g in grads[:t]], beta2)
-        theta -= lr * moving_average(grads[:t], beta1) / (math.sqrt(second_moment) + eps)
-    return theta
-
-
-def sgd_by_hand(theta: float, grads: Sequence[float], lr: float, mu: float, nesterov: bool) -> float:
-    for t in range(1, len(grads) + 1):
-        v = sum(mu ** (t - 1 - s) * grads[s] for s in range(t))
-        theta -= lr * (grads[t - 1] + mu * v) if nesterov else lr * v
-    return theta
-
-
 def check_adam(f: SimpleNamespace) -> Any:
-    theta, m, v = np.array([0.5, -2.0]), np.zeros(2), np.zeros(2)
-    expected = [adam_by_hand(theta[k], [g[k] for g in GRADS], 0.1, 0.8, 0.9, 0.05) for k in range(2)]
+    theta, m, v = np.array(START), np.zeros(2), np.zeros(2)
     for t, grad in enumerate(GRADS, start=1):
         f.adam(theta, np.array(grad), m, v, t, 0.1, 0.8, 0.9, 0.05)
-    return np.allclose(theta, expected, rtol=1e-12, atol=0)
+    return np.allclose(theta, by_hand(adam(0.8, 0.9, 0.05, 0)), rtol=1e-12, atol=0)
 
 
 def check_sgd(f: SimpleNamespace) -> Any:
@@ -285,21 +260,17 @@ def check_sgd(f: SimpleNamespace) -> Any:
 
 
 def _sgd_is_right(f: SimpleNamespace, mu: float, nesterov: bool) -> bool:
-    theta, velocity = np.array([0.5, -2.0]), np.zeros(2)
-    expected = [sgd_by_hand(theta[k], [g[k] for g in GRADS], 0.1, mu, nesterov) for k in range(2)]
+    theta, velocity = np.array(START), np.zeros(2)
     for grad in GRADS:
         f.sgd(theta, np.array(grad), velocity, 0.1, mu, nesterov)
-    return np.allclose(theta, expected, rtol=1e-12, atol=0)
+    return np.allclose(theta, by_hand(sgd(mu, nesterov, 0)), rtol=1e-12, atol=0)
 
 
 def check_rmsprop(f: SimpleNamespace) -> Any:
-    theta, v, expected, mean = np.array([0.5, -2.0]), np.zeros(2), [0.5, -2.0], [0.0, 0.0]
+    theta, v = np.array(START), np.zeros(2)
     for grad in GRADS:
         f.rmsprop(theta, np.array(grad), v, 0.1, 0.8, 0.05)
-        for k in range(2):
-            mean[k] = 0.8 * mean[k] + 0.2 * grad[k] ** 2
-            expected[k] -= 0.1 * grad[k] / (math.sqrt(mean[k]) + 0.05)
-    return np.allclose(theta, expected, rtol=1e-12, atol=0) and np.allclose(v, mean, rtol=1e-12, atol=0)
+    return np.allclose(theta, by_hand(rmsprop(0.8, 0.05, 0)), rtol=1e-12, atol=0)
 
 
 def check_clip_norm(f: SimpleNamespace) -> Any:
@@ -330,26 +301,26 @@ def parameters_fault(dW_of: Callable[..., np.ndarray], db_of: Callable[..., np.n
 def adam_fault(
     *, correct1: bool = True, correct2: bool = True, square: bool = True, eps_outside: bool = True, late: int = 0
 ) -> Callable[..., None]:
-    def adam(theta: Any, grad: Any, m: Any, v: Any, t: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+    def step(theta: Any, grad: Any, m: Any, v: Any, t: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
         m[...] = beta1 * m + (1 - beta1) * grad
         v[...] = beta2 * v + (1 - beta2) * (grad**2 if square else abs(grad))
         m_hat = m / (1 - beta1 ** (t + late)) if correct1 else m
         v_hat = v / (1 - beta2 ** (t + late)) if correct2 else v
         theta -= lr * m_hat / (np.sqrt(v_hat) + eps if eps_outside else np.sqrt(v_hat + eps))
 
-    return adam
+    return step
 
 
 def sgd_fault(
     *, keep: float = 1, add: float = 1, ahead: float = 1, lr_in_velocity: bool = False
 ) -> Callable[..., None]:
-    def sgd(theta: Any, grad: Any, velocity: Any, lr: float, momentum: float, nesterov: bool) -> None:
+    def step(theta: Any, grad: Any, velocity: Any, lr: float, momentum: float, nesterov: bool) -> None:
         velocity[...] = keep * momentum * velocity + add * grad
         theta -= lr * (grad + ahead * momentum * velocity if nesterov else velocity)
         if lr_in_velocity:
             velocity *= lr
 
-    return sgd
+    return step
 
 
 def dropout_fault(scale: Callable[[float], float], keeps_the_dropped: bool = False) -> Callable[..., Any]:
@@ -362,11 +333,11 @@ def dropout_fault(scale: Callable[[float], float], keeps_the_dropped: bool = Fal
 
 
 def rmsprop_fault(*, square: bool = True, eps_outside: bool = True, keep: float = 1) -> Callable[..., None]:
-    def rmsprop(theta: Any, grad: Any, v: Any, lr: float, rho: float, eps: float) -> None:
+    def step(theta: Any, grad: Any, v: Any, lr: float, rho: float, eps: float) -> None:
         v[...] = rho * v + (1 - keep * rho) * (grad**2 if square else abs(grad))
         theta -= lr * grad / (np.sqrt(v) + eps if eps_outside else np.sqrt(v + eps))
 
-    return rmsprop
+    return step
 
 
 def conv2d_parameters_fault(change: Callable[[np.ndarray, np.ndarray], None]) -> Callable[..., None]:
