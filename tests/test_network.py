@@ -52,22 +52,6 @@ def test_a_network_without_parameters_works():
     assert net.backward(rows(), need_dx=True).shape == (6, 4)
 
 
-# ------------------------------------------------------------------------------------------- need_dx
-
-
-def test_sparing_dx_leaves_the_parameters_gradients_as_they_are():
-    spared, whole = (tn.mlp(4, [5, 3], 2, dropout=[0.1, 0.25]) for _ in range(2))
-    for net, need_dx in ((spared, False), (whole, True)):
-        net.backward(net.forward(rows(), train=True), need_dx)
-    assert spared.grad.any()
-    assert np.array_equal(spared.grad, whole.grad)
-
-
-def test_the_whole_network_passes_the_gradient_check():
-    net = tn.mlp(4, [5, 3], 2, dropout=[0.1, 0.25, 0.25])
-    assert tn.gradient_check(net, rows(), np.arange(6) % 2)
-
-
 # ----------------------------------------------------------------------------------------------- refusals
 
 
