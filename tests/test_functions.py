@@ -721,11 +721,6 @@ def test_dropout_takes_what_lies_below_the_rate_and_not_what_equals_it():
     assert [functions.dropout(np.ones((1, 1)), rate, KEY)[1].item() > 0 for rate in rates] == [True, False]
 
 
-def test_dropout_never_takes_more_at_a_lower_rate():
-    low, high = (functions.dropout(np.ones((50, 20)), rate, KEY)[1] == 0 for rate in (0.25, 0.5))
-    assert (low <= high).all()
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("stored", ["uint8", "float32", "float64"])
 def test_gather_gives_the_dtype_it_is_asked_for(stored, dtype):
@@ -917,37 +912,9 @@ def test_dense_and_its_gradients_are_the_sums_of_the_formula(N, D, M):
 
 
 @few
-@given(logits)
-def test_softmax_gives_distributions_in_the_order_of_the_logits(rows):
-    x = np.array(rows)
-    y = functions.softmax(x)
-    np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=1e-14)
-    assert (np.take_along_axis(y, x.argmax(axis=-1)[:, None], -1) == y.max(axis=-1, keepdims=True)).all()
-
-
-@few
 @given(logits, st.integers(-1000, 1000))
 def test_a_shift_of_all_logits_changes_nothing(rows, shift):
     z = np.round(np.array(rows))
     t = distributions(*z.shape)
     assert np.array_equal(functions.softmax(z + shift), functions.softmax(z))
     assert functions.softmax_cross_entropy(z + shift, t)[0] == functions.softmax_cross_entropy(z, t)[0]
-
-
-@few
-@given(logits)
-def test_no_logits_beat_the_entropy_of_the_targets(rows):
-    z = np.array(rows)
-    t = distributions(*z.shape)
-    entropy = -(t * np.log(t)).sum(axis=-1).mean()
-    assert functions.softmax_cross_entropy(z, t)[0] >= entropy - 1e-12
-    assert functions.softmax_cross_entropy(np.log(t), t)[0] == pytest.approx(entropy, rel=1e-12)
-
-
-@few
-@given(logits)
-def test_gradients_of_softmax_cross_entropy_sum_to_zero_in_each_row(rows):
-    z = np.array(rows)
-    t = distributions(*z.shape)
-    p = functions.softmax_cross_entropy(z, t)[1]
-    np.testing.assert_allclose(functions.softmax_cross_entropy_backward(p, t).sum(axis=-1), 0, atol=1e-14)

@@ -198,13 +198,6 @@ def test_a_fault_in_a_network_is_found_and_named(draw, fault, full):
     assert_only_hint(report, hint, name)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_in_a_layer_is_found_and_named(draw, fault):
-    kind, inputs, outputs, hint = FAULTS[fault]
-    report = tn.gradient_check_layer(kind(inputs, outputs), draw.normal(size=(N, inputs)))
-    assert_only_hint(report, hint, f"0 Faulty({inputs}, {outputs}).W")
-
-
 def faulty_loss(spoil):
     class Faulty(tn.MeanSquaredError):
         def backward(self):
