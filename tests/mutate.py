@@ -38,7 +38,7 @@ CORE = ("functions.py", "losses.py", "layers/*.py", "optim.py", "training/*.py",
 EQUIVALENT = ROOT / "tests/mutate_equivalent.txt"
 TESTS = {
     "functions": "functions each_layer pictures losses",
-    "losses": "losses losses_and_optimizers_on_numpy evaluation weights pickle",
+    "losses": "losses losses_and_optimizers_on_numpy input_validation evaluation weights pickle",
     "layers": (
         "layers each_layer layer_arguments pictures blocks buffers freezing output_shape network "
         "network_arguments network_parts blocks_and_freezing_on_numpy refused_layers pickle"
