@@ -32,8 +32,19 @@ import tinynet as tn
 ON_EVERY_BACKEND = {
     f"test_{subject}"
     for subject in (
-        *("layers", "pictures", "buffers", "blocks", "freezing", "network", "network_parts", "losses", "optim"),
-        *("fit", "evaluation", "weights", "listeners", "gradcheck", "diagnosis", "parity"),
+        *(
+            "layers",
+            "each_layer",
+            "pictures",
+            "buffers",
+            "blocks",
+            "freezing",
+            "network",
+            "network_parts",
+            "losses",
+            "optim",
+        ),
+        *("fit", "evaluation", "weights", "listeners", "diagnosis", "parity"),
     )
 }
 BACKENDS = ["numpy", "numba", "cupy on a stand-in", pytest.param("cupy", marks=pytest.mark.gpu)]
@@ -88,7 +99,7 @@ def default_backend(request, monkeypatch, tmp_path_factory) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         place: str | tn.Backend = name
         if name == "cupy on a stand-in":
-            folder = tmp_path_factory.getbasetemp() / "standin"
+            folder = standin.shared_folder(tmp_path_factory)
             place = standin.by_functions(stack.enter_context(standin.installed(folder)))
         elif name == "cupy":
             place = standin.by_functions(standin.real_gpu())

@@ -37,13 +37,16 @@ ROOT = Path(__file__).parent.parent
 CORE = ("functions.py", "losses.py", "layers/*.py", "optim.py", "training/*.py", "gradcheck.py")
 EQUIVALENT = ROOT / "tests/mutate_equivalent.txt"
 TESTS = {
-    "functions": "functions pictures losses",
-    "losses": "losses evaluation weights pickle",
-    "layers": "layers pictures blocks buffers freezing output_shape network network_parts refused_layers pickle",
-    "network": "network network_parts freezing blocks pickle",
-    "optim": "optim fit freezing blocks refused_layers pickle",
+    "functions": "functions each_layer pictures losses",
+    "losses": "losses losses_and_optimizers_on_numpy input_validation evaluation weights pickle",
+    "layers": (
+        "layers each_layer layer_arguments pictures blocks buffers freezing output_shape network "
+        "network_arguments network_parts blocks_and_freezing_on_numpy refused_layers pickle"
+    ),
+    "network": "network network_arguments network_parts freezing blocks blocks_and_freezing_on_numpy pickle",
+    "optim": "optim losses_and_optimizers_on_numpy fit freezing blocks refused_layers pickle",
     "training": "fit evaluation weights listeners progress refused_settings refused_layers checkpoint augmentation",
-    "gradcheck": "gradcheck functions layers freezing blocks",
+    "gradcheck": "gradcheck functions each_layer layer_arguments freezing blocks blocks_and_freezing_on_numpy",
 }
 """The tests that may notice a fault in a file or folder, most likely first, after the tests of the file's own name."""
 

@@ -47,6 +47,28 @@ class BatchNorm(tn.Layer):
         return {"gamma": np.ones((1, self.D)), "var": np.ones((1, self.D))}
 
 
+class Affine(tn.Layer):
+    """y = x scale + shift        a number of each for every feature"""
+
+    def __init__(self, features: int) -> None:
+        self.D = features
+
+    def forward(self, x, train=False):
+        self.memory = x if train else None
+        return x * self.scale + self.shift
+
+    def backward(self, dy):
+        self.dscale[...] = (dy * self.recall()).sum(axis=-2, keepdims=True)
+        self.dshift[...] = dy.sum(axis=-2, keepdims=True)
+        return dy * self.scale
+
+    def shapes(self):
+        return {"scale": (1, self.D), "shift": (1, self.D)}
+
+    def initial(self, draw):
+        return {"scale": draw.uniform(0.5, 2, (1, self.D))}
+
+
 class Forked(tn.Layer):
     """A stem, a list of layers behind it and a dictionary of heads whose outputs are added: no bookkeeping at all."""
 

@@ -11,9 +11,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import dataclasses
+import fcntl
 import functools
+import hashlib
 import importlib
 import operator
+import os
 import re
 import shutil
 import subprocess
@@ -346,14 +349,7 @@ class RawModule:
         }
         bodies = {part.partition("(")[0]: part for part in code.split('extern "C" __global__ void ')}
         runners = "".join(_runner(*kernel, "__shared__" in bodies[kernel[0]]) for kernel in self.signatures.items())
-        source = self.folder / f"kernels_{real}.cpp"
-        library = source.with_suffix(".so")
-        if not library.exists():
-            source.write_text(SHIM + code + runners)
-            subprocess.run(
-                ["g++", "-O2", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", f"-Dreal={real}", source, "-o", library],
-                check=True,
-            )
+        library = compiled(self.folder, SHIM + code + runners, real)
         self.library = ctypes.PyDLL(str(library))  # PyDLL holds the GIL, so that no other Python thread runs
 
     def get_function(self, name):
@@ -376,6 +372,19 @@ class RawModule:
         if not isinstance(value, ndarray) or value.dtype != dtype or not value.flags.c_contiguous:
             raise TypeError(f"{name}: {parameter} must be contiguous {dtype.__name__} on the device, got {value!r}")
         return ctypes.c_void_p(value.data.ptr)
+
+
+def compiled(folder, source, real):
+    """Return the path of the library of this source. Test processes share the folder, and one of them compiles it."""
+    library = folder / f"{real}-{hashlib.sha256(source.encode()).hexdigest()}.so"
+    with open(folder / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists():
+            file = folder / f"{real}.cpp"
+            file.write_text(source)
+            how = ["-O1", "-U_FORTIFY_SOURCE", "-shared", "-fPIC", f"-Dreal={real}"]
+            subprocess.run(["g++", *how, file, "-o", library], check=True)
+    return library
 
 
 def _runner(name, parts, share_memory):
@@ -509,6 +518,12 @@ def add_nccl(comm):
     nccl = types.SimpleNamespace(NCCL_FLOAT32=7, NCCL_FLOAT64=8, NCCL_SUM=0, NcclCommunicator=NcclCommunicator)
     nccl.get_unique_id = lambda: tuple(range(128))
     sys.modules["cupy.cuda.nccl"] = nccl
+
+
+def shared_folder(tmp_path_factory) -> Path:
+    """Return the folder for compiled kernels, which is common to all processes of a test run."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "standin"
 
 
 @contextlib.contextmanager

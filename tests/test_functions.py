@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_optim import GRADS, START, adam, by_hand, rmsprop, sgd
 
 import tinynet as tn
 from tinynet import functions
@@ -19,8 +20,6 @@ from tinynet.arrays.rng import fold_in, random_bits
 
 N, D, M, K = 5, 4, 3, 3
 KEY, *OTHER_KEYS = (fold_in(0, counter) for counter in range(3))
-GRADS = ((0.5, -0.1), (-0.2, 0.3), (0.4, 0.2), (0.1, -0.7))
-"""Four gradients of two parameters, for the update rules."""
 
 
 def around_zero(*shape: int, seed: int = 0) -> np.ndarray:
@@ -48,8 +47,17 @@ def check_dense(f: SimpleNamespace) -> Any:
     return tn.gradient_check_function(f.dense, backward, x, W, b)
 
 
-def check_relu(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_function(f.relu, lambda dy, x: f.relu_backward(dy, f.relu(x)), around_zero(N, D))
+def of_output(name: str) -> Callable[[SimpleNamespace], Any]:
+    """Return the check of a function whose backward takes its output."""
+
+    def check(f: SimpleNamespace) -> Any:
+        forward, backward = getattr(f, name), getattr(f, f"{name}_backward")
+        return tn.gradient_check_function(forward, lambda dy, x: backward(dy, forward(x)), around_zero(N, D))
+
+    return check
+
+
+check_relu, check_tanh, check_sigmoid, check_softmax = map(of_output, ("relu", "tanh", "sigmoid", "softmax"))
 
 
 def check_leaky_relu(f: SimpleNamespace) -> Any:
@@ -60,20 +68,8 @@ def check_leaky_relu(f: SimpleNamespace) -> Any:
     )
 
 
-def check_tanh(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_function(f.tanh, lambda dy, x: f.tanh_backward(dy, f.tanh(x)), around_zero(N, D))
-
-
-def check_sigmoid(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_function(f.sigmoid, lambda dy, x: f.sigmoid_backward(dy, f.sigmoid(x)), around_zero(N, D))
-
-
 def check_gelu(f: SimpleNamespace) -> Any:
     return tn.gradient_check_function(f.gelu, f.gelu_backward, around_zero(N, D))
-
-
-def check_softmax(f: SimpleNamespace) -> Any:
-    return tn.gradient_check_function(f.softmax, lambda dy, x: f.softmax_backward(dy, f.softmax(x)), around_zero(N, K))
 
 
 def bound(loss: tn.Loss, f: SimpleNamespace) -> tn.Loss:
@@ -252,32 +248,11 @@ def check_layer_norm(f: SimpleNamespace) -> Any:
     return same and tn.gradient_check_function(lambda *inputs: f.layer_norm(*inputs, 0.3), backward, x, gamma, beta)
 
 
-def moving_average(numbers: Sequence[float], beta: float) -> float:
-    """Of all numbers so far, each step back weighing beta times as much: what Adam's corrected moments are."""
-    weights = [beta**age for age in reversed(range(len(numbers)))]
-    return sum(w * g for w, g in zip(weights, numbers, strict=True)) / sum(weights)
-
-
-def adam_by_hand(theta: float, grads: Sequence[float], lr: float, beta1: float, beta2: float, eps: float) -> float:
-    for t in range(1, len(grads) + 1):
-        second_moment = moving_average([g * g for g in grads[:t]], beta2)
-        theta -= lr * moving_average(grads[:t], beta1) / (math.sqrt(second_moment) + eps)
-    return theta
-
-
-def sgd_by_hand(theta: float, grads: Sequence[float], lr: float, mu: float, nesterov: bool) -> float:
-    for t in range(1, len(grads) + 1):
-        v = sum(mu ** (t - 1 - s) * grads[s] for s in range(t))
-        theta -= lr * (grads[t - 1] + mu * v) if nesterov else lr * v
-    return theta
-
-
 def check_adam(f: SimpleNamespace) -> Any:
-    theta, m, v = np.array([0.5, -2.0]), np.zeros(2), np.zeros(2)
-    expected = [adam_by_hand(theta[k], [g[k] for g in GRADS], 0.1, 0.8, 0.9, 0.05) for k in range(2)]
+    theta, m, v = np.array(START), np.zeros(2), np.zeros(2)
     for t, grad in enumerate(GRADS, start=1):
         f.adam(theta, np.array(grad), m, v, t, 0.1, 0.8, 0.9, 0.05)
-    return np.allclose(theta, expected, rtol=1e-12, atol=0)
+    return np.allclose(theta, by_hand(adam(0.8, 0.9, 0.05, 0)), rtol=1e-12, atol=0)
 
 
 def check_sgd(f: SimpleNamespace) -> Any:
@@ -285,21 +260,17 @@ def check_sgd(f: SimpleNamespace) -> Any:
 
 
 def _sgd_is_right(f: SimpleNamespace, mu: float, nesterov: bool) -> bool:
-    theta, velocity = np.array([0.5, -2.0]), np.zeros(2)
-    expected = [sgd_by_hand(theta[k], [g[k] for g in GRADS], 0.1, mu, nesterov) for k in range(2)]
+    theta, velocity = np.array(START), np.zeros(2)
     for grad in GRADS:
         f.sgd(theta, np.array(grad), velocity, 0.1, mu, nesterov)
-    return np.allclose(theta, expected, rtol=1e-12, atol=0)
+    return np.allclose(theta, by_hand(sgd(mu, nesterov, 0)), rtol=1e-12, atol=0)
 
 
 def check_rmsprop(f: SimpleNamespace) -> Any:
-    theta, v, expected, mean = np.array([0.5, -2.0]), np.zeros(2), [0.5, -2.0], [0.0, 0.0]
+    theta, v = np.array(START), np.zeros(2)
     for grad in GRADS:
         f.rmsprop(theta, np.array(grad), v, 0.1, 0.8, 0.05)
-        for k in range(2):
-            mean[k] = 0.8 * mean[k] + 0.2 * grad[k] ** 2
-            expected[k] -= 0.1 * grad[k] / (math.sqrt(mean[k]) + 0.05)
-    return np.allclose(theta, expected, rtol=1e-12, atol=0) and np.allclose(v, mean, rtol=1e-12, atol=0)
+    return np.allclose(theta, by_hand(rmsprop(0.8, 0.05, 0)), rtol=1e-12, atol=0)
 
 
 def check_clip_norm(f: SimpleNamespace) -> Any:
@@ -330,26 +301,26 @@ def parameters_fault(dW_of: Callable[..., np.ndarray], db_of: Callable[..., np.n
 def adam_fault(
     *, correct1: bool = True, correct2: bool = True, square: bool = True, eps_outside: bool = True, late: int = 0
 ) -> Callable[..., None]:
-    def adam(theta: Any, grad: Any, m: Any, v: Any, t: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
+    def step(theta: Any, grad: Any, m: Any, v: Any, t: int, lr: float, beta1: float, beta2: float, eps: float) -> None:
         m[...] = beta1 * m + (1 - beta1) * grad
         v[...] = beta2 * v + (1 - beta2) * (grad**2 if square else abs(grad))
         m_hat = m / (1 - beta1 ** (t + late)) if correct1 else m
         v_hat = v / (1 - beta2 ** (t + late)) if correct2 else v
         theta -= lr * m_hat / (np.sqrt(v_hat) + eps if eps_outside else np.sqrt(v_hat + eps))
 
-    return adam
+    return step
 
 
 def sgd_fault(
     *, keep: float = 1, add: float = 1, ahead: float = 1, lr_in_velocity: bool = False
 ) -> Callable[..., None]:
-    def sgd(theta: Any, grad: Any, velocity: Any, lr: float, momentum: float, nesterov: bool) -> None:
+    def step(theta: Any, grad: Any, velocity: Any, lr: float, momentum: float, nesterov: bool) -> None:
         velocity[...] = keep * momentum * velocity + add * grad
         theta -= lr * (grad + ahead * momentum * velocity if nesterov else velocity)
         if lr_in_velocity:
             velocity *= lr
 
-    return sgd
+    return step
 
 
 def dropout_fault(scale: Callable[[float], float], keeps_the_dropped: bool = False) -> Callable[..., Any]:
@@ -362,11 +333,11 @@ def dropout_fault(scale: Callable[[float], float], keeps_the_dropped: bool = Fal
 
 
 def rmsprop_fault(*, square: bool = True, eps_outside: bool = True, keep: float = 1) -> Callable[..., None]:
-    def rmsprop(theta: Any, grad: Any, v: Any, lr: float, rho: float, eps: float) -> None:
+    def step(theta: Any, grad: Any, v: Any, lr: float, rho: float, eps: float) -> None:
         v[...] = rho * v + (1 - keep * rho) * (grad**2 if square else abs(grad))
         theta -= lr * grad / (np.sqrt(v) + eps if eps_outside else np.sqrt(v + eps))
 
-    return rmsprop
+    return step
 
 
 def conv2d_parameters_fault(change: Callable[[np.ndarray, np.ndarray], None]) -> Callable[..., None]:
@@ -399,11 +370,6 @@ def norm_parameters_fault(change: Callable[[np.ndarray, np.ndarray], None], name
         change(*arguments[-2:])
 
     return backward_parameters
-
-
-def mean_of_patches(dy: np.ndarray, shape: tuple[int, ...], *how: int) -> np.ndarray:
-    times = functions.patches_backward(np.ones_like(dy), shape, *how)
-    return functions.patches_backward(dy, shape, *how) / np.maximum(times, 1)
 
 
 def last_of_equal(dy: np.ndarray, x: np.ndarray, size: int) -> np.ndarray:
@@ -666,17 +632,6 @@ def test_every_function_has_a_planted_fault():
 # ---------------------------------------------------------------------------------------- values by hand
 
 
-def test_dense_by_hand():
-    y = functions.dense(np.array([[1.0, 2.0]]), np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([[10.0, 20, 30]]))
-    assert y.tolist() == [[19, 32, 45]]
-
-
-def test_relu_at_the_kink_has_gradient_zero():
-    y = functions.relu(np.array([[-1.0, 0.0, 2.0]]))
-    assert y.tolist() == [[0, 0, 2]]
-    assert functions.relu_backward(np.full((1, 3), 7.0), y).tolist() == [[0, 0, 7]]
-
-
 ACTIVATIONS = {
     "relu": functions.relu,
     "leaky_relu": lambda x: functions.leaky_relu(x, 0.1),
@@ -691,34 +646,8 @@ def test_an_activation_does_not_hide_a_nan(name):
     assert np.isnan(ACTIVATIONS[name](np.array([[np.nan]]))).all()
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("relu", [0, 0, 1e4]),
-        ("leaky_relu", [-1e3, 0, 1e4]),
-        ("tanh", [-1, 0, 1]),
-        ("sigmoid", [0, 0.5, 1]),
-        ("gelu", [0, 0, 1e4]),
-    ],
-)
-def test_an_activation_is_exact_at_extremes_and_its_backward_finite(name, expected, dtype):
-    x = np.array([[-1e4, 0, 1e4]], dtype)
-    y = ACTIVATIONS[name](x)
-    np.testing.assert_allclose(y, [expected], rtol=1e-6)
-    backward, slope = getattr(functions, f"{name}_backward"), (0.1,) if name == "leaky_relu" else ()
-    dx = backward(np.ones_like(x), x if name == "gelu" else y, *slope)
-    straight = {"relu": [0, 0, 1], "leaky_relu": [0.1, 0.1, 1], "gelu": [0, 0.5, 1]}
-    np.testing.assert_allclose(dx, [straight.get(name, [0, {"tanh": 1, "sigmoid": 0.25}.get(name), 0])], rtol=1e-6)
-
-
 def test_sigmoid_keeps_its_digits_far_below_zero():
     np.testing.assert_allclose(functions.sigmoid(np.array([[-50.0, -700.0]])), [np.exp([-50.0, -700.0])], rtol=1e-15)
-
-
-def test_gelu_by_hand():
-    """0.8413447460685429 is the chance that a normal number is below 1, from any table."""
-    np.testing.assert_allclose(functions.gelu(np.array([[1.0, -1.0]])), [[0.8413447460685429, -0.1586552539314571]])
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -731,20 +660,10 @@ def test_binary_cross_entropy_is_exact_where_the_sigmoid_underflows(dtype, z):
     assert functions.binary_cross_entropy_backward(p, t).tolist() == [[0.25], [-0.25], [0], [-0.125]]
 
 
-def test_huber_by_hand():
-    y, t = np.array([[1.0, 5.0], [0.0, -3.0]]), np.zeros((2, 2))
-    assert functions.huber(y, t, 2.0) == (0.5 + 2 * (5 - 1) + 0 + 2 * (3 - 1)) / 4
-    assert functions.huber_backward(y, t, 2.0).tolist() == [[0.25, 0.5], [0, -0.5]]
-
-
 def test_a_gradient_that_is_not_a_number_is_not_clipped_away():
     grad = np.array([1.0, np.nan, 2.0])
     functions.clip_norm(grad, 1.0)
     assert np.isnan(grad).all()
-
-
-def test_softmax_by_hand():
-    np.testing.assert_allclose(functions.softmax(np.log([[1.0, 2.0, 5.0]])), [[1 / 8, 2 / 8, 5 / 8]], rtol=1e-15)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -765,12 +684,6 @@ def test_softmax_cross_entropy_is_exact_where_softmax_underflows(dtype, gap):
     assert functions.softmax_cross_entropy_backward(p, t).tolist() == [[0.5, -0.5], [0, 0]]
 
 
-def test_softmax_cross_entropy_of_equal_logits_is_log_k():
-    loss, p = functions.softmax_cross_entropy(np.full((2, 4), 3.0), np.eye(4)[:2])
-    assert loss == pytest.approx(math.log(4), rel=1e-15)
-    np.testing.assert_allclose(p, 1 / 4)
-
-
 def test_cross_entropy_where_target_and_probability_are_zero():
     p, t = np.array([[0.0, 0.25, 0.75]]), np.array([[0.0, 1.0, 0.0]])
     assert functions.cross_entropy(p, t) == pytest.approx(math.log(4), rel=1e-15)
@@ -782,26 +695,6 @@ def test_cross_entropy_is_infinite_where_the_truth_has_probability_zero():
     with np.errstate(divide="ignore"):
         assert functions.cross_entropy(p, t) == np.inf
         assert functions.cross_entropy_backward(p, t)[0, 0] == -np.inf
-
-
-def test_both_routes_through_softmax_and_cross_entropy_agree():
-    z, t = around_zero(N, K), distributions(N, K)
-    p = functions.softmax(z)
-    loss, p_fused = functions.softmax_cross_entropy(z, t)
-    assert loss == pytest.approx(functions.cross_entropy(p, t), rel=1e-14)
-    np.testing.assert_allclose(p_fused, p, rtol=1e-14)
-    np.testing.assert_allclose(
-        functions.softmax_cross_entropy_backward(p, t),
-        functions.softmax_backward(functions.cross_entropy_backward(p, t), p),
-        rtol=1e-13,
-        atol=1e-16,
-    )
-
-
-def test_mean_squared_error_by_hand():
-    y, t = np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([[1.0, 0.0], [0.0, 4.0]])
-    assert functions.mean_squared_error(y, t) == (0 + 4 + 9 + 0) / 4
-    assert functions.mean_squared_error_backward(y, t).tolist() == [[0, 1], [1.5, 0]]
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
@@ -826,11 +719,6 @@ def test_dropout_takes_what_lies_below_the_rate_and_not_what_equals_it():
     bits = float(random_bits(np, 1, KEY)[0])
     rates = np.array([bits, bits + 1]) / 2**32
     assert [functions.dropout(np.ones((1, 1)), rate, KEY)[1].item() > 0 for rate in rates] == [True, False]
-
-
-def test_dropout_never_takes_more_at_a_lower_rate():
-    low, high = (functions.dropout(np.ones((50, 20)), rate, KEY)[1] == 0 for rate in (0.25, 0.5))
-    assert (low <= high).all()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -862,78 +750,15 @@ def dense_gradients(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return dW, db
 
 
-def dropped(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return functions.dropout(x, 0.25, KEY)
+def updated(function: Callable[..., None], *settings: Any, count: int) -> Callable[..., tuple[np.ndarray, ...]]:
+    """Return a function of theta, grad and state that returns copies after the step, the first `count` changed."""
 
+    def step(theta: np.ndarray, *rest: np.ndarray) -> tuple[np.ndarray, ...]:
+        theta, state = theta.copy(), [array.copy() for array in rest[1:]]
+        function(theta, *rest[:1], *state, *settings)
+        return (theta, *state)[:count]
 
-def gathered(x: np.ndarray) -> np.ndarray:
-    return functions.gather(x, np.array([2, 0]), x.dtype)
-
-
-def sgd_step(theta: np.ndarray, grad: np.ndarray, velocity: np.ndarray) -> tuple[np.ndarray, ...]:
-    theta, velocity = theta.copy(), velocity.copy()
-    functions.sgd(theta, grad, velocity, 0.1, 0.9, True)
-    return theta, velocity
-
-
-def adam_step(theta: np.ndarray, grad: np.ndarray, m: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, ...]:
-    theta, m, v = theta.copy(), m.copy(), v.copy()
-    functions.adam(theta, grad, m, v, 3, 0.1, 0.9, 0.999, 1e-8)
-    return theta, m, v
-
-
-def decayed(theta: np.ndarray) -> np.ndarray:
-    theta = theta.copy()
-    functions.decay(theta, 0.1)
-    return theta
-
-
-def leaky(x: np.ndarray) -> np.ndarray:
-    return functions.leaky_relu(x, 0.1)
-
-
-def leaky_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-    return functions.leaky_relu_backward(dy, y, 0.1)
-
-
-def smoothed(t: np.ndarray) -> np.ndarray:
-    return functions.smooth_labels(t, 0.1)
-
-
-def huber(y: np.ndarray, t: np.ndarray) -> np.ndarray:
-    return functions.huber(y, t, 0.2)
-
-
-def huber_backward(y: np.ndarray, t: np.ndarray) -> np.ndarray:
-    return functions.huber_backward(y, t, 0.2)
-
-
-def rmsprop_step(theta: np.ndarray, grad: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, ...]:
-    theta, v = theta.copy(), v.copy()
-    functions.rmsprop(theta, grad, v, 0.1, 0.9, 1e-8)
-    return theta, v
-
-
-def clipped(grad: np.ndarray) -> np.ndarray:
-    grad = grad.copy()
-    functions.clip_norm(grad, 0.1)
-    return grad
-
-
-def patched(x: np.ndarray) -> np.ndarray:
-    return functions.patches(x, 3, 2, 1)
-
-
-def patched_backward(dy: np.ndarray) -> np.ndarray:
-    return functions.patches_backward(dy, (*dy.shape[:-2], 2, 5, 6), 3, 2, 1)
-
-
-def convolved(x: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return functions.conv2d(x, W, b, 2, 1)
-
-
-def convolved_backward(dy: np.ndarray, W: np.ndarray) -> np.ndarray:
-    return functions.conv2d_backward(dy, W, (*dy.shape[:-3], 2, 5, 6), 2, 1)
+    return step
 
 
 def convolution_gradients(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -943,157 +768,115 @@ def convolution_gradients(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np
     return dW, db
 
 
-def pooled(x: np.ndarray) -> np.ndarray:
-    return functions.max_pool2d(x, 2)
-
-
-def pooled_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
-    return functions.max_pool2d_backward(dy, x, 2)
-
-
-def averaged(x: np.ndarray) -> np.ndarray:
-    return functions.average_pool2d(x, 2)
-
-
-def averaged_backward(dy: np.ndarray) -> np.ndarray:
-    return functions.average_pool2d_backward(dy, (*dy.shape[:-2], 5, 6), 2)
-
-
-def spread(dy: np.ndarray) -> np.ndarray:
-    return functions.global_average_pool_backward(dy, (*dy.shape, 5, 6))
-
-
-def two_moments(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return functions.moments(x, (-4, -2, -1))
-
-
-def normalized(*inputs: np.ndarray) -> np.ndarray:
-    return functions.batch_norm(*inputs, 1e-5)
-
-
-def normalized_backward(*inputs: np.ndarray) -> np.ndarray:
-    *before, dgamma, dbeta = inputs
-    return functions.batch_norm_backward(*before, 1e-5, dgamma, dbeta)
-
-
-def normalization_gradients(
-    dy: np.ndarray, x: np.ndarray, mean: np.ndarray, variance: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def batch_norm_gradients(dy: np.ndarray, x: np.ndarray, mean: np.ndarray, var: np.ndarray) -> tuple[np.ndarray, ...]:
     dgamma, dbeta = np.full_like(mean, np.nan), np.full_like(mean, np.nan)
-    functions.batch_norm_backward_parameters(dy, x, mean, variance, 1e-5, (-4, -2, -1), dgamma, dbeta)
+    functions.batch_norm_backward_parameters(dy, x, mean, var, 1e-5, (-4, -2, -1), dgamma, dbeta)
     return dgamma, dbeta
 
 
-def row_by_row(*inputs: np.ndarray) -> np.ndarray:
-    return functions.layer_norm(*inputs, 1e-5)
-
-
-def row_by_row_backward(*inputs: np.ndarray) -> np.ndarray:
-    return functions.layer_norm_backward(*inputs, 1e-5)
-
-
-def row_by_row_gradients(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def layer_norm_gradients(dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     dgamma, dbeta = (np.full((*x.shape[:-2], 1, x.shape[-1]), np.nan, x.dtype) for _ in range(2))
     functions.layer_norm_backward_parameters(dy, x, 1e-5, dgamma, dbeta)
     return dgamma, dbeta
 
 
-NK, PICTURES, SMALLER, CHANNELS = (N, K), (N, 2, 5, 6), (N, 3, 3, 3), (1, 2, 1, 1)
-MAPS: dict[Callable[..., Any], list[tuple[int, ...]]] = {
-    functions.dense: [(N, D), (D, M), (1, M)],
-    functions.dense_backward: [(N, M), (D, M)],
-    dense_gradients: [(N, M), (N, D)],
-    functions.relu: [(N, D)],
-    functions.relu_backward: [(N, D), (N, D)],
-    leaky: [(N, D)],
-    leaky_backward: [(N, D), (N, D)],
-    functions.tanh: [(N, D)],
-    functions.tanh_backward: [(N, D), (N, D)],
-    functions.sigmoid: [(N, D)],
-    functions.sigmoid_backward: [(N, D), (N, D)],
-    functions.gelu: [(N, D)],
-    functions.gelu_backward: [(N, D), (N, D)],
-    functions.softmax: [NK],
-    functions.softmax_backward: [NK, NK],
-    dropped: [(N, D)],
-    functions.dropout_backward: [(N, D), (N, D)],
-    functions.softmax_cross_entropy: [NK, NK],
-    functions.softmax_cross_entropy_backward: [NK, NK],
-    smoothed: [NK],
-    functions.binary_cross_entropy: [(N, 1), (N, 1)],
-    functions.binary_cross_entropy_backward: [(N, 1), (N, 1)],
-    functions.cross_entropy: [NK, NK],
-    functions.cross_entropy_backward: [NK, NK],
-    functions.mean_squared_error: [NK, NK],
-    functions.mean_squared_error_backward: [NK, NK],
-    huber: [NK, NK],
-    huber_backward: [NK, NK],
-    functions.count_correct: [NK, NK],
-    functions.count_correct_binary: [(N, 1), (N, 1)],
-    patched: [PICTURES],
-    patched_backward: [(N, 18, 9)],
-    convolved: [PICTURES, (3, 2, 3, 3), (3, 1, 1)],
-    convolved_backward: [SMALLER, (3, 2, 3, 3)],
-    convolution_gradients: [SMALLER, PICTURES],
-    pooled: [PICTURES],
-    pooled_backward: [(N, 2, 2, 3), PICTURES],
-    averaged: [PICTURES],
-    averaged_backward: [(N, 2, 2, 3)],
-    functions.global_average_pool: [PICTURES],
-    spread: [(N, 2)],
-    two_moments: [PICTURES],
-    normalized: [PICTURES, *[CHANNELS] * 4],
-    normalized_backward: [PICTURES, PICTURES, *[CHANNELS] * 5],
-    normalization_gradients: [PICTURES, PICTURES, *[CHANNELS] * 2],
-    row_by_row: [(N, D), (1, D), (1, D)],
-    row_by_row_backward: [(N, D), (N, D), (1, D)],
-    row_by_row_gradients: [(N, D), (N, D)],
-    gathered: [(N, D)],
-    sgd_step: [NK, NK, NK],
-    adam_step: [NK, NK, NK, NK],
-    rmsprop_step: [NK, NK, NK],
-    decayed: [NK],
-    clipped: [NK],
+f, ND, NK, N1 = functions, (N, D), (N, K), (N, 1)
+PICTURES, SMALLER, HALVES, CHANNELS = (N, 2, 5, 6), (N, 3, 3, 3), (N, 2, 2, 3), (1, 2, 1, 1)
+MAPS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
+    "dense": (f.dense, [ND, (D, M), (1, M)]),
+    "dense_backward": (f.dense_backward, [(N, M), (D, M)]),
+    "dense_backward_parameters": (dense_gradients, [(N, M), ND]),
+    "leaky_relu": (lambda x: f.leaky_relu(x, 0.1), [ND]),
+    "leaky_relu_backward": (lambda dy, y: f.leaky_relu_backward(dy, y, 0.1), [ND, ND]),
+    **{name: (getattr(f, name), [ND]) for name in ("relu", "tanh", "sigmoid", "gelu", "softmax")},
+    **{f"{name}_backward": (getattr(f, f"{name}_backward"), [ND, ND]) for name in ("relu", "tanh", "sigmoid", "gelu")},
+    "softmax_backward": (f.softmax_backward, [ND, ND]),
+    "dropout": (lambda x: f.dropout(x, 0.25, KEY), [ND]),
+    "dropout_backward": (f.dropout_backward, [ND, ND]),
+    "softmax_cross_entropy": (f.softmax_cross_entropy, [NK, NK]),
+    "softmax_cross_entropy_backward": (f.softmax_cross_entropy_backward, [NK, NK]),
+    "smooth_labels": (lambda t: f.smooth_labels(t, 0.1), [NK]),
+    "binary_cross_entropy": (f.binary_cross_entropy, [N1, N1]),
+    "binary_cross_entropy_backward": (f.binary_cross_entropy_backward, [N1, N1]),
+    "cross_entropy": (f.cross_entropy, [NK, NK]),
+    "cross_entropy_backward": (f.cross_entropy_backward, [NK, NK]),
+    "mean_squared_error": (f.mean_squared_error, [NK, NK]),
+    "mean_squared_error_backward": (f.mean_squared_error_backward, [NK, NK]),
+    "huber": (lambda y, t: f.huber(y, t, 0.2), [NK, NK]),
+    "huber_backward": (lambda y, t: f.huber_backward(y, t, 0.2), [NK, NK]),
+    "count_correct": (f.count_correct, [NK, NK]),
+    "count_correct_binary": (f.count_correct_binary, [N1, N1]),
+    "patches": (lambda x: f.patches(x, 3, 2, 1), [PICTURES]),
+    "patches_backward": (lambda dy: f.patches_backward(dy, (*dy.shape[:-2], 2, 5, 6), 3, 2, 1), [(N, 18, 9)]),
+    "conv2d": (lambda x, W, b: f.conv2d(x, W, b, 2, 1), [PICTURES, (3, 2, 3, 3), (3, 1, 1)]),
+    "conv2d_backward": (
+        lambda dy, W: f.conv2d_backward(dy, W, (*dy.shape[:-3], 2, 5, 6), 2, 1),
+        [SMALLER, (3, 2, 3, 3)],
+    ),
+    "conv2d_backward_parameters": (convolution_gradients, [SMALLER, PICTURES]),
+    "max_pool2d": (lambda x: f.max_pool2d(x, 2), [PICTURES]),
+    "max_pool2d_backward": (lambda dy, x: f.max_pool2d_backward(dy, x, 2), [HALVES, PICTURES]),
+    "average_pool2d": (lambda x: f.average_pool2d(x, 2), [PICTURES]),
+    "average_pool2d_backward": (lambda dy: f.average_pool2d_backward(dy, (*dy.shape[:-2], 5, 6), 2), [HALVES]),
+    "global_average_pool": (f.global_average_pool, [PICTURES]),
+    "global_average_pool_backward": (lambda dy: f.global_average_pool_backward(dy, (*dy.shape, 5, 6)), [(N, 2)]),
+    "moments": (lambda x: f.moments(x, (-4, -2, -1)), [PICTURES]),
+    "batch_norm": (lambda *inputs: f.batch_norm(*inputs, 1e-5), [PICTURES, *[CHANNELS] * 4]),
+    "batch_norm_backward": (
+        lambda *inputs: f.batch_norm_backward(*inputs[:-2], 1e-5, *inputs[-2:]),
+        [PICTURES, PICTURES, *[CHANNELS] * 5],
+    ),
+    "batch_norm_backward_parameters": (batch_norm_gradients, [PICTURES, PICTURES, *[CHANNELS] * 2]),
+    "layer_norm": (lambda *inputs: f.layer_norm(*inputs, 1e-5), [ND, (1, D), (1, D)]),
+    "layer_norm_backward": (lambda *inputs: f.layer_norm_backward(*inputs, 1e-5), [ND, ND, (1, D)]),
+    "layer_norm_backward_parameters": (layer_norm_gradients, [ND, ND]),
+    "gather": (lambda x: f.gather(x, np.array([2, 0]), x.dtype), [ND]),
+    "sgd": (updated(f.sgd, 0.1, 0.9, True, count=2), [NK] * 3),
+    "adam": (updated(f.adam, 3, 0.1, 0.9, 0.999, 1e-8, count=3), [NK] * 4),
+    "rmsprop": (updated(f.rmsprop, 0.1, 0.9, 1e-8, count=2), [NK] * 3),
+    "decay": (updated(f.decay, 0.1, count=1), [NK]),
+    "clip_norm": (updated(f.clip_norm, 0.1, count=1), [NK]),
 }
 """Every function, with the shapes that it takes; those with more than arrays to take, or that write, are wrapped."""
 
-over_maps = pytest.mark.parametrize("f", MAPS, ids=lambda f: f.__name__)
+over_maps = pytest.mark.parametrize("name", MAPS)
 
 
-def arguments(f: Callable[..., Any], dtype: str = "float64", lead: tuple[int, ...] = ()) -> list[np.ndarray]:
+def arguments(name: str, dtype: str = "float64", lead: tuple[int, ...] = ()) -> list[np.ndarray]:
     draw = np.random.default_rng(7)
-    return [draw.uniform(0.1, 1, (*lead, *shape)).astype(dtype) for shape in MAPS[f]]
+    return [draw.uniform(0.1, 1, (*lead, *shape)).astype(dtype) for shape in MAPS[name][1]]
 
 
-def results(f: Callable[..., Any], inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
-    y = f(*inputs)
+def results(name: str, inputs: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    y = MAPS[name][0](*inputs)
     return y if isinstance(y, tuple) else (y,)
+
+
+def test_the_table_of_maps_has_every_function():
+    assert MAPS.keys() == FUNCTIONS.keys()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @over_maps
-def test_returns_the_dtype_it_was_given(f, dtype):
-    if f not in (functions.count_correct, functions.count_correct_binary):
-        assert {y.dtype.name for y in results(f, arguments(f, dtype))} == {dtype}
+def test_returns_the_dtype_it_was_given(name, dtype):
+    if not name.startswith("count_correct"):
+        assert {y.dtype.name for y in results(name, arguments(name, dtype))} == {dtype}
 
 
 @over_maps
-def test_never_writes_into_what_it_was_given(f):
-    inputs = arguments(f)
+def test_never_writes_into_what_it_was_given(name):
+    inputs = arguments(name)
     for array in inputs:
         array.setflags(write=False)
-    before = [array.copy() for array in inputs]
-    f(*inputs)
-    for array, copy in zip(inputs, before, strict=True):
-        assert np.array_equal(array, copy)
+    results(name, inputs)
 
 
-@pytest.mark.parametrize("f", [f for f in MAPS if f not in (dropped, gathered)], ids=lambda f: f.__name__)
-def test_a_stack_gives_what_its_members_give(f):
-    stack = arguments(f, lead=(3,))
-    together = results(f, stack)
+@pytest.mark.parametrize("name", sorted(MAPS.keys() - {"dropout", "gather"}))
+def test_a_stack_gives_what_its_members_give(name):
+    stack = arguments(name, lead=(3,))
+    together = results(name, stack)
     for s in range(3):
-        for y, single in zip(together, results(f, [array[s] for array in stack]), strict=True):
+        for y, single in zip(together, results(name, [array[s] for array in stack]), strict=True):
             np.testing.assert_allclose(y[s], single, rtol=1e-13, strict=True)
 
 
@@ -1103,18 +886,11 @@ def test_a_stack_gives_what_its_members_give(f):
     ids=["transposed in memory", "every second column", "backwards"],
 )
 @over_maps
-def test_memory_order_does_not_matter(f, rearranged):
-    views = [rearranged(array) for array in arguments(f)]
-    for y, expected in zip(results(f, views), results(f, [np.ascontiguousarray(v) for v in views]), strict=True):
-        np.testing.assert_allclose(y, expected, rtol=1e-13, atol=1e-15)
-
-
-def test_the_table_of_maps_has_every_function():
-    wrapped = {"dense_backward_parameters", "leaky_relu", "leaky_relu_backward", "dropout", "smooth_labels"}
-    wrapped |= {"gather", "sgd", "adam", "rmsprop", "decay", "clip_norm", "moments", "global_average_pool_backward"}
-    wrapped |= {name for name in FUNCTIONS if name.startswith(("patches", "conv2d", "max_pool2d", "average_pool2d"))}
-    wrapped |= {name for name in FUNCTIONS if name.startswith(("batch_norm", "layer_norm"))}
-    assert {f.__name__ for f in MAPS} & set(FUNCTIONS) == set(FUNCTIONS) - wrapped
+def test_memory_order_does_not_matter(name, rearranged):
+    views = [rearranged(array) for array in arguments(name)]
+    expected = results(name, [np.ascontiguousarray(view) for view in views])
+    for y, same in zip(results(name, views), expected, strict=True):
+        np.testing.assert_allclose(y, same, rtol=1e-13, atol=1e-15)
 
 
 # ------------------------------------------------------------------------------------------------ properties
@@ -1136,37 +912,9 @@ def test_dense_and_its_gradients_are_the_sums_of_the_formula(N, D, M):
 
 
 @few
-@given(logits)
-def test_softmax_gives_distributions_in_the_order_of_the_logits(rows):
-    x = np.array(rows)
-    y = functions.softmax(x)
-    np.testing.assert_allclose(y.sum(axis=-1), 1, rtol=1e-14)
-    assert (np.take_along_axis(y, x.argmax(axis=-1)[:, None], -1) == y.max(axis=-1, keepdims=True)).all()
-
-
-@few
 @given(logits, st.integers(-1000, 1000))
 def test_a_shift_of_all_logits_changes_nothing(rows, shift):
     z = np.round(np.array(rows))
     t = distributions(*z.shape)
     assert np.array_equal(functions.softmax(z + shift), functions.softmax(z))
     assert functions.softmax_cross_entropy(z + shift, t)[0] == functions.softmax_cross_entropy(z, t)[0]
-
-
-@few
-@given(logits)
-def test_no_logits_beat_the_entropy_of_the_targets(rows):
-    z = np.array(rows)
-    t = distributions(*z.shape)
-    entropy = -(t * np.log(t)).sum(axis=-1).mean()
-    assert functions.softmax_cross_entropy(z, t)[0] >= entropy - 1e-12
-    assert functions.softmax_cross_entropy(np.log(t), t)[0] == pytest.approx(entropy, rel=1e-12)
-
-
-@few
-@given(logits)
-def test_gradients_of_softmax_cross_entropy_sum_to_zero_in_each_row(rows):
-    z = np.array(rows)
-    t = distributions(*z.shape)
-    p = functions.softmax_cross_entropy(z, t)[1]
-    np.testing.assert_allclose(functions.softmax_cross_entropy_backward(p, t).sum(axis=-1), 0, atol=1e-14)

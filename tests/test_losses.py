@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from copy import copy
 from functools import partial
 
@@ -94,45 +92,11 @@ def test_a_loss_passes_the_gradient_check(kind, t):
     assert tn.gradient_check_loss(kind(), *cut(kind, P, t), full=True)
 
 
-def test_the_softmax_of_exact_targets_is_a_minimum():
-    loss = tn.SoftmaxCrossEntropy()
-    loss.forward(np.log(P), P)
-    np.testing.assert_allclose(loss.backward(), 0, atol=1e-16)
-
-
-def test_layer_and_loss_apart_agree_with_the_two_in_one(draw):
-    x, t = draw.normal(size=(6, 4)), SOFT[[0, 1, 0, 1, 0, 1]]
-    logits = tn.Network(tn.Dense(4, 3), dtype="float64", seed=2)
-    probabilities = tn.Network(tn.Dense(4, 3), tn.Softmax(), dtype="float64", seed=2)
-    found = []
-    for net, loss in ((logits, tn.SoftmaxCrossEntropy()), (probabilities, tn.CrossEntropy())):
-        found.append(loss.forward(net.forward(x, train=True), t))
-        net.backward(loss.backward())
-    assert found[0] == pytest.approx(found[1], rel=1e-14)
-    np.testing.assert_allclose(logits.grad, probabilities.grad, rtol=1e-12, atol=1e-15)
-
-
 @over_losses
 def test_a_loss_is_a_mean_over_rows(kind):
     loss, (z, t) = kind(), cut(kind, P, SOFT)
     once, twice = loss.forward(z, t), loss.forward(np.tile(z, (2, 1)), np.tile(t, (2, 1)))
     assert twice == pytest.approx(once, rel=1e-15)
-
-
-@over_losses
-@pytest.mark.parametrize(
-    ("z", "t"), [((4, 1), (4,)), ((4,), (4, 1)), ((4, 3), (4,)), ((4, 3), (1, 3)), ((4, 3), (4, 1))], ids=str
-)
-def test_targets_of_another_shape_are_refused_instead_of_broadcast(kind, z, t):
-    message = f"{type(kind()).__name__} takes targets of the shape {z}, got {t}"
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        kind().forward(np.ones(z), np.ones(t))
-
-
-@over_losses
-def test_backward_needs_a_forward(kind):
-    with pytest.raises(RuntimeError, match=rf"{type(kind()).__name__}.backward needs a forward\(z, t\) before it"):
-        kind().backward()
 
 
 @over_losses
@@ -145,19 +109,13 @@ def test_backward_is_of_the_last_forward(kind):
 
 
 @over_losses
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_a_loss_keeps_the_dtype(kind, dtype):
+@pytest.mark.parametrize(
+    ("dtype", "of_targets"), [("float32", "float32"), ("float32", "float64"), ("float64", "float64")]
+)
+def test_a_loss_keeps_the_dtype_of_the_network(kind, dtype, of_targets):
     loss = kind()
-    assert loss.forward(*cut(kind, P.astype(dtype), SOFT.astype(dtype))).dtype == dtype
+    assert loss.forward(*cut(kind, P.astype(dtype), SOFT.astype(of_targets))).dtype == dtype
     assert loss.backward().dtype == dtype
-
-
-@over_losses
-def test_float64_targets_do_not_promote_a_float32_network(kind):
-    """np.eye(K)[labels] is float64, and a loop of one's own hands it over as it is."""
-    loss = kind()
-    assert loss.forward(*cut(kind, P.astype("float32"), SOFT)).dtype == "float32"
-    assert loss.backward().dtype == "float32"
 
 
 @over_losses
@@ -170,50 +128,6 @@ def test_a_loss_never_writes_into_what_it_was_given(kind):
     loss.backward()
     assert np.array_equal(z, P)
     assert np.array_equal(t, SOFT)
-
-
-def test_a_binary_loss_takes_one_logit_a_row():
-    """With K of them L would be a mean over N K numbers, and its gradient one over N."""
-    with pytest.raises(ValueError, match=r"^BinaryCrossEntropy takes one logit a row, z \(N, 1\); got \(2, 3\)$"):
-        tn.BinaryCrossEntropy().forward(P, HARD)
-    with pytest.raises(ValueError, match=r"one logit a row, z \(N, 1\); got \(2, 1, 3\)$"):
-        Weighted(tn.BinaryCrossEntropy()).forward(P, WeightedTargets(HARD, np.array([[1], [2]])))
-
-
-@pytest.mark.parametrize(
-    ("make", "message"),
-    [
-        *(
-            (
-                lambda amount=amount: tn.SoftmaxCrossEntropy(label_smoothing=amount),
-                f"SoftmaxCrossEntropy takes label_smoothing of at least 0 and below 1; got {amount}",
-            )
-            for amount in (-0.1, 1, math.nan)
-        ),
-        *(
-            (lambda delta=delta: tn.Huber(delta=delta), f"Huber takes delta above 0; got {delta}")
-            for delta in (0, -1, math.nan)
-        ),
-    ],
-)
-def test_a_loss_says_what_it_takes(make, message):
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        make()
-
-
-@pytest.mark.parametrize(
-    ("loss", "text"),
-    [
-        (tn.SoftmaxCrossEntropy(), "SoftmaxCrossEntropy()"),
-        (tn.SoftmaxCrossEntropy(label_smoothing=np.float32(0.25)), "SoftmaxCrossEntropy(label_smoothing=0.25)"),
-        (tn.Huber(), "Huber(delta=1.0)"),
-        (tn.Huber(delta=2), "Huber(delta=2.0)"),
-        (tn.BinaryCrossEntropy(), "BinaryCrossEntropy()"),
-    ],
-)
-def test_repr_and_config_give_the_constructors_arguments(loss, text):
-    assert repr(loss) == text
-    assert repr(type(loss)(**json.loads(json.dumps(loss.config())))) == text
 
 
 @pytest.mark.parametrize(
@@ -264,42 +178,3 @@ def test_a_weighted_loss_knows_what_its_loss_knows(kind):
     weighted = Weighted(loss)
     assert (weighted.classifies, weighted.ops) == (loss.classifies, loss.ops)
     assert weighted.count_correct(z, WeightedTargets(t, np.array([[5], [6]]))) == loss.count_correct(z, t)
-
-
-def test_a_loss_that_sums_over_every_axis_cannot_be_weighted():
-    with pytest.raises(ValueError, match=r"two axes, .* Huber\.forward makes \(\) of z \(2, 1, 3\), not \(2,\)$"):
-        Weighted(Huber()).forward(P, WeightedTargets(HARD, np.array([[1], [2]])))
-
-
-@pytest.mark.parametrize(("method", "arguments"), [("forward", (P, HARD)), ("backward", ())])
-def test_a_loss_without_forward_or_backward_says_so(method, arguments):
-    unfinished = type("Unfinished", (tn.Loss,), {})()
-    with pytest.raises(NotImplementedError, match=rf"Unfinished defines no {method}\("):
-        getattr(unfinished, method)(*arguments)
-
-
-class Huber(tn.Loss):
-    """L = 1/N sum of y^2 / 2 for |y - t| < 1, else |y - t| - 1/2: a loss of one's own."""
-
-    classifies = False
-
-    def forward(self, z, t):
-        self.memory = d = z - t
-        return np.where(abs(d) < 1, d**2 / 2, abs(d) - 0.5).sum() / len(z)
-
-    def backward(self):
-        d = self.recall()
-        return np.clip(d, -1, 1) / len(d)
-
-
-def test_a_loss_of_ones_own_is_checked_in_one_line_and_trains(draw):
-    x = draw.normal(size=(32, 2))
-    assert tn.gradient_check_loss(Huber(), 2 * x, np.zeros_like(x))
-    net = tn.Network(tn.Dense(2, 1), dtype="float64")
-    tn.fit(net, tn.SGD(net, lr=0.5), x, x @ [[2.0], [-1.0]], loss=Huber(), epochs=60)
-    np.testing.assert_allclose(net[0].W, [[2], [-1]], atol=1e-6)
-
-
-def test_a_faulty_loss_of_ones_own_is_caught():
-    faulty = type("Faulty", (Huber,), {"backward": lambda self: np.sign(self.recall()) / 2})
-    assert not tn.gradient_check_loss(faulty(), P, SOFT)

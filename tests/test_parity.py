@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
@@ -93,57 +92,3 @@ def test_five_steps_are_pytorchs(name):
 @pytest.mark.parametrize("name", TORCH["schedules"])
 def test_schedules_are_pytorchs(name):
     agree([SCHEDULES[name](t) for t in range(10)], TORCH["schedules"][name])
-
-
-def test_the_fixture_is_what_its_script_makes():
-    pytest.importorskip("torch", reason="the fixture is compared with PyTorch's numbers of today only where it is")
-    from fixtures.make_torch_parity import fixture
-
-    made = json.loads(json.dumps(fixture()))
-    assert FILE.stat().st_size < 100_000
-    assert leaves(made).keys() == leaves(TORCH).keys()
-    for name, numbers in leaves(made).items():
-        agree(numbers, leaves(TORCH)[name])
-
-
-def leaves(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """All arrays and numbers of the fixture, each under its path; the version of PyTorch apart."""
-    found = {}
-    for name, value in tree.items():
-        if isinstance(value, dict):
-            found |= leaves(value, f"{prefix}{name}/")
-        elif name != "torch":
-            found[prefix + name] = value
-    return found
-
-
-def test_gradients_are_the_chain_rule_written_out():
-    """One hidden layer, number by number: no array operation, no matrix, nothing shared with the package."""
-    net, x, t = tn.mlp(2, [3], 2, dtype="float64", seed=4), X[:4, :2], TARGETS["soft"][:4, :2] + [0.25, 0]
-    t = t / t.sum(axis=1, keepdims=True)
-    (W, b), (V, c) = ((net[k].W.tolist(), net[k].b[0].tolist()) for k in (0, 2))
-    dW, db = [[0.0] * 3 for _ in range(2)], [0.0] * 3
-    dV, dc = [[0.0] * 2 for _ in range(3)], [0.0] * 2
-    total = 0.0
-    for n in range(4):
-        a = [b[j] + sum(x[n, i] * W[i][j] for i in range(2)) for j in range(3)]
-        h = [max(a[j], 0) for j in range(3)]
-        z = [c[k] + sum(h[j] * V[j][k] for j in range(3)) for k in range(2)]
-        p = [math.exp(z[k]) / (math.exp(z[0]) + math.exp(z[1])) for k in range(2)]
-        total -= sum(t[n, k] * math.log(p[k]) for k in range(2)) / 4
-        for k in range(2):
-            dz = sum(-t[n, q] / p[q] * p[q] * ((q == k) - p[k]) for q in range(2)) / 4
-            dc[k] += dz
-            for j in range(3):
-                dV[j][k] += dz * h[j]
-                da = dz * V[j][k] if a[j] > 0 else 0
-                db[j] += da
-                for i in range(2):
-                    dW[i][j] += da * x[n, i]
-
-    loss = tn.SoftmaxCrossEntropy()
-    agree(loss.forward(net.forward(x, train=True), t), total)
-    net.backward(loss.backward())
-    for ours, by_hand in ((net[0].dW, dW), (net[0].db, [db]), (net[2].dW, dV), (net[2].db, [dc])):
-        assert np.any(by_hand)
-        agree(ours, by_hand)

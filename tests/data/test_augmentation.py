@@ -20,7 +20,7 @@ def place(request, tmp_path_factory):
     if request.param != "stand-in":
         yield tn.backend("numpy") if request.param == "numpy" else standin.real_gpu()
         return
-    with standin.installed(tmp_path_factory.getbasetemp() / "standin") as backend:
+    with standin.installed(standin.shared_folder(tmp_path_factory)) as backend:
         yield backend
 
 

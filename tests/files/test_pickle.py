@@ -202,7 +202,7 @@ def place(request, tmp_path_factory):
     if request.param != "cupy":
         yield tn.backend(request.param)
         return
-    with standin.installed(tmp_path_factory.getbasetemp() / "standin") as cupy:
+    with standin.installed(standin.shared_folder(tmp_path_factory)) as cupy:
         yield cupy
 
 

@@ -30,7 +30,7 @@ def backend(request, tmp_path_factory):
     if request.node.get_closest_marker("gpu"):
         yield standin.real_gpu()
         return
-    with standin.installed(tmp_path_factory.getbasetemp() / "standin") as found:
+    with standin.installed(standin.shared_folder(tmp_path_factory)) as found:
         standin.counts.clear()
         yield found
 

@@ -27,7 +27,7 @@ def place(request, tmp_path_factory):
     if request.param != "cupy":
         yield tn.backend(request.param)
         return
-    with standin.installed(tmp_path_factory.getbasetemp() / "standin") as backend:
+    with standin.installed(standin.shared_folder(tmp_path_factory)) as backend:
         yield backend
 
 

@@ -53,12 +53,6 @@ def test_the_table_has_a_row_an_epoch_and_a_column_a_field(history):
     assert frame.epoch.dtype == int
 
 
-def test_the_table_leaves_out_nothing_when_there_was_no_validation(history):
-    frame = without_validation(history).to_frame()
-    assert frame.loss.tolist() == [1, 1 / 2, 1 / 3]
-    assert frame.val_loss.isna().all()
-
-
 def test_the_picture_shows_training_and_validation(history):
     lines = [axes.get_lines() for axes in history.plot().axes]
     shown = [[(line.get_xdata().tolist(), line.get_ydata().tolist()) for line in pair] for pair in lines]
@@ -67,26 +61,19 @@ def test_the_picture_shows_training_and_validation(history):
         [(epochs, [1, 1 / 2, 1 / 3]), (epochs, [2, 1, 2 / 3])],
         [(epochs, [0.1, 0.2, 0.3]), (epochs, [0.05, 0.1, 0.15])],
     ]
-
-
-def test_the_picture_names_what_it_shows(history):
     for axes, field in zip(history.plot().axes, ("loss", "accuracy"), strict=True):
         assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", field)
         assert [text.get_text() for text in axes.get_legend().get_texts()] == ["training, running mean", "validation"]
-
-
-def test_the_picture_counts_epochs_in_whole_numbers(history):
-    for axes in history.plot().axes:
         assert all(tick == int(tick) for tick in axes.get_xticks())
 
 
-def test_the_picture_without_validation_has_one_line_each(history):
-    assert [len(axes.get_lines()) for axes in without_validation(history).plot().axes] == [1, 1]
-
-
-def test_the_picture_can_be_saved(history, tmp_path):
-    history.plot().savefig(tmp_path / "history.png")
-    assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
+def test_table_and_picture_without_validation_and_of_nothing(history):
+    alone = without_validation(history)
+    assert alone.to_frame().loss.tolist() == [1, 1 / 2, 1 / 3]
+    assert alone.to_frame().val_loss.isna().all()
+    assert [len(axes.get_lines()) for axes in alone.plot().axes] == [1, 1]
+    assert tn.History().to_frame().empty
+    assert len(tn.History().plot().axes) == 2
 
 
 REGRESSION = [tn.Record(1, 37219.25, None, 1e-6, None, 0.5), tn.Record(12, 0.25, None, 1.5, None, 61.25)]
@@ -138,11 +125,6 @@ def test_no_form_of_a_regression_says_nan(history):
     shown = tn.History(REGRESSION)
     assert "nan" not in (repr(shown) + shown._repr_html_() + shown.to_frame().to_csv()).lower()
     assert [axes.get_ylabel() for axes in shown.plot().axes] == ["loss"]
-
-
-def test_a_history_of_nothing_can_be_looked_at():
-    assert tn.History().to_frame().empty
-    assert len(tn.History().plot().axes) == 2
 
 
 def test_the_picture_needs_no_display():

@@ -110,14 +110,6 @@ def test_weights_are_of_one_training_and_not_of_validation(draw):
     assert (history[0].val_loss, history[0].val_accuracy) == tn.evaluate(net, x, t)
 
 
-def test_weights_of_one_change_nothing_but_rounding(draw):
-    x, t = clouds(draw)
-    plain, weighted = network(dropout=[0.1]), network(dropout=[0.1])
-    tn.fit(plain, tn.Adam(plain), x, t, epochs=2)
-    tn.fit(weighted, tn.Adam(weighted), x, t, epochs=2, sample_weight=np.ones(100, int))
-    np.testing.assert_allclose(plain.theta, weighted.theta, rtol=1e-3, atol=1e-5)
-
-
 WRONG_WEIGHTS = {
     "a weight too few": ({"sample_weight": [1, 2, 3]}, r"^sample_weight must be \(4,\), .* each row of x, got \(3,\)$"),
     "a column": ({"sample_weight": np.ones((4, 1))}, r"^sample_weight must be \(4,\), .* got \(4, 1\)$"),

@@ -31,7 +31,6 @@ class ProgressBar(Listener):
         self.wanted = wanted
 
     def begin(self, training: Training) -> None:
-        self.network = training.network
         rows = (training.epochs - len(training.history)) * len(training.x)
         self.bar = open_bar(training.network.backend, self.wanted, rows)
         self.waiting, self.next = 0, 0.0
