@@ -16,20 +16,13 @@ function drawSizes(facts) {
     logarithm,
     POWERS_OF_TEN.filter((x) => x >= 1),
   );
-  const up = scaleOf(
-    networks.map((network) => network.validation[1]),
-    true,
-    bottom,
-    top,
-  );
+  const up = scaleOf(networks.map((network) => network.validation[1]), true, bottom, top);
   gridY(picture.node, up, left, right, shareText);
   for (const tick of apart(across.ticks, across.position, 72))
     picture.node.append(
       text(across.position(tick), bottom + 20, whole(tick), { class: "tick", "text-anchor": "middle" }),
     );
-  picture.node.append(
-    text(right, bottom + 36, "parameters (logarithmic)", { class: "tick", "text-anchor": "end" }),
-  );
+  picture.node.append(text(right, bottom + 36, "parameters (logarithmic)", { class: "tick", "text-anchor": "end" }));
   const points = networks.map((network) => [across.position(network.parameters), up.position(network.validation[1])]);
   const taken = points.map(([x, y]) => [x - 8, y - 8, x + 8, y + 8]);
   fill(holder, picture.node);
@@ -38,7 +31,7 @@ function drawSizes(facts) {
     const share = percent(network.validation[1], 2);
     const label = `${isolated(network.name)}: ${whole(network.parameters)} parameters, ${share}`;
     const words = text(x, y, shortened(network.name), { class: "label" });
-    picture.node.append(shape("g", {}, shape("title", {}, label), mark(k, x, y, 1.2), words));
+    picture.node.append(shape("g", shape("title", label), mark(k, x, y, 1.2), words));
     placeLabel(words, x, y, taken, left, right);
   });
 }
@@ -92,10 +85,8 @@ function drawGaps(facts) {
     const [learned, judged] = [network.train[1], network.validation[1]].map((share) => percent(share, 2));
     const label = `${isolated(network.name)}: ${learned} on the training rows, ${judged} on the validation rows`;
     picture.node.append(
-      shape(
-        "g",
-        { class: colorClass(k) },
-        shape("title", {}, label),
+      shape("g", { class: colorClass(k) },
+        shape("title", label),
         text(left, y - 10, shortened(network.name), { class: "label" }),
         shape("path", { d: `M${validation} ${y}H${train}`, class: "bar" }),
         shape("circle", { cx: validation, cy: y, r: 5.5, class: "full" }),

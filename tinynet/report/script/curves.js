@@ -14,7 +14,7 @@ class Curves {
     this.field = "val_accuracy";
     this.alone = null;
     this.epoch = null;
-    this.tip = element("div", { class: "tip", hidden: true });
+    this.tip = element("div.tip", { hidden: true });
     this.buttons = this.networks.map((network, k) => this.legendButton(network, k));
     fill(byId("legend"), this.buttons);
     this.fields = [...document.querySelectorAll("[data-curve]")];
@@ -28,11 +28,9 @@ class Curves {
   }
 
   legendButton(network, k) {
-    return element(
-      "button",
-      { type: "button", class: "key", "aria-pressed": "false", onclick: () => this.isolate(k) },
+    return element("button.key", { "aria-pressed": "false", onclick: () => this.isolate(k) },
       swatch(k),
-      element("bdi", {}, breakable(network.name)),
+      element("bdi", breakable(network.name)),
     );
   }
 
@@ -74,9 +72,9 @@ class Curves {
     const values = shown.flatMap(({ network }) => this.fieldsRead.flatMap((field) => network.history[field]));
     if (!has(this.drawn)) {
       this.across = null;
-      return fill(this.holder, element("p", { class: "note" }, "No finite values of this quantity were recorded."));
+      return fill(this.holder, element("p.note", "No finite values of this quantity were recorded."));
     }
-    const note = judged ? null : element("p", { class: "note" }, UNJUDGED);
+    const note = judged ? null : element("p.note", UNJUDGED);
     fill(this.holder, picture.node, note, this.tip);
     const epochs = Math.max(...shown.flatMap(({ network }) => network.history.epoch));
     const first = Math.min(...shown.flatMap(({ network }) => network.history.epoch));
@@ -155,7 +153,7 @@ class Curves {
     this.hair.setAttribute("d", `M${x} 10V${BOTTOM}`);
     const lines = this.nearest(this.read(epoch), y);
     const few = lines.length < this.read(epoch).length ? `, the ${lines.length} nearest lines` : "";
-    fill(this.tip, element("b", {}, `epoch ${epoch}${few}`), lines.map(this.reading, this));
+    fill(this.tip, element("b", `epoch ${epoch}${few}`), lines.map(this.reading, this));
     const width = this.tip.offsetWidth;
     const beside = x + 14 + width > this.holder.clientWidth ? x - 14 - width : x + 14;
     this.tip.style.left = `${Math.max(0, beside)}px`;
@@ -180,7 +178,7 @@ class Curves {
   reading({ network, k, field, value }) {
     const name = this.alone === null ? network.name : field.startsWith("val_") ? "validation" : "training";
     const written = this.field === "val_accuracy" ? percent(value, 2) : value.toFixed(4);
-    const parts = [element("span", {}, name), element("span", { class: "value" }, written)];
-    return element("div", {}, swatch(k), parts);
+    const parts = [element("span", name), element("span.value", written)];
+    return element("div", swatch(k), parts);
   }
 }

@@ -3,26 +3,30 @@
 
 const byId = (id) => document.getElementById(id);
 
-function element(tag, properties = {}, ...children) {
-  return furnish(document.createElement(tag), properties, children);
-}
-
-function shape(tag, properties = {}, ...children) {
-  return furnish(document.createElementNS("http://www.w3.org/2000/svg", tag), properties, children);
-}
-
-function furnish(node, properties, children) {
-  for (const [name, value] of Object.entries(properties)) {
-    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false)
-      node.setAttribute(name, value === true ? "" : value);
-  }
-  node.append(...children.flat(3).filter((child) => child !== null && child !== undefined));
+// element("p.note", { title: "..." }, children) makes <p class="note" title="...">. The properties may be left out.
+function element(tag, ...children) {
+  const [name, ...classes] = tag.split(".");
+  const node = furnish(document.createElement(name), children);
+  node.classList.add(...classes);
   return node;
 }
 
+function shape(tag, ...children) {
+  return furnish(document.createElementNS("http://www.w3.org/2000/svg", tag), children);
+}
+
+function furnish(node, children) {
+  const properties = children[0]?.constructor === Object ? children.shift() : {};
+  for (const [name, value] of Object.entries(properties)) {
+    if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+    else if (name === "style") for (const [key, set] of Object.entries(value)) node.style.setProperty(key, set);
+    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
+  }
+  return fill(node, children);
+}
+
 function fill(node, ...children) {
-  node.replaceChildren(...children.flat(3).filter((child) => child !== null && child !== undefined));
+  node.replaceChildren(...children.flat(4).filter((child) => child !== null));
   return node;
 }
 

@@ -25,7 +25,7 @@ async function part(id, show) {
     return true;
   } catch (error) {
     const words = `Part of this section could not be shown (${error.message}).`;
-    (byId(id) ?? byId("compare")).append(element("p", { class: "problem", role: "alert" }, words));
+    (byId(id) ?? byId("compare")).append(element("p.problem", { role: "alert" }, words));
     console.error(error);
     return false;
   }
@@ -77,10 +77,7 @@ function startPad(facts) {
     byId("draw").scrollIntoView({ behavior: moves() ? "smooth" : "auto" });
   });
   const samples = facts.disagreements.rows.concat(facts.networks[0].least_certain).slice(0, 8);
-  fill(
-    byId("samples"),
-    samples.map((k) => rowPicture(facts, k)),
-  );
+  fill(byId("samples"), samples.map((k) => rowPicture(facts, k)));
 }
 
 function showTiming(pixels, count, milliseconds) {
