@@ -4,24 +4,19 @@
 const byId = (id) => document.getElementById(id);
 
 // element("p.note", { title: "..." }, children) makes <p class="note" title="...">. The properties may be left out.
-function element(tag, ...children) {
+const element = (tag, ...children) => made("http://www.w3.org/1999/xhtml", tag, children);
+const shape = (tag, ...children) => made("http://www.w3.org/2000/svg", tag, children);
+
+function made(namespace, tag, children) {
   const [name, ...classes] = tag.split(".");
-  const node = furnish(document.createElement(name), children);
-  node.classList.add(...classes);
-  return node;
-}
-
-function shape(tag, ...children) {
-  return furnish(document.createElementNS("http://www.w3.org/2000/svg", tag), children);
-}
-
-function furnish(node, children) {
+  const node = document.createElementNS(namespace, name);
   const properties = children[0]?.constructor === Object ? children.shift() : {};
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (name === "style") for (const [key, set] of Object.entries(value)) node.style.setProperty(key, set);
     else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
+  if (classes.length) node.classList.add(...classes);
   return fill(node, children);
 }
 
