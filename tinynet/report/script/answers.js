@@ -11,8 +11,9 @@ class Answers {
   }
 
   row(network, classes, chosen) {
-    const bars = Array.from({ length: classes > MOST_BARS ? RANKED : classes }, () => element("i"));
-    const labels = bars.map((_, k) => element("em", classes > MOST_BARS ? "·" : k));
+    const ranked = classes > MOST_BARS;
+    const bars = Array.from({ length: ranked ? RANKED : classes }, () => element("i"));
+    const labels = bars.map((_, k) => element("em", ranked ? "·" : k));
     const columns = bars.map((bar, k) => element("span.column", element("span.well", bar), labels[k]));
     const digit = element("b.read", "·");
     const sure = element("span.sure");
@@ -20,7 +21,7 @@ class Answers {
     const about = { title: "Look inside this network", onclick: chosen };
     const name = element("button.network-name", about, network.name);
     const item = element("li", { "data-network": network.name }, digit, element("span.who", name, sure), chart);
-    return { item, bars, labels, columns, ranked: classes > MOST_BARS, digit, sure, chart };
+    return { item, bars, labels, columns, ranked, digit, sure, chart };
   }
 
   // probabilities: a row for each network, or null if nothing is drawn.

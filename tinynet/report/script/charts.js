@@ -1,7 +1,5 @@
 // Two charts: accuracy by number of parameters, and training against validation accuracy.
 
-// ------------------------------------------------------------------------------- accuracy by parameters
-
 function drawSizes(facts) {
   const holder = byId("size-chart");
   const networks = facts.networks;
@@ -43,8 +41,6 @@ function placeLabel(words, x, y, taken, left, right) {
   words.setAttribute("y", positions[chosen][1]);
   taken.push(boxes[chosen]);
 }
-
-// -------------------------------------------------------------------------------------- the overfitting gap
 
 function drawGaps(facts) {
   const holder = byId("gap-chart");

@@ -71,7 +71,7 @@ class Inside {
     return { cells, node: element("div.strip", element("span.strip-name", name), cells) };
   }
 
-  // answer: the result of `forward` for each network, or null.
+  // answer: the outputs from `forward` for each network, or null.
   show(answer) {
     this.answer = answer;
     this.refresh();
@@ -82,9 +82,9 @@ class Inside {
     const { layers } = this.networks[this.k];
     const answer = this.answer && this.answer[this.k];
     const after = this.first + (this.isBent(this.first) ? 2 : 1);
-    if (this.slots.length) this.showUnits(layers[this.first], answer && answer.outputs[after]);
+    if (this.slots.length) this.showUnits(layers[this.first], answer && answer[after]);
     this.strips.forEach((strip, i) => {
-      if (strip) showStrip(strip.cells, answer && answer.outputs[i + 1], i >= layers.length - 2, layers[i].maps);
+      if (strip) showStrip(strip.cells, answer && answer[i + 1], i >= layers.length - 2, layers[i].maps);
     });
   }
 

@@ -33,16 +33,9 @@ function drawNumbers(canvas, numbers, width, scale) {
 
 // The mouse, a finger or the arrow keys show single numbers, for readers who cannot tell the colors apart.
 function numbersCanvas(numbers, width, scale = strongest(numbers), label = "numbers") {
-  const canvas = element("canvas", {
-    class: "numbers",
-    role: "img",
-    tabindex: 0,
-    "aria-label": label,
-    onpointermove: readBelow,
-    onpointerdown: readBelow,
-    onfocus: ({ currentTarget }) => readNumber(currentTarget, currentTarget.at ?? 0),
-    onkeydown: walkNumbers,
-  });
+  const onfocus = ({ currentTarget }) => readNumber(currentTarget, currentTarget.at ?? 0);
+  const reading = { onpointermove: readBelow, onpointerdown: readBelow, onfocus, onkeydown: walkNumbers };
+  const canvas = element("canvas.numbers", { role: "img", tabindex: 0, "aria-label": label, ...reading });
   return drawNumbers(canvas, numbers, width, scale);
 }
 
