@@ -154,13 +154,6 @@ def line_about(job: tn.Job, history: tn.History) -> str:
     return f"{job.name:>28}   validation accuracy {history[-1].val_accuracy:.4f}   {seconds:5.1f} s"
 
 
-def run_of(network: str, job: tn.Job, out: Path, **figures: float) -> tn.Run:
-    """Return the saved run of a job, with these additional figures."""
-    trained, history = load(job, out)
-    figures["dead ReLUs"] = trained.notes["dead"]
-    return tn.Run(network, trained, history, tn.Evaluation(*trained.notes["train"]), figures)
-
-
 def keras_run(path: Path, digits: tn.data.Split) -> tn.Run:
     """Return a network from Keras as a run. Raises ModelFileError if it does not classify digits."""
     network = tn.from_keras(path)

@@ -17,22 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import mnist_best as best
 import pandas as pd
 import tables
 from command_line import status_of, stop, write
-from mnist_best import (
-    ADAMW,
-    BATCH_SIZE,
-    HELD_OUT,
-    QUICK_ROWS,
-    RATE,
-    Digits,
-    adamw,
-    new_network,
-    residual,
-    steps_of,
-    up_and_down,
-)
 
 import tinynet as tn
 
@@ -42,7 +30,7 @@ OUT = Path("runs/mnist_ablation")
 
 def narrow() -> list[tn.Layer]:
     """Return the residual network of mnist_best.py with half as many channels everywhere."""
-    return residual(16)
+    return best.residual(16)
 
 
 def without_batch_norm(layers: Sequence[tn.Layer]) -> list[tn.Layer]:
@@ -64,7 +52,7 @@ def without_residuals(layers: Sequence[tn.Layer]) -> list[tn.Layer]:
 class Trial:
     layers: Callable[[], Sequence[tn.Layer]] = narrow
     augment: Any = tn.data.augment
-    rate: Callable[[int], Any] = up_and_down
+    rate: Callable[[int], Any] = best.up_and_down
 
 
 TRIALS = {
@@ -72,8 +60,8 @@ TRIALS = {
     "without distorted digits": Trial(augment=None),
     "without batch normalization": Trial(lambda: without_batch_norm(narrow())),
     "without residuals": Trial(lambda: without_residuals(narrow())),
-    "at a constant rate": Trial(rate=lambda steps: RATE),
-    "twice as wide": Trial(residual),
+    "at a constant rate": Trial(rate=lambda steps: best.RATE),
+    "twice as wide": Trial(best.residual),
 }
 
 
@@ -82,8 +70,9 @@ def main() -> int:
     options = parse_options()
     digits = tn.data.mnist()
     x, labels = digits.x_train[:, None], digits.y_train
-    rows, epochs = (QUICK_ROWS, 1) if options.quick else (len(x) - HELD_OUT, EPOCHS)
-    training, held_out = (x[:rows], labels[:rows]), (x[-HELD_OUT:][:rows], labels[-HELD_OUT:][:rows])
+    rows, epochs = (best.QUICK_ROWS, 1) if options.quick else (len(x) - best.HELD_OUT, EPOCHS)
+    training = x[:rows], labels[:rows]
+    held_out = x[-best.HELD_OUT :][:rows], labels[-best.HELD_OUT :][:rows]
     options.out.mkdir(parents=True, exist_ok=True)
     errors = pd.DataFrame(index=pd.Index(TRIALS, name="recipe"))
     try:
@@ -99,16 +88,16 @@ def main() -> int:
     return 0
 
 
-def misread(name: str, seed: int, training: Digits, held_out: Digits, epochs: int) -> int:
+def misread(name: str, seed: int, training: best.Digits, held_out: best.Digits, epochs: int) -> int:
     """Train the network of a trial, and return how many of the digits held out it misreads."""
-    trial, steps = TRIALS[name], steps_of(len(training[0]), epochs)
+    trial, steps = TRIALS[name], best.steps_of(len(training[0]), epochs)
     job = tn.Job(
         name,
-        partial(new_network, trial.layers, seed=seed, backend="auto"),
-        partial(adamw, schedule=partial(trial.rate, steps), **ADAMW),
+        partial(best.new_network, trial.layers, seed=seed, backend="auto"),
+        partial(best.adamw, schedule=partial(trial.rate, steps), **best.ADAMW),
         lambda: training,
         epochs,
-        {"batch_size": BATCH_SIZE, "augment": trial.augment, "progress": None},
+        {"batch_size": best.BATCH_SIZE, "augment": trial.augment, "progress": None},
     )
     network = job.train(lambda record: None).network.copy(backend="auto")
     errors = int((tn.predict(network, held_out[0]).argmax(axis=1) != held_out[1]).sum())
@@ -120,7 +109,7 @@ def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    parser.add_argument("--quick", action="store_true", help=f"one epoch of {QUICK_ROWS:,} digits, in seconds")
+    parser.add_argument("--quick", action="store_true", help=f"one epoch of {best.QUICK_ROWS:,} digits, in seconds")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where the table is written ({OUT})")
     options = parser.parse_args()
     options.out = options.out or OUT.with_name(f"{OUT.name}_quick" if options.quick else OUT.name)

@@ -71,16 +71,13 @@ Digits = tuple[np.ndarray, np.ndarray]
 class Settings(NamedTuple):
     """Which network is trained, for how many epochs and from how many seeds."""
 
+    name: str
     layers: Layers
     epochs: int
     seeds: int
 
-    @property
-    def name(self) -> str:
-        return self.layers.__name__
 
-
-BEST, FULL = Settings(convolutional, 16, 1), Settings(residual, 21, 3)
+BEST, FULL = Settings("convolutional", convolutional, 16, 1), Settings("residual", residual, 21, 3)
 BATCH_SIZE, RATE, WARM_UP = 128, 0.003, 0.1
 ADAMW = {"weight_decay": 0.01, "beta2": 0.99}
 LOOKS = 16
@@ -164,19 +161,10 @@ def job_for(settings: Settings, seed: int, options: argparse.Namespace) -> tn.Jo
     name, epochs = f"{settings.name}.seed{seed}", 1 if options.quick else settings.epochs
     data = partial(training_digits, options.held_out, options.quick)
     schedule = partial(up_and_down, steps_of(len(data()[0]), epochs), RATE, WARM_UP)
-    return tn.Job(
-        name,
-        partial(new_network, settings.layers, seed=seed, backend=options.backend),
-        partial(adamw, schedule=schedule, **ADAMW),
-        data,
-        epochs,
-        {
-            "batch_size": BATCH_SIZE,
-            "augment": tn.data.augment,
-            "checkpoint": options.out / f"{name}.checkpoint",
-            "progress": None,
-        },
-    )
+    network = partial(new_network, settings.layers, seed=seed, backend=options.backend)
+    for_fit = {"batch_size": BATCH_SIZE, "augment": tn.data.augment, "progress": None}
+    for_fit["checkpoint"] = options.out / f"{name}.checkpoint"
+    return tn.Job(name, network, partial(adamw, schedule=schedule, **ADAMW), data, epochs, for_fit)
 
 
 def print_epoch(record: tn.Record, epochs: int) -> None:

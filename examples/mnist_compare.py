@@ -31,33 +31,23 @@ import tinynet as tn
 
 
 class Settings(NamedTuple):
-    """How one network is built and trained."""
+    """How one network is built and trained, and the validation loss and accuracy in the blog post."""
 
-    hidden: tuple[int, ...]
+    blog: tuple[float, float]
     epochs: int
     batch_size: int
     dropout: tuple[float, ...] = ()
 
 
 NETWORKS = {
-    "12x8x10": Settings((12, 8), 20, 32),
-    "24x12x6x10": Settings((24, 12, 6), 20, 32),
-    "48x24x10": Settings((48, 24), 20, 32),
-    "480x240x120x60x10": Settings((480, 240, 120, 60), 25, 64, (0.10, 0.25, 0.25, 0.25)),
-    "960x480x240x120x60x10": Settings((960, 480, 240, 120, 60), 25, 128, (0.10, 0.25, 0.25, 0.25, 0.25)),
-    "12x10x8x6x4x4x10": Settings((12, 10, 8, 6, 4, 4), 20, 32),
-    "24x12x8x6x4x4x10": Settings((24, 12, 8, 6, 4, 4), 20, 32),
-    "48x24x12x6x3x10": Settings((48, 24, 12, 6, 3), 20, 32),
-}
-BLOG = {  # validation loss and accuracy
-    "12x8x10": (0.2352, 0.9314),
-    "24x12x6x10": (0.2025, 0.9508),
-    "48x24x10": (0.1583, 0.9677),
-    "480x240x120x60x10": (0.1021, 0.9774),
-    "960x480x240x120x60x10": (0.1016, 0.9790),
-    "12x10x8x6x4x4x10": (0.3668, 0.9174),
-    "24x12x8x6x4x4x10": (0.4119, 0.9173),
-    "48x24x12x6x3x10": (0.2434, 0.9595),
+    "12x8x10": Settings((0.2352, 0.9314), 20, 32),
+    "24x12x6x10": Settings((0.2025, 0.9508), 20, 32),
+    "48x24x10": Settings((0.1583, 0.9677), 20, 32),
+    "480x240x120x60x10": Settings((0.1021, 0.9774), 25, 64, (0.10, 0.25, 0.25, 0.25)),
+    "960x480x240x120x60x10": Settings((0.1016, 0.9790), 25, 128, (0.10, 0.25, 0.25, 0.25, 0.25)),
+    "12x10x8x6x4x4x10": Settings((0.3668, 0.9174), 20, 32),
+    "24x12x8x6x4x4x10": Settings((0.4119, 0.9173), 20, 32),
+    "48x24x12x6x3x10": Settings((0.2434, 0.9595), 20, 32),
 }
 ADAM = {"lr": 0.001, "beta1": 0.9, "beta2": 0.999, "eps": 1e-7}
 LARGE = 100
@@ -70,18 +60,15 @@ OUT = Path("runs/mnist_compare")
 
 def job_for(network: str, seed: int, options: argparse.Namespace) -> tn.Job:
     """Return the training of one network from one seed."""
-    hidden, epochs, batch_size, dropout = NETWORKS[network]
+    _, epochs, batch_size, dropout = NETWORKS[network]
+    *hidden, _ = map(int, network.split("x"))
     name, settings = jobs.job_name(network, seed), {"batch_size": batch_size}
     if max(hidden) >= LARGE:
         settings |= {"checkpoint": options.out / f"{name}.checkpoint", "every": 1000}
-    return tn.Job(
-        name,
-        partial(jobs.new_network, hidden, options.out, dropout=dropout, seed=seed, backend=options.backend),
-        partial(tn.Adam, **ADAM),
-        partial(jobs.training_digits, options.data),
-        options.epochs or epochs,
-        settings,
-    )
+    made_with = {"dropout": dropout, "seed": seed, "backend": options.backend}
+    make = partial(jobs.new_network, tuple(hidden), options.out, **made_with)
+    digits = partial(jobs.training_digits, options.data)
+    return tn.Job(name, make, partial(tn.Adam, **ADAM), digits, options.epochs or epochs, settings)
 
 
 # ----------------------------------------------------------------------------------------------- main
@@ -101,7 +88,9 @@ def main() -> int:
             failed = jobs.train_missing(list(wanted), options.out, executor, options.jobs, options.retrain)
         runs = [run_of(network, job, options.out) for job, network in wanted.items() if job.name not in failed]
         if images:
-            print(answers([*runs, *from_keras], options.image, images))
+            import tables  # here, because the processes that train import this file too, and do not need it
+
+            print(tables.markdown(tables.answers([*runs, *from_keras], options.image, np.stack(images))))
         elif runs:
             compare(runs, from_keras, digits, options.out)
         if failed:
@@ -114,13 +103,15 @@ def main() -> int:
 
 
 def run_of(network: str, job: tn.Job, out: Path) -> tn.Run:
-    loss, accuracy = BLOG[network]
-    return jobs.run_of(network, job, out, **{"blog loss": loss, "blog accuracy": accuracy})
+    """Return the saved run of a job, with the figures of the blog post."""
+    (trained, history), (loss, accuracy) = jobs.load(job, out), NETWORKS[network].blog
+    figures = {"blog loss": loss, "blog accuracy": accuracy, "dead ReLUs": trained.notes["dead"]}
+    return tn.Run(network, trained, history, tn.Evaluation(*trained.notes["train"]), figures)
 
 
 def compare(trained: list[tn.Run], from_keras: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
     """Print the table, write tables, pictures and the submission to `out`, and evaluate the best network."""
-    import tables  # here, because the processes that train import this file too, and do not need it
+    import tables
 
     runs = [*trained, *from_keras]
     best = max(runs, key=lambda run: run.history[-1].val_accuracy)
@@ -153,10 +144,8 @@ def compare(trained: list[tn.Run], from_keras: list[tn.Run], digits: tn.data.Spl
     print(f"Tables, pictures, networks and {best.name}'s submission.csv are in {out}.\n{report}")
     if digits.y_test is not None:
         accuracy = (predicted == digits.y_test).mean()
-        print(
-            f"{best.name}, best on the validation digits, on the {len(predicted):,} it never saw: "
-            f"accuracy {accuracy:.4f}"
-        )
+        name = f"{best.name}, best on the validation digits"
+        print(f"{name}, on the {len(predicted):,} it never saw: accuracy {accuracy:.4f}")
 
 
 def draw(picture: str, *of: Any) -> bytes:
@@ -180,13 +169,6 @@ def epochs_of(run: tn.Run) -> int:
     return run.network.notes["signature"]["epochs"]
 
 
-def answers(runs: list[tn.Run], paths: list[Path], images: list[np.ndarray]) -> str:
-    """Return a table of what each network reads in each picture."""
-    import tables
-
-    return tables.markdown(tables.answers(runs, paths, np.stack(images)))
-
-
 # -------------------------------------------------------------------------------------------- options
 
 
@@ -199,10 +181,9 @@ def parse_options() -> argparse.Namespace:
     add("--epochs", type=positive, metavar="N", help="epochs for every network, instead of the blog's 20 or 25")
     add("--quick", action="store_true", help=f"{QUICK_EPOCHS} epochs of {', '.join(QUICK_NETWORKS)}, in seconds")
     add("--seeds", type=positive, default=1, metavar="N", help=f"train each network N times, from seed {FIRST_SEED} on")
-    add(
-        "--image", type=Path, nargs="+", default=[], metavar="FILE", help="show the networks pictures of one digit each"
-    )
-    add("--keras", type=Path, nargs="+", default=[], metavar="FILE", help="compare networks from Keras's files too")
+    files: dict[str, Any] = {"type": Path, "nargs": "+", "default": [], "metavar": "FILE"}
+    add("--image", **files, help="show the networks pictures of one digit each")
+    add("--keras", **files, help="compare networks from Keras's files too")
     add("--data", type=Path, metavar="DIR", help="Kaggle's train.csv and test.csv, instead of the embedded MNIST")
     add("--out", type=Path, metavar="DIR", help=f"where everything is written ({OUT})")
     add("--backend", choices=["auto", *tn.backends()], default="auto", help="backend (auto: the fastest)")

@@ -37,10 +37,9 @@ def curves(runs: list[tn.Run], columns: int = 4) -> Figure:
             else:
                 loss.axis("off")
                 accuracy.axis("off")
+        shares = [0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99]
         grid[0, 0].set(ylabel="loss", yscale="log", ylim=(0.01, 3), yticks=[0.01, 0.03, 0.1, 0.3, 1, 3])
-        grid[1, 0].set(
-            ylabel="accuracy", yscale="logit", ylim=(0.1, 0.999), yticks=[0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99]
-        )
+        grid[1, 0].set(ylabel="accuracy", yscale="logit", ylim=(0.1, 0.999), yticks=shares)
         for axes, text in ((grid[0, 0], "{x:g}"), (grid[1, 0], "{x:.0%}")):
             axes.yaxis.set_major_formatter(text)
             axes.yaxis.set_minor_formatter("")
@@ -58,8 +57,8 @@ def confusion(run: tn.Run, x: np.ndarray, labels: np.ndarray) -> Figure:
     mistakes = counts * (1 - np.eye(10, dtype=int))
     axes.imshow(mistakes, cmap="Oranges", vmax=max(mistakes.max(), 1) * 2)
     for (row, column), count in np.ndenumerate(counts):
-        if row == column:
-            axes.add_patch(_square(column, row))
+        if row == column:  # a frame marks correct predictions without color
+            axes.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="0.6"))
         if count:
             axes.text(column, row, f"{count}", ha="center", va="center", fontsize=9)
     right = counts.diagonal() / counts.sum(axis=1)
@@ -82,7 +81,7 @@ def mistakes(best: tn.Run, x: np.ndarray, labels: np.ndarray, runs: list[tn.Run]
     for k, axes in enumerate(figure.subplots(rows, columns).flat):
         axes.axis("off")
         if k < len(shown):
-            _digit(axes, x[shown[k]].reshape(28, 28))
+            axes.imshow(x[shown[k]].reshape(28, 28), cmap="gray_r", vmin=0, vmax=255)
             axes.set_title(f"{labels[shown[k]]}, read as {p[shown[k]].argmax()}", fontsize=10)
             _votes(axes, [vote[k] for vote in votes], labels[shown[k]])
     figure.suptitle(f"{best.name}'s surest mistakes: {len(wrong)} in all", fontsize=13)
@@ -172,13 +171,8 @@ def predictions(run: tn.Run, images: np.ndarray, predicted: np.ndarray) -> Figur
 
 def _curve(axes: Axes, run: tn.Run, field: str) -> None:
     epochs = [record.epoch for record in run.history]
-    axes.plot(
-        epochs,
-        [getattr(record, field) for record in run.history],
-        "--",
-        color="tab:orange",
-        label="training, running mean",
-    )
+    running = [getattr(record, field) for record in run.history]
+    axes.plot(epochs, running, "--", color="tab:orange", label="training, running mean")
     validation = [getattr(record, f"val_{field}") for record in run.history]
     if validation[-1] is not None:
         axes.plot(epochs, validation, color="tab:blue", label="validation")
@@ -187,18 +181,9 @@ def _curve(axes: Axes, run: tn.Run, field: str) -> None:
     axes.grid(alpha=0.3)
 
 
-def _digit(axes: Axes, pixels: np.ndarray) -> None:
-    axes.imshow(pixels, cmap="gray_r", vmin=0, vmax=255)
-
-
 def _votes(axes: Axes, votes: list[int], right: int) -> None:
     """Write the predictions of all networks below a digit, correct ones on green."""
     for k, vote in enumerate(votes):
         style = {"facecolor": "#b7e4b0", "edgecolor": "#2e7d32", "pad": 1.5} if vote == right else None
         x = 0.06 + 0.88 * (k + 0.5) / len(votes)
         axes.text(x, -0.08, f"{vote}", transform=axes.transAxes, ha="center", va="top", fontsize=8, bbox=style)
-
-
-def _square(column: int, row: int) -> Rectangle:
-    """Return a frame for a cell of the diagonal, which marks correct predictions without color."""
-    return Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, edgecolor="0.6")

@@ -99,9 +99,8 @@ def drawn(found: pd.DataFrame, table: pd.DataFrame) -> Figure:
     """Draw one row per setting: a dot per seed, and a line at the mean."""
     figure = Figure(figsize=(9, 1.2 + 0.32 * len(table)), layout="constrained", dpi=110)
     axes, draw = figure.subplots(), np.random.default_rng(0)
-    for row, (hidden, lr, dropout, mean) in enumerate(
-        table[["hidden", "lr", "dropout", "mean"]].itertuples(index=False)
-    ):
+    settings = table[["hidden", "lr", "dropout", "mean"]].itertuples(index=False)
+    for row, (hidden, lr, dropout, mean) in enumerate(settings):
         its = found[(found.hidden == hidden) & (found.lr == lr) & (found.dropout == dropout)].accuracy
         axes.plot(its, row + draw.uniform(-0.2, 0.2, len(its)), "o", ms=4, alpha=0.5, color="tab:blue")
         axes.plot([mean, mean], [row - 0.35, row + 0.35], color="tab:orange", lw=2)

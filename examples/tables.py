@@ -27,12 +27,12 @@ def table_row(name: str, runs: list[tn.Run]) -> dict[str, str]:
         "parameters": f"{runs[0].network.theta.size:,}",
         "train acc": spread([run.train.accuracy for run in working]),
         "val loss": spread([run.history[-1].val_loss for run in working]),
-        "blog loss": number(blog.get("blog loss"), ".4f"),
+        "blog loss": number([blog.get("blog loss")], ".4f"),
         "val acc": spread([run.history[-1].val_accuracy for run in working]),
-        "blog acc": number(blog.get("blog accuracy"), ".4f"),
+        "blog acc": number([blog.get("blog accuracy")], ".4f"),
         "dead ReLUs": f"{round(np.mean([run.figures['dead ReLUs'] for run in working]), 1):g} of {relus(runs[0])}",
-        "seconds": number(mean(seconds(run) for run in runs), ".1f"),
-        "samples/s": number(mean(samples_per_second(run) for run in runs), ",.0f"),
+        "seconds": number(map(seconds, runs), ".1f"),
+        "samples/s": number(map(samples_per_second, runs), ",.0f"),
     }
     failed = sum(run.history[-1].val_accuracy < FAILED for run in runs)
     return row | ({"failed runs": f"{failed} of {len(runs)}"} if len(runs) > 1 else {})
@@ -57,13 +57,10 @@ def samples_per_second(run: tn.Run) -> float | None:
     return rows / time if time else None
 
 
-def mean(values: Iterable[float | None]) -> float | None:
+def number(values: Iterable[float | None], form: str) -> str:
+    """Return the mean of the values that are known, or a dash if none is."""
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else None
-
-
-def number(value: float | None, form: str) -> str:
-    return "\N{EN DASH}" if value is None else format(value, form)
+    return format(sum(known) / len(known), form) if known else "\N{EN DASH}"
 
 
 def spread(values: list[float]) -> str:

@@ -20,9 +20,8 @@ optimizer = tn.Adam(network, lr=0.001)
 
 def print_epoch(record: tn.Record) -> None:
     if comm.rank == 0:
-        print(
-            f"epoch {record.epoch}: {record.seconds:.1f} s, validation accuracy {record.val_accuracy:.4f}", flush=True
-        )
+        line = f"epoch {record.epoch}: {record.seconds:.1f} s, validation accuracy {record.val_accuracy:.4f}"
+        print(line, flush=True)
 
 
 if comm.rank == 0:

@@ -262,6 +262,6 @@ def answers_of(tab: Tab, x: np.ndarray) -> np.ndarray:
     script = """async rows => {
         const facts = JSON.parse(document.getElementById("facts").textContent);
         await unpackAll(facts);
-        return facts.networks.map(({ layers }) => rows.map(row => [...forward(layers, rowOf(row)).probabilities]));
+        return facts.networks.map(({ layers }) => rows.map(row => [...forward(layers, rowOf(row)).at(-1)]));
     }"""
     return np.array(tab.page.evaluate(script, x.reshape(len(x), 784).tolist()))

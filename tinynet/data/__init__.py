@@ -1,8 +1,7 @@
 """Datasets: the embedded MNIST, Kaggle's CSV files, pictures of single digits, and augmentation."""
 
 from .augmentation import augment
-from .digits import Mnist, Split, mnist, mnist_split
-from .errors import DataError
+from .digits import DataError, Mnist, Split, mnist, mnist_split
 from .kaggle_csv import kaggle
 from .picture import digit_image
 

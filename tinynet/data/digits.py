@@ -10,6 +10,10 @@ import numpy as np
 from ..arrays import rng
 
 
+class DataError(ValueError):
+    """The ValueError for a data file that cannot be used. It names the file, the position, the cause and the fix."""
+
+
 class Mnist(NamedTuple):
     """70,000 digits: x uint8 (N, 28, 28), paper = 0 to ink = 255; y uint8 (N,), 0 to 9."""
 
@@ -41,12 +45,8 @@ def mnist_split(seed: int = 0) -> Split:
 
     The test set corresponds to Kaggle's unlabeled one. Use y_test to evaluate a finished model, never to choose one.
     """
-    x, y = _all_digits()
-    train, val, test = np.split(rng.generator(seed, "split").permutation(70_000), [32_000, 42_000])
-    return Split(x[train], y[train], x[val], y[val], x[test], y[test])
-
-
-def _all_digits() -> tuple[np.ndarray, np.ndarray]:
     digits = mnist()
     x = np.concatenate([digits.x_train, digits.x_test]).reshape(70_000, 784)
-    return x, np.concatenate([digits.y_train, digits.y_test])
+    y = np.concatenate([digits.y_train, digits.y_test])
+    train, val, test = np.split(rng.generator(seed, "split").permutation(70_000), [32_000, 42_000])
+    return Split(x[train], y[train], x[val], y[val], x[test], y[test])

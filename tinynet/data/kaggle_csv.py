@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..arrays.optional import optional_import
-from .digits import Split
-from .errors import DataError
+from .digits import DataError, Split
 
 PIXELS = [f"pixel{i}" for i in range(28 * 28)]
 LARGEST = {"label": 9, **dict.fromkeys(PIXELS, 255)}

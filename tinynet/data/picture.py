@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays.optional import optional_import
-from .errors import DataError
+from .digits import DataError
 
 
 def digit_image(path: str | Path, as_is: bool = False) -> np.ndarray:

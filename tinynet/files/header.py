@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -25,16 +25,7 @@ RENAMED: dict[type[Layer], dict[str, str]] = {
 }
 """Arguments of layers that had another name in format 2."""
 
-KINDS = {
-    "layers": list,
-    "states": list,
-    "dtype": str,
-    "seed": int,
-    "epoch": int,
-    "notes": dict,
-    "loss": dict,
-    "optimizer": dict,
-}
+KINDS = dict(layers=list, states=list, dtype=str, seed=int, epoch=int, notes=dict, loss=dict, optimizer=dict)
 Known = dict[str, dict[str, type[Any]]]
 """Classes by name, for each of "layer", "loss" and "optimizer"."""
 
@@ -92,19 +83,12 @@ def _from_format_1(header: dict[str, Any]) -> dict[str, Any]:
 def _from_format_2(header: dict[str, Any], known: Known) -> dict[str, Any]:
     """Translate format 2 to 3: rename arguments of our own layers."""
     _check_kinds(header, {"layers": list})
-    return header | {"layers": _with_new_names(header["layers"], known["layer"])}
 
+    def with_new_names(entry: dict[str, Any]) -> dict[str, Any]:
+        renamed = RENAMED.get(known["layer"].get(f"{entry['layer']}", Layer), {})
+        return entry | {"config": {renamed.get(name, name): value for name, value in entry["config"].items()}}
 
-def _with_new_names(value: Any, kinds: dict[str, type]) -> Any:
-    if isinstance(value, list):
-        return [_with_new_names(part, kinds) for part in value]
-    if not isinstance(value, dict):
-        return value
-    value = {name: _with_new_names(part, kinds) for name, part in value.items()}
-    if _is_layer(value) and isinstance(value["config"], dict):
-        renamed = RENAMED.get(kinds.get(f"{value['layer']}", Layer), {})
-        value["config"] = {renamed.get(name, name): argument for name, argument in value["config"].items()}
-    return value
+    return header | {"layers": _with_layers(header["layers"], with_new_names)}
 
 
 def _check_kinds(header: dict[str, Any], kinds: dict[str, type], where: str = "") -> None:
@@ -138,9 +122,8 @@ def _classes(module: ModuleType, base: type, own: Sequence[type]) -> dict[str, t
     """Return the subclasses of `base` by name. Raises ValueError if two of the user's own share a name."""
     given, mine = (_named(kinds, base) for kinds in (vars(module).values(), own))
     if twice := [kind for kind in own if mine.get(kind.__name__, kind) is not kind]:
-        raise ValueError(
-            f"two classes are named {twice[0].__name__}, but a file tells classes apart by name only; rename one"
-        )
+        cause = "a file tells classes apart by name only; rename one"
+        raise ValueError(f"two classes are named {twice[0].__name__}, but {cause}")
     return given | mine
 
 
@@ -164,7 +147,7 @@ def network_of(header: dict[str, Any], stack: Sequence[Layer], loss: Loss | None
 
 
 def _parts(header: dict[str, Any], known: Known) -> tuple[list[Layer], Loss | None]:
-    stack = [_decoded(entry, known) for entry in header["layers"]]
+    stack = _with_layers(header["layers"], lambda entry: made("layer", entry, known))
     others = [entry for entry in stack if not isinstance(entry, Layer)]
     require(not others, f"a layer must be an object with the entries layer and config, is {others[:1]}")
     return stack, made("loss", header["loss"], known) if header["loss"] else None
@@ -176,25 +159,22 @@ def _encoded(value: Any) -> Any:
         return {"layer": type(value).__name__, "config": _encoded(value.config())}
     if isinstance(value, dict):
         are_strings = all(isinstance(name, str) for name in value)
-        require(
-            are_strings, f"dictionaries in a config must have strings as keys, because JSON has no others; got {value}"
-        )
+        rule = "dictionaries in a config must have strings as keys, because JSON has no others"
+        require(are_strings, f"{rule}; got {value}")
         return {name: _encoded(part) for name, part in value.items()}
     return [_encoded(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _decoded(value: Any, known: Known) -> Any:
-    """Invert `_encoded`."""
-    if _is_layer(value):
+def _with_layers(value: Any, make: Callable[[dict[str, Any]], Any]) -> Any:
+    """Return a part of a header with make(entry) in place of every layer's entry, the innermost first."""
+    if isinstance(value, list):
+        return [_with_layers(part, make) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"layer", "config"}:
         _check_kinds(value, {"config": dict}, "a layer's ")
-        return made("layer", value | {"config": _decoded(value["config"], known)}, known)
-    if isinstance(value, dict):
-        return {name: _decoded(part, known) for name, part in value.items()}
-    return [_decoded(part, known) for part in value] if isinstance(value, list) else value
-
-
-def _is_layer(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {"layer", "config"}
+        return make(value | {"config": _with_layers(value["config"], make)})
+    return {name: _with_layers(part, make) for name, part in value.items()}
 
 
 def made(what: str, saved: dict[str, Any], known: Known, *arguments: Any) -> Any:

@@ -56,9 +56,8 @@ class BackendComparison:
         lines = [f"{'tensor':<{width}}  {'shape':>12}  {'ulps':>12}  {'of the largest':>14}"]
         for entry in self.differences:
             numbers = f"{entry.ulps:>12,.0f}  {entry.of_largest:>14,.1f}" if entry.ulps else f"{'equal':>12}"
-            lines.append(
-                f"{entry.name:<{width}}  {'x'.join(map(str, entry.shape)) or 'number':>12}  {numbers}".rstrip()
-            )
+            shape = "x".join(map(str, entry.shape)) or "number"
+            lines.append(f"{entry.name:<{width}}  {shape:>12}  {numbers}".rstrip())
         first = f"first differ at {self.first_difference}" if self.first_difference else "agree in every bit"
         return "\n".join([*lines, f"{here} and {there} {first}"])
 

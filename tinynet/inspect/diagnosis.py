@@ -85,9 +85,7 @@ def _check_optimizer(network: Network, optimizer: Optimizer | None) -> None:
     if not isinstance(optimizer, Optimizer | None):
         raise TypeError(f"diagnose takes an optimizer such as Adam(network), or None; got {optimizer!r}")
     if optimizer and optimizer.network is not network:
-        raise ValueError(
-            "diagnose takes an optimizer of the network that it looks at; this one belongs to another network"
-        )
+        raise ValueError("diagnose takes an optimizer of the network that it looks at; this one belongs to another")
 
 
 def _prepared(network: Network, loss: Loss | None, x: Any, t: Any) -> tuple[tuple[Loss, Array, Array], list[str]]:

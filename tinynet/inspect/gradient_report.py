@@ -102,11 +102,7 @@ def guess(comparisons: Sequence[Comparison], transposed: Sequence[float], N: int
 
 
 def _familiar_ratios(N: int) -> dict[float, str]:
-    ratios = {
-        -1: "the sign is wrong",
-        2: "2 times too large",
-        1 / 2: "2 times too small: a factor 2 is missing",
-    }
+    ratios = {-1: "the sign is wrong", 2: "2 times too large", 1 / 2: "2 times too small: a factor 2 is missing"}
     if N > 1:
         ratios[N] = f"N = {N} times too large: a sum over the batch where forward has the mean"
         ratios[1 / N] = f"N = {N} times too small: the mean over the batch is taken twice"

@@ -71,7 +71,7 @@ def resume_keras(
 ) -> tuple[Network, Optimizer]:
     """Return the network and its optimizer, SGD, Adam, AdamW or RMSprop, with its step count and its slots.
 
-    `lr` redevices the learning rate, and is required if that was a schedule. Keras's Adam and RMSprop add epsilon at
+    `lr` replaces the learning rate, and is required if that was a schedule. Keras's Adam and RMSprop add epsilon at
     another point, see `Adam`. Raises ModelFileError as `from_keras` does, and if the file has no optimizer, or an
     optimizer or a loss that tinynet does not have.
     """
@@ -135,9 +135,8 @@ def _optimizer(network: Network, parts: list[Part], found: Contents, lr: float |
     require(not isinstance(rate, dict), "its learning rate was a schedule; pass the schedule to resume_keras as lr=")
     settings = {ours: options[theirs] for theirs, ours in (names | ALWAYS).items() if options.get(theirs) is not None}
     optimizer = kind(network, rate, **settings)
-    optimizer.step_count = max(
-        (int(value) for value in found.optimizer if value.shape == () and value.dtype.kind in "iu"), default=0
-    )
+    counts = [int(value) for value in found.optimizer if value.shape == () and value.dtype.kind in "iu"]
+    optimizer.step_count = max(counts, default=0)
     _fill_slots(optimizer, parts, [value for value in found.optimizer if value.shape])
     return optimizer
 
@@ -161,9 +160,8 @@ def _fill_slots(optimizer: Optimizer, parts: list[Part], state: list[np.ndarray]
     if not found:
         return
     by_parameter = found == [shape for shape in shapes for _ in range(slots)]
-    require(
-        by_parameter or found == shapes * slots, f"its optimizer has arrays {found}, and its parameters are {shapes}"
-    )
+    fits = by_parameter or found == shapes * slots
+    require(fits, f"its optimizer has arrays {found}, and its parameters are {shapes}")
     for slot, slot_name in enumerate(optimizer.slots):
         kept = state[slot::slots] if by_parameter else state[slot * len(trained) :]
         values = dict(zip(trained, kept, strict=False))
@@ -244,7 +242,6 @@ def _equivalent(library: Any, network: Network, layer: Layer, x: Any, form: Form
     y = their_layer(x)
     part = Part(layer, {}, form.flattened)
     host = network.backend.to_host
-    their_layer.set_weights(
-        [part.theirs(name, host(layer.views[name])) for name in (*layer.shapes(), *layer.buffers())]
-    )
+    names = (*layer.shapes(), *layer.buffers())
+    their_layer.set_weights([part.theirs(name, host(layer.views[name])) for name in names])
     return y

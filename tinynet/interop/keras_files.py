@@ -160,9 +160,8 @@ def layer_entries(model: dict[str, Any]) -> list[dict[str, Any]]:
     require(isinstance(entries, list), "its model has no list of layers")
     for entry in entries:
         sound = isinstance(entry, dict) and isinstance(entry.get("class_name"), str)
-        require(
-            sound and isinstance(entry.get("config"), dict), f"a layer must have a class_name and a config: {entry}"
-        )
+        sound = sound and isinstance(entry.get("config"), dict)
+        require(sound, f"a layer must have a class_name and a config: {entry}")
     return entries
 
 

@@ -33,11 +33,7 @@ class Node(NamedTuple):
 
 
 def to_onnx(
-    network: Network,
-    path: str | os.PathLike[str],
-    *,
-    logits: bool = False,
-    shape: tuple[int, ...] | None = None,
+    network: Network, path: str | os.PathLike[str], *, logits: bool = False, shape: tuple[int, ...] | None = None
 ) -> None:
     """Write the network as an ONNX model, "x" (batch, *shape) -> "y", in float32. y is what `predict` returns for x.
 

@@ -26,8 +26,6 @@ from .layer_names import ROWS
 NOT_HERE = "num_batches_tracked"
 """A counter of PyTorch's BatchNorm, which uses it only without a momentum."""
 
-DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16"}
-
 
 class Tensor(NamedTuple):
     """A tensor of the file, and the parameter or buffer in it. W of a Dense is transposed in the file."""
@@ -52,12 +50,9 @@ def to_safetensors(network: Network, path: str | os.PathLike[str]) -> None:
         header = header_of(network, None)
         check_that_it_reads_back(network, None, header)
         host = network.backend.to_host
-        tensors = {
-            tensor.name: np.ascontiguousarray(
-                _transposed(host(tensor.layer.views[tensor.view]), tensor.layer).reshape(tensor.shape)
-            )
-            for tensor in _tensors(network.layers)
-        }
+        tensors = {}
+        for name, shape, layer, view in _tensors(network.layers):
+            tensors[name] = np.ascontiguousarray(_transposed(host(layer.views[view]), layer).reshape(shape))
         metadata = {"format": "pt", "tinynet": sound_json(header, tensors).decode()}
         access(network.backend, lambda: write_bytes(Path(path), to_bytes(tensors, metadata)))
 
@@ -90,10 +85,8 @@ def from_safetensors(
         stored = file.keys()
         found = {name: tuple(file.get_slice(name).get_shape()) for name in stored if not name.endswith(NOT_HERE)}
         kinds = {file.get_slice(name).get_dtype() for name in found}
-        require(
-            kinds <= DTYPES.keys(),
-            f"it holds {', '.join(kinds - DTYPES.keys())}; supported are floats of 16 to 64 bits",
-        )
+        others = ", ".join(kinds - {"F64", "F32", "F16"})
+        require(not others, f"it holds {others}; supported are floats of 16 to 64 bits")
         text = (file.metadata() or {}).get("tinynet")
         header = checked(from_json(text), known) if text else _unsaid("float64" if "F64" in kinds else "float32")
         stack, loss = stack_of(header | ({"layers": [], "states": []} if given else {}), known)

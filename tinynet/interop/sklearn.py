@@ -160,8 +160,7 @@ class Classifier(ClassifierMixin, _Estimator):
 
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train one epoch on these rows. The first call needs `classes`, all labels that any call will have."""
-        first = _check_partial_fit_first_call(self, classes)
-        first = first or not hasattr(self, "network_")
+        first = _check_partial_fit_first_call(self, classes) or not hasattr(self, "network_")
         X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], reset=first)
         if first:
             self._start(X, len(self.classes_))
@@ -195,18 +194,12 @@ class Regressor(RegressorMixin, _Estimator):
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on rows X (N, D) and values y, (N,) or (N, M)."""
-        continues = self._continues()
-        X, t = self._checked(X, y, reset=not continues)
-        if not continues:
-            self._start(X, t.shape[1])
+        X, t = self._prepared(X, y, first=not self._continues())
         return self._train_until_converged(X, t, sample_weight)
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train one epoch on these rows."""
-        first = not hasattr(self, "network_")
-        X, t = self._checked(X, y, reset=first)
-        if first:
-            self._start(X, t.shape[1])
+        X, t = self._prepared(X, y, first=not hasattr(self, "network_"))
         return self._train(X, t, sample_weight, epochs=1)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -220,11 +213,15 @@ class Regressor(RegressorMixin, _Estimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[np.ndarray, np.ndarray]:
-        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True, reset=reset)
+    def _prepared(self, X: Any, y: Any, first: bool) -> tuple[np.ndarray, np.ndarray]:
+        """Return the checked X (N, D) and y (N, M). With `first`, make a new network and optimizer for them."""
+        X, y = validate_data(self, X, y, dtype=[np.float64, np.float32], multi_output=True, y_numeric=True, reset=first)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        return X, y[:, None] if y.ndim == 1 else y
+        t = y[:, None] if y.ndim == 1 else y
+        if first:
+            self._start(X, t.shape[1])
+        return X, t
 
 
 class _Converged(Exception):

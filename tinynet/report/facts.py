@@ -37,9 +37,8 @@ def checked(runs: Sequence[Run], validation: tuple[Any, Any] | None) -> tuple[li
     for name in {run.name for run in runs}:
         sizes = {run.network.theta.size for run in runs if run.name == name}
         if len(sizes) > 1:
-            raise ValueError(
-                f"report: expected runs of one name to be one network, got {name!r} with {sorted(sizes)} parameters"
-            )
+            got = f"{name!r} with {sorted(sizes)} parameters"
+            raise ValueError(f"report: expected runs of one name to be one network, got {got}")
     if validation is None:
         row = _row_of_digits([run.network for run in runs])
         digits = data.mnist_split()
@@ -64,25 +63,21 @@ def _row_of_digits(networks: list[Network]) -> tuple[int, ...]:
 
 
 def _check_run(run: Run) -> None:
+    name = f"report: {run.name!r}"
     if not isinstance(run.name, str) or not run.name.strip() or not isinstance(run.network, Network):
-        raise TypeError(
-            f"report: expected a tn.Run with a name and a network, got {run.name!r} and {run.network!r:.60}"
-        )
+        got = f"{run.name!r} and {run.network!r:.60}"
+        raise TypeError(f"report: expected a tn.Run with a name and a network, got {got}")
     if not all(isinstance(record, Record) for record in run.history):
         raise TypeError(f"report: expected the History that fit returned for {run.name!r}, got {run.history!r:.60}")
     if not all(isinstance(value, Real) for value in run.figures.values()):
         raise TypeError(f"report: expected numbers as figures of {run.name!r}, got {run.figures}")
     if taken := {*COLUMNS, *TIMES, FAILED_RUNS}.intersection(run.figures):
-        raise ValueError(
-            f"report: {run.name!r} has figures {sorted(taken)}, which are names of other columns; rename them"
-        )
+        raise ValueError(f"{name} has figures {sorted(taken)}, which are names of other columns; rename them")
     if run.network.loss and not run.network.loss.classifies:
-        raise ValueError(
-            f"report: expected classifiers, but {run.name!r} was trained with {run.network.loss}; leave it out and use "
-            "history.plot() for its learning curves"
-        )
+        fix = "leave it out and use history.plot() for its learning curves"
+        raise ValueError(f"report: expected classifiers, but {run.name!r} was trained with {run.network.loss}; {fix}")
     if not np.isfinite(run.network.backend.to_host(run.network.theta)).all():
-        raise ValueError(f"report: {run.name!r} has parameters that are not finite; leave it out or train it again")
+        raise ValueError(f"{name} has parameters that are not finite; leave it out or train it again")
 
 
 def _check_same(what: str, counts: dict[str, int | None]) -> None:
@@ -151,10 +146,9 @@ def _probabilities(run: Run, x: np.ndarray) -> np.ndarray:
             f"report: {run.name!r} gives probabilities that are not finite; leave it out or train it again"
         )
     if p.min() < 0 or p.max() > 1.001:
-        raise ValueError(
-            f"report: expected probabilities from 0 to 1, but {run.name!r} gives {p.min():.3g} to {p.max():.3g}; "
-            "`predictions` of its loss must turn outputs into probabilities"
-        )
+        got = f"{run.name!r} gives {p.min():.3g} to {p.max():.3g}"
+        fix = "`predictions` of its loss must turn outputs into probabilities"
+        raise ValueError(f"report: expected probabilities from 0 to 1, but {got}; {fix}")
     return p
 
 

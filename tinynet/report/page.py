@@ -15,26 +15,6 @@ from ..arrays.optional import optional_import
 from ..files.archive import replacing
 
 HERE = Path(__file__).parent
-SCRIPTS = (
-    "dom",
-    "unpack",
-    "network",
-    "prepare",
-    "pictures",
-    "tables",
-    "series",
-    "axes",
-    "curves",
-    "charts",
-    "answers",
-    "inside",
-    "pad",
-    "networks",
-    "disagreements",
-    "backprop",
-    "main",
-)
-"""In the order of their dependencies; main.js starts the page."""
 
 
 def checked(path: str | os.PathLike[str]) -> Path:
@@ -44,9 +24,8 @@ def checked(path: str | os.PathLike[str]) -> Path:
     if target.is_dir():
         raise IsADirectoryError(f"report: expected the path of a file, got the folder {target}; add a file name")
     if not target.parent.is_dir():
-        raise FileNotFoundError(
-            f"report: expected a path in an existing folder, got {target}; make {target.parent} first"
-        )
+        cause = f"expected a path in an existing folder, got {target}; make {target.parent} first"
+        raise FileNotFoundError(f"report: {cause}")
     return target
 
 
@@ -60,16 +39,13 @@ def write(facts: dict[str, Any], path: Path) -> None:
 def render(facts: dict[str, Any]) -> str:
     """Return the page as text."""
     jinja2 = optional_import("jinja2", "examples")
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(HERE),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader, undefined = jinja2.FileSystemLoader(HERE), jinja2.StrictUndefined
+    options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    environment = jinja2.Environment(loader=loader, undefined=undefined, **options)
     environment.filters["breakable"] = breakable
     style = (HERE / "style.css").read_text(encoding="utf-8")
-    script = "\n".join((HERE / "script" / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
+    scripts = sorted((HERE / "script").glob("*.js"), key=_order)
+    script = "\n".join(path.read_text(encoding="utf-8") for path in scripts)
     best = max(facts["networks"], key=lambda network: network["validation"][1] or 0)
     return environment.get_template("page.html.j2").render(
         facts=facts,
@@ -98,6 +74,11 @@ def json_for_html(value: Any) -> str:
     """Return JSON with <, > and & escaped, so that no text in it can close the script element."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _order(script: Path) -> tuple[bool, bool, str]:
+    """Return the key to sort scripts by: dom.js is first, because it says "use strict", and main.js starts the page."""
+    return script.name != "dom.js", script.name == "main.js", script.name
 
 
 def _hash(text: str) -> str:

@@ -5,37 +5,23 @@ const RANKED = 5;
 
 class Answers {
   constructor(networks, classes, chosen) {
-    this.networks = networks;
     this.rows = networks.map((network, k) => this.row(network, classes, () => chosen(k)));
-    fill(
-      byId("answers"),
-      this.rows.map((row) => row.item),
-    );
+    fill(byId("answers"), this.rows.map((row) => row.item));
     this.announced = 0;
   }
 
   row(network, classes, chosen) {
-    const bars = Array.from({ length: classes > MOST_BARS ? RANKED : classes }, () => element("i"));
-    const labels = bars.map((_, k) => element("em", {}, classes > MOST_BARS ? "·" : k));
-    const columns = bars.map((bar, k) =>
-      element("span", { class: "column" }, element("span", { class: "well" }, bar), labels[k]),
-    );
-    const digit = element("b", { class: "read" }, "·");
-    const sure = element("span", { class: "sure" });
-    const chart = element("span", { class: "bars", role: "img", "aria-label": "no answer yet" }, columns);
-    const name = element(
-      "button",
-      { type: "button", class: "network-name", title: "Look inside this network", onclick: chosen },
-      network.name,
-    );
-    const item = element(
-      "li",
-      { "data-network": network.name },
-      digit,
-      element("span", { class: "who" }, name, sure),
-      chart,
-    );
-    return { item, bars, labels, columns, ranked: classes > MOST_BARS, digit, sure, chart };
+    const ranked = classes > MOST_BARS;
+    const bars = Array.from({ length: ranked ? RANKED : classes }, () => element("i"));
+    const labels = bars.map((_, k) => element("em", ranked ? "·" : k));
+    const columns = bars.map((bar, k) => element("span.column", element("span.well", bar), labels[k]));
+    const digit = element("b.read", "·");
+    const sure = element("span.sure");
+    const chart = element("span.bars", { role: "img", "aria-label": "no answer yet" }, columns);
+    const about = { title: "Look inside this network", onclick: chosen };
+    const name = element("button.network-name", about, network.name);
+    const item = element("li", { "data-network": network.name }, digit, element("span.who", name, sure), chart);
+    return { item, bars, labels, columns, ranked, digit, sure, chart };
   }
 
   // probabilities: a row for each network, or null if nothing is drawn.
@@ -68,12 +54,9 @@ function verdict(votes) {
   const counts = new Map();
   for (const vote of votes) counts.set(vote, (counts.get(vote) ?? 0) + 1);
   const [[winner, most], ...others] = [...counts].sort((a, b) => b[1] - a[1]);
-  const bold = element("b", {}, winner);
+  const bold = element("b", winner);
   if (others.length === 0)
     return votes.length === 1 ? ["It reads ", bold, "."] : [`All ${votes.length} read `, bold, "."];
-  return [
-    `${most} of ${votes.length} read `,
-    bold,
-    `; ${others.map(([digit, count]) => `${count} read ${digit}`).join(", ")}.`,
-  ];
+  const minority = others.map(([digit, count]) => `${count} read ${digit}`).join(", ");
+  return [`${most} of ${votes.length} read `, bold, `; ${minority}.`];
 }

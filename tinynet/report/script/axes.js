@@ -43,9 +43,7 @@ function multiples(low, high, digit, power) {
 const logarithm = (value) => Math.log10(Math.max(value, 1e-12));
 const logit = (share) => Math.log(Math.max(share, 1e-6) / Math.max(1 - share, 1e-6));
 const SHARES = [0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999];
-const POWERS_OF_TEN = Array.from({ length: 40 }, (_, k) => 10 ** (k / 2 - 9)).map((value) =>
-  Number(value.toPrecision(1)),
-);
+const POWERS_OF_TEN = Array.from({ length: 40 }, (_, k) => Number((10 ** (k / 2 - 9)).toPrecision(1)));
 
 function scaleOf(values, share, from, to) {
   const known = values.filter((value) => value !== null);
@@ -59,25 +57,24 @@ function scaleOf(values, share, from, to) {
 const shareText = (value) => `${Number((100 * value).toPrecision(9))} %`;
 const lossText = (value) => Number(value.toPrecision(9)).toString();
 
-function drawing(holder, height, label) {
+function drawing(holder, height, words) {
   const width = Math.max(280, holder.clientWidth);
-  return {
-    width,
-    height,
-    node: shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label }),
-  };
+  const properties = { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words };
+  return { width, height, node: shape("svg", properties) };
 }
 
-function text(x, y, words, properties = {}) {
-  return shape("text", { x, y, ...properties }, words);
-}
+const tickText = (x, y, words, anchor = "middle") => shape("text.tick", { x, y, "text-anchor": anchor }, words);
+const labelText = (x, y, words) => shape("text.label", { x, y }, words);
 
 function gridY(node, scale, left, right, written) {
   for (const tick of scale.ticks) {
     const y = scale.position(tick);
-    node.append(
-      shape("path", { d: `M${left} ${y}H${right}`, class: "grid" }),
-      text(left - 8, y + 4, written(tick), { class: "tick", "text-anchor": "end" }),
-    );
+    node.append(shape("path.grid", { d: `M${left} ${y}H${right}` }), tickText(left - 8, y + 4, written(tick), "end"));
   }
+}
+
+// The ticks and the name of the axis below a chart.
+function labelX(node, scale, right, bottom, name, written = String) {
+  for (const tick of scale.ticks) node.append(tickText(scale.position(tick), bottom + 20, written(tick)));
+  node.append(tickText(right, bottom + 36, name, "end"));
 }

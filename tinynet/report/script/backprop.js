@@ -42,12 +42,10 @@ const WORDS = {
 
 class Backprop {
   constructor(facts) {
-    this.facts = facts;
+    this.picture = facts.pictures;
     this.step = facts.backprop;
-    this.picture = facts.pictures ? 28 : null;
-    this.cards = [];
-    this.build();
     this.at = null;
+    this.build();
   }
 
   build() {
@@ -56,28 +54,19 @@ class Backprop {
     const backward = [this.arrivedCard(), ...step.steps.map((layer, i) => this.backwardCard(layer, i + 1))];
     const loss = this.lossCard();
     this.cards = [...forward, loss, ...backward.toReversed()];
-    const rows = forward.length;
-    forward.forEach((card, i) => placeCard(card, 1, i + 2));
-    backward.forEach((card, i) => placeCard(card, 2, i + 2));
-    loss.style.setProperty("--row", rows + 2);
-    const heads = ["forward ↓", "↑ backward"].map((words) => element("p", { class: "way" }, words));
-    fill(
-      byId("backprop-page"),
-      this.intro(),
-      this.controls(),
-      element("div", { class: "flow" }, heads, this.cards),
-      this.updateCard(),
-    );
+    [forward, backward].forEach((cards, k) => cards.forEach((card, i) => placeCard(card, k + 1, i + 2)));
+    placeCard(loss, 1, forward.length + 2);
+    const heads = ["forward ↓", "↑ backward"].map((words) => element("p.way", words));
+    const flow = element("div.flow", heads, this.cards);
+    fill(byId("backprop-page"), this.intro(), this.controls(), flow, this.updateCard());
   }
 
   intro() {
     const { network, row, label } = this.step;
     const what = `a ${this.picture ? "picture" : "row"} of class ${label}`;
-    return element(
-      "p",
-      {},
+    return element("p",
       "The network ",
-      element("b", {}, element("bdi", {}, network)),
+      element("b", element("bdi", network)),
       `, the smallest here that can train on a single row, gets ${what} (validation row ${row}) as a batch of N = 1. `,
       "All numbers come from tinynet's own layers, in double precision. The formulas are from functions.py or from a ",
       "layer's docstring.",
@@ -85,21 +74,14 @@ class Backprop {
   }
 
   controls() {
-    this.words = element("p", { class: "step-words", role: "status" }, STEP_HINT);
-    const button = (label, press) => element("button", { type: "button", onclick: press }, label);
-    this.all = button("Show all", () => this.go(null));
-    return element(
-      "div",
-      { class: "stepper" },
-      element(
-        "div",
-        { class: "buttons" },
-        button("← Back", () => this.walk(-1)),
-        button("Next step →", () => this.walk(1)),
-        this.all,
-      ),
-      this.words,
-    );
+    this.words = element("p.step-words", { role: "status" }, STEP_HINT);
+    const button = (label, press) => element("button", { onclick: press }, label);
+    const buttons = [
+      button("← Back", () => this.walk(-1)),
+      button("Next step →", () => this.walk(1)),
+      button("Show all", () => this.go(null)),
+    ];
+    return element("div.stepper", element("div.buttons", buttons), this.words);
   }
 
   walk(way) {
@@ -114,7 +96,7 @@ class Backprop {
       card.classList.toggle("later", at !== null && k > at);
     });
     if (at === null) return fill(this.words, STEP_HINT);
-    fill(this.words, element("b", {}, `${at + 1} of ${this.cards.length}. `), this.cards[at].dataset.words);
+    fill(this.words, element("b", `${at + 1} of ${this.cards.length}. `), this.cards[at].dataset.words);
     this.cards[at].scrollIntoView({ block: "nearest", behavior: moves() ? "smooth" : "auto" });
   }
 
@@ -122,12 +104,11 @@ class Backprop {
 
   inputCard() {
     const { x } = this.step;
+    const gray = (value) => 255 * value;
     const shown = this.picture
-      ? drawDigit(
-          element("canvas", { class: "ink big", width: 28, height: 28, role: "img", "aria-label": "the digit" }),
-          Uint8Array.from(x, (value) => 255 * value),
-        )
+      ? digitCanvas(Uint8Array.from(x, gray), { role: "img", "aria-label": "the digit" })
       : strip(x);
+    shown.classList.add("big");
     return card("input", "x", WORDS.start, [size("x", x.length), shown]);
   }
 
@@ -140,48 +121,36 @@ class Backprop {
 
   forwardCard(layer, number) {
     const [words] = LAYER_WORDS[layer.kind] ?? [layer.formulas[0]];
-    const weights = layer.W
-      ? [
-          size(`W ${layer.shape.join(" × ")}, largest magnitude ${strongest(layer.W).toPrecision(2)}`),
-          this.weights(layer, layer.W, "weights"),
-        ]
-      : [];
-    return card("", `${number}. ${layer.name}`, words, [
-      formula(layer.formulas[0]),
-      weights,
-      size("y", layer.y.length),
-      this.numbers(layer.y, layer.maps[0]),
-    ]);
+    const output = [size("y", layer.y.length), this.numbers(layer.y, layer.maps[0])];
+    const weights = this.weights(layer, "W", "weights");
+    return card("", `${number}. ${layer.name}`, words, [formula(layer.formulas[0]), weights, output]);
   }
 
   backwardCard(layer, number) {
     const words = LAYER_WORDS[layer.kind]?.[1] ?? "The backward pass computes dx from dy.";
-    const first = number === 1;
-    const weights = layer.dW
-      ? [
-          size(`dW ${layer.shape.join(" × ")}, largest magnitude ${strongest(layer.dW).toPrecision(2)}`),
-          this.weights(layer, layer.dW, "gradient"),
-          size("db", layer.db.length),
-          strip(layer.db),
-        ]
-      : [];
-    const inputGradient = first ? [] : [size("dx", layer.dx.length), this.numbers(layer.dx, layer.maps[1])];
-    return card("gradient", `${number}. ${layer.name}`, words, [
-      layer.formulas.slice(1).map(formula),
-      inputGradient,
-      weights,
-    ]);
+    const dx = number === 1 ? [] : [size("dx", layer.dx.length), this.numbers(layer.dx, layer.maps[1])];
+    const dW = this.weights(layer, "dW", "gradient");
+    const db = layer.db ? [size("db", layer.db.length), strip(layer.db)] : [];
+    return card("gradient", `${number}. ${layer.name}`, words, [layer.formulas.slice(1).map(formula), dx, dW, db]);
   }
 
   numbers(values, maps) {
     return this.picture && maps ? mapsOf(values, maps, strongest(values)) : strip(values);
   }
 
+  // W or dW, if the layer has it, below its size.
+  weights(layer, name, what) {
+    const values = layer[name];
+    if (!values) return [];
+    const scale = strongest(values);
+    const words = `${name} ${layer.shape.join(" × ")}, largest magnitude ${scale.toPrecision(2)}`;
+    return [size(words), this.weightPictures(layer, values, scale, what)];
+  }
+
   // A picture for each unit if the inputs are pixels, and for each kernel of a convolution; otherwise the matrix, with
   // a single column shown as a row.
-  weights({ shape, kind }, values, what) {
+  weightPictures({ shape, kind }, values, scale, what) {
     const [D, M] = shape;
-    const scale = strongest(values);
     if (kind === "conv2d") return mapsOf(values, D * M, scale, `${what} of kernel`);
     if (!this.picture || D !== 784) return M === 1 ? strip(values) : matrix(values, M, scale, what);
     const columnOf = (j) => filterOf({ inputs: D, outputs: M, W: values }, j);
@@ -194,67 +163,42 @@ class Backprop {
     const first = loss.p.length === 1 ? 1 : 0; // a single output is the probability of the second class
     const columns = loss.p.map((p, k) => {
       const truth = first + k === label;
-      return element(
-        "tr",
-        { class: truth ? "truth" : "" },
+      return element("tr", { class: truth ? "truth" : "" },
         element("th", { scope: "row" }, first + k, truth ? " ←" : ""),
         cellOf(p),
         cellOf(loss.t[k]),
         cellOf(loss.dz[k], strongest(loss.dz)),
       );
     });
-    const head = element(
-      "tr",
-      {},
-      ["class", "p", "t", "dL/dz"].map((name) => element("th", { scope: "col" }, name)),
-    );
-    const table = element("table", { class: "loss" }, element("thead", {}, head), element("tbody", {}, columns));
-    const value = element("p", { class: "loss-value" }, "L = ", element("b", {}, loss.value.toFixed(4)));
-    return card(
-      "turn",
-      loss.name,
-      WORDS.loss,
-      element("div", { class: "loss-row" }, element("div", {}, loss.formulas.map(formula), value), table),
-    );
+    const head = element("tr", ["class", "p", "t", "dL/dz"].map((name) => element("th", { scope: "col" }, name)));
+    const table = element("table.loss", element("thead", head), element("tbody", columns));
+    const value = element("p.loss-value", "L = ", element("b", loss.value.toFixed(4)));
+    const content = element("div.loss-row", element("div", loss.formulas.map(formula), value), table);
+    return card("turn", loss.name, WORDS.loss, content);
   }
 
   updateCard() {
     const { update, loss, label } = this.step;
-    const change = `${loss.value.toFixed(4)} → ${update.loss.toFixed(4)}`;
-    const chance = update.chances.map((p) => percent(p)).join(" → ");
-    return element(
-      "div",
-      { class: "update" },
-      element("h3", {}, "Update of the parameters"),
-      element("p", { class: "formula" }, `theta ← theta − ${update.lr} · grad`),
-      element(
-        "p",
-        {},
+    const figures = {
+      loss: `${loss.value.toFixed(4)} → ${update.loss.toFixed(4)}`,
+      [`probability of ${label}`]: update.chances.map((p) => percent(p)).join(" → "),
+      "norm of the gradient": update.gradient_norm.toFixed(3),
+    };
+    return element("div.update",
+      element("h3", "Update of the parameters"),
+      element("p.formula", `theta ← theta − ${update.lr} · grad`),
+      element("p",
         `One SGD step against this gradient changes ${whole(update.parameters)} parameters slightly. `,
         "The same row before and after the step:",
       ),
-      element(
-        "dl",
-        {},
-        element("dt", {}, "loss"),
-        element("dd", {}, change),
-        element("dt", {}, `probability of ${label}`),
-        element("dd", {}, chance),
-        element("dt", {}, "norm of the gradient"),
-        element("dd", {}, update.gradient_norm.toFixed(3)),
-      ),
+      element("dl", Object.entries(figures).map(([name, text]) => [element("dt", name), element("dd", text)])),
     );
   }
 }
 
 function card(kind, title, words, content) {
-  return element(
-    "article",
-    { class: `card ${kind}`, "data-words": words },
-    element("h3", {}, title),
-    element("p", { class: "words" }, words),
-    content,
-  );
+  const properties = { class: `card ${kind}`, "data-words": words };
+  return element("article", properties, element("h3", title), element("p.words", words), content);
 }
 
 function placeCard(node, column, row) {
@@ -266,16 +210,11 @@ function placeCard(node, column, row) {
 function formula(words) {
   const [, name, rest] = words.match(/^(\w+): (.*)$/) ?? [null, null, words];
   const [equation, ...shapes] = rest.split(/ {2,}/);
-  return element(
-    "p",
-    { class: "formula", title: name },
-    equation,
-    shapes.length ? element("small", {}, shapes.join(" ")) : null,
-  );
+  return element("p.formula", { title: name }, equation, shapes.length ? element("small", shapes.join(" ")) : null);
 }
 
 function size(name, count = null) {
-  return element("p", { class: "size" }, count === null ? name : `${name}, ${plural(count, "number")}`);
+  return element("p.size", count === null ? name : `${name}, ${plural(count, "number")}`);
 }
 
 // Numbers as colored cells, with their values if they are few.
@@ -283,17 +222,7 @@ function strip(values) {
   const scale = strongest(values);
   if (values.length > MOST_WRITTEN)
     return numbersCanvas(values, Math.min(60, values.length), scale, plural(values.length, "number"));
-  const cells = values.map((value) => {
-    const color = element("i");
-    color.style.background = colorOf(value, scale);
-    return element(
-      "span",
-      { class: "cell", title: value },
-      color,
-      element("small", {}, plain(value)),
-    );
-  });
-  return element("div", { class: "cells" }, cells);
+  return element("div.cells", values.map((value) => numberCell(value, scale)));
 }
 
 function matrix(values, width, scale, what) {
@@ -304,7 +233,5 @@ function matrix(values, width, scale, what) {
 }
 
 function cellOf(value, scale = 0) {
-  const cell = element("td", {}, plain(value));
-  if (scale) cell.style.background = colorOf(value, 2 * scale);
-  return cell;
+  return element("td", { style: scale ? { background: colorOf(value, 2 * scale) } : {} }, plain(value));
 }

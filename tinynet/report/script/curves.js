@@ -14,7 +14,7 @@ class Curves {
     this.field = "val_accuracy";
     this.alone = null;
     this.epoch = null;
-    this.tip = element("div", { class: "tip", hidden: true });
+    this.tip = element("div.tip", { hidden: true });
     this.buttons = this.networks.map((network, k) => this.legendButton(network, k));
     fill(byId("legend"), this.buttons);
     this.fields = [...document.querySelectorAll("[data-curve]")];
@@ -28,12 +28,8 @@ class Curves {
   }
 
   legendButton(network, k) {
-    return element(
-      "button",
-      { type: "button", class: "key", "aria-pressed": "false", onclick: () => this.isolate(k) },
-      swatch(k),
-      element("bdi", {}, breakable(network.name)),
-    );
+    const properties = { "aria-pressed": "false", onclick: () => this.isolate(k) };
+    return element("button.key", properties, swatch(k), element("bdi", breakable(network.name)));
   }
 
   choose(field) {
@@ -65,44 +61,37 @@ class Curves {
     this.fieldsRead = both ? [this.field, training] : [this.drawn];
     const name = share ? "Accuracy" : "Loss";
     const where = judged ? "on the validation rows" : "on the training rows";
-    const picture = drawing(
-      this.holder,
-      HEIGHT,
-      `${name} ${where} by epoch. The left and right arrow keys show the values.`,
-    );
+    const words = `${name} ${where} by epoch. The left and right arrow keys show the values.`;
+    const picture = drawing(this.holder, HEIGHT, words);
     const [left, right, top, bottom] = [58, picture.width - 18, 14, BOTTOM];
     const values = shown.flatMap(({ network }) => this.fieldsRead.flatMap((field) => network.history[field]));
     if (!has(this.drawn)) {
       this.across = null;
-      return fill(this.holder, element("p", { class: "note" }, "No finite values of this quantity were recorded."));
+      return fill(this.holder, element("p.note", "No finite values of this quantity were recorded."));
     }
-    const note = judged ? null : element("p", { class: "note" }, UNJUDGED);
+    const note = judged ? null : element("p.note", UNJUDGED);
     fill(this.holder, picture.node, note, this.tip);
-    const epochs = Math.max(...shown.flatMap(({ network }) => network.history.epoch));
-    const first = Math.min(...shown.flatMap(({ network }) => network.history.epoch));
-    const step =
-      [1, 2, 5, 10, 20, 50, 100, 1000].find((size) => (epochs - first) / size <= picture.width / 70) ?? epochs;
-    const ticks = Array.from({ length: Math.floor(epochs / step) }, (_, k) => (k + 1) * step);
-    this.across = axis(first, epochs, left, right, (x) => x, ticks);
+    const epochs = shown.flatMap(({ network }) => network.history.epoch);
+    const [first, last] = [Math.min(...epochs), Math.max(...epochs)];
+    const steps = [1, 2, 5, 10, 20, 50, 100, 1000];
+    const step = steps.find((size) => (last - first) / size <= picture.width / 70) ?? last;
+    const ticks = Array.from({ length: Math.floor(last / step) }, (_, k) => (k + 1) * step);
+    this.across = axis(first, last, left, right, (x) => x, ticks);
     this.across.ticks = this.across.ticks.filter(Number.isInteger);
     this.up = scaleOf(values, share, bottom, top);
     gridY(picture.node, this.up, left, right, share ? shareText : lossText);
-    for (const tick of this.across.ticks)
-      picture.node.append(
-        text(this.across.position(tick), bottom + 20, tick, { class: "tick", "text-anchor": "middle" }),
-      );
-    picture.node.append(text(right, bottom + 36, "epoch", { class: "tick", "text-anchor": "end" }));
+    labelX(picture.node, this.across, right, bottom, "epoch");
     for (const { network, k } of shown) {
       if (both) picture.node.append(this.line(network, k, training, "training"));
       picture.node.append(this.line(network, k, this.drawn, "line"), ...this.marks(network, k));
     }
     if (both) {
-      const words = "thin: training (running mean over each epoch), thick: validation";
-      picture.node.append(text(left + 8, bottom - 8, words, { class: "tick" }));
+      const legend = "thin: training (running mean over each epoch), thick: validation";
+      picture.node.append(tickText(left + 8, bottom - 8, legend, null));
     }
-    this.hair = shape("path", { class: "hair" });
+    this.hair = shape("path.hair");
     picture.node.append(this.hair);
-    this.range = [first, epochs];
+    this.range = [first, last];
   }
 
   points(network, field) {
@@ -155,7 +144,7 @@ class Curves {
     this.hair.setAttribute("d", `M${x} 10V${BOTTOM}`);
     const lines = this.nearest(this.read(epoch), y);
     const few = lines.length < this.read(epoch).length ? `, the ${lines.length} nearest lines` : "";
-    fill(this.tip, element("b", {}, `epoch ${epoch}${few}`), lines.map(this.reading, this));
+    fill(this.tip, element("b", `epoch ${epoch}${few}`), lines.map(this.reading, this));
     const width = this.tip.offsetWidth;
     const beside = x + 14 + width > this.holder.clientWidth ? x - 14 - width : x + 14;
     this.tip.style.left = `${Math.max(0, beside)}px`;
@@ -180,7 +169,7 @@ class Curves {
   reading({ network, k, field, value }) {
     const name = this.alone === null ? network.name : field.startsWith("val_") ? "validation" : "training";
     const written = this.field === "val_accuracy" ? percent(value, 2) : value.toFixed(4);
-    const parts = [element("span", {}, name), element("span", { class: "value" }, written)];
-    return element("div", {}, swatch(k), parts);
+    const parts = [element("span", name), element("span.value", written)];
+    return element("div", swatch(k), parts);
   }
 }

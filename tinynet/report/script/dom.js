@@ -3,26 +3,25 @@
 
 const byId = (id) => document.getElementById(id);
 
-function element(tag, properties = {}, ...children) {
-  return furnish(document.createElement(tag), properties, children);
-}
+// element("p.note", { title: "..." }, children) makes <p class="note" title="...">. The properties may be left out.
+const element = (tag, ...children) => made("http://www.w3.org/1999/xhtml", tag, children);
+const shape = (tag, ...children) => made("http://www.w3.org/2000/svg", tag, children);
 
-function shape(tag, properties = {}, ...children) {
-  return furnish(document.createElementNS("http://www.w3.org/2000/svg", tag), properties, children);
-}
-
-function furnish(node, properties, children) {
+function made(namespace, tag, children) {
+  const [name, ...classes] = tag.split(".");
+  const node = document.createElementNS(namespace, name);
+  const properties = children[0]?.constructor === Object ? children.shift() : {};
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-    else if (value !== null && value !== undefined && value !== false)
-      node.setAttribute(name, value === true ? "" : value);
+    else if (name === "style") for (const [key, set] of Object.entries(value)) node.style.setProperty(key, set);
+    else if (value !== null && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
-  node.append(...children.flat(3).filter((child) => child !== null && child !== undefined));
-  return node;
+  if (classes.length) node.classList.add(...classes);
+  return fill(node, children);
 }
 
 function fill(node, ...children) {
-  node.replaceChildren(...children.flat(3).filter((child) => child !== null && child !== undefined));
+  node.replaceChildren(...children.flat(4).filter((child) => child !== null));
   return node;
 }
 

@@ -9,10 +9,7 @@ class Inside {
     this.holder = byId("inside");
     this.toggle = byId("inside-toggle");
     this.select = byId("inside-network");
-    fill(
-      this.select,
-      networks.map((network, k) => element("option", { value: k }, network.name)),
-    );
+    fill(this.select, networks.map((network, k) => element("option", { value: k }, network.name)));
     this.toggle.addEventListener("click", () => this.open(this.holder.hidden));
     this.select.addEventListener("change", () => this.choose(Number(this.select.value)));
     this.answer = null;
@@ -37,34 +34,18 @@ class Inside {
     const silent = ({ kind }) => kind === "dropout" || kind === "flatten";
     this.strips = layers.map((layer, i) => (silent(layer) ? null : this.makeStrip(this.nameOf(layers, i))));
     const shown = this.strips.filter((strip, i) => strip && !this.isBent(i));
-    const most =
-      this.slots.length < (layers[this.first]?.outputs ?? 0)
-        ? ` Only the ${MOST_UNITS} units with the largest outputs are shown, in this order.`
-        : "";
+    const most = ` Only the ${MOST_UNITS} units with the largest outputs are shown, in this order.`;
     const filters = [
-      element("h3", {}, "First-layer units"),
-      element(
-        "p",
-        { class: "note" },
+      element("h3", "First-layer units"),
+      element("p.note",
         "Ink on an orange pixel raises the unit's output, ink on a blue pixel lowers it. ",
         "The number is the unit's output for the drawing. A frame marks an output above 0.",
-        most,
+        this.slots.length < layers[this.first]?.outputs ? most : "",
       ),
-      unitGroup(
-        "units",
-        this.slots.map((slot) => slot.figure),
-      ),
+      unitGroup("units", this.slots.map((slot) => slot.figure)),
     ];
-    fill(
-      this.holder,
-      this.slots.length ? filters : null,
-      element("h3", {}, "Layer by layer"),
-      element(
-        "div",
-        { class: "strips" },
-        shown.map((strip) => strip.node),
-      ),
-    );
+    const strips = element("div.strips", shown.map((strip) => strip.node));
+    fill(this.holder, this.slots.length ? filters : null, element("h3", "Layer by layer"), strips);
     this.refresh();
   }
 
@@ -77,7 +58,7 @@ class Inside {
   makeSlots(layer) {
     return Array.from({ length: Math.min(MOST_UNITS, layer.outputs) }, () => {
       const [canvas, value] = [numbersCanvas(new Float32Array(784), 28), element("figcaption")];
-      return { canvas, value, unit: null, figure: element("figure", { class: "unit" }, canvas, value) };
+      return { canvas, value, unit: null, figure: element("figure.unit", canvas, value) };
     });
   }
 
@@ -86,11 +67,11 @@ class Inside {
   }
 
   makeStrip(name) {
-    const cells = element("div", { class: "cells" });
-    return { cells, node: element("div", { class: "strip" }, element("span", { class: "strip-name" }, name), cells) };
+    const cells = element("div.cells");
+    return { cells, node: element("div.strip", element("span.strip-name", name), cells) };
   }
 
-  // answer: the result of `forward` for each network, or null.
+  // answer: the outputs from `forward` for each network, or null.
   show(answer) {
     this.answer = answer;
     this.refresh();
@@ -101,11 +82,10 @@ class Inside {
     const { layers } = this.networks[this.k];
     const answer = this.answer && this.answer[this.k];
     const after = this.first + (this.isBent(this.first) ? 2 : 1);
-    if (this.slots.length) this.showUnits(layers[this.first], answer && answer.outputs[after]);
-    this.strips.forEach(
-      (strip, i) =>
-        strip && showStrip(strip.cells, answer && answer.outputs[i + 1], i >= layers.length - 2, layers[i].maps),
-    );
+    if (this.slots.length) this.showUnits(layers[this.first], answer && answer[after]);
+    this.strips.forEach((strip, i) => {
+      if (strip) showStrip(strip.cells, answer && answer[i + 1], i >= layers.length - 2, layers[i].maps);
+    });
   }
 
   showUnits(layer, values) {
@@ -130,33 +110,18 @@ function drawFilter(canvas, layer, unit) {
 
 // A picture for every map, a cell for every unit. Few cells show their values; those of the last layers also classes.
 function showStrip(cells, values, classes, maps) {
-  if (!values) return fill(cells, element("span", { class: "note" }, "nothing drawn"));
+  if (!values) return fill(cells, element("span.note", "nothing drawn"));
   const scale = strongest(values);
   if (maps) return fill(cells, mapsOf(values, maps, scale));
   if (values.length > MOST_WRITTEN) return fill(cells, cloud(values, scale));
-  fill(
-    cells,
-    Array.from(values, (value, k) => {
-      const color = element("i");
-      color.style.background = colorOf(value, scale);
-      return element(
-        "span",
-        { class: "cell", title: `${k}: ${value}` },
-        color,
-        element("small", {}, plain(value)),
-        classes && values.length > 1 ? element("em", {}, k) : null,
-      );
-    }),
-  );
+  const named = classes && values.length > 1;
+  const cell = (value, k) => numberCell(value, scale, `${k}: ${value}`, named ? element("em", k) : null);
+  fill(cells, Array.from(values, cell));
 }
 
 function cloud(values, scale) {
-  const width = Math.min(120, values.length);
   const positive = values.reduce((count, value) => count + (value > 0), 0);
-  return element(
-    "figure",
-    { class: "cloud" },
-    numbersCanvas(values, width, scale, `${values.length} units`),
-    element("figcaption", {}, `${values.length} units, ${positive} above 0, largest magnitude ${scale.toFixed(2)}`),
-  );
+  const words = `${values.length} units, ${positive} above 0, largest magnitude ${scale.toFixed(2)}`;
+  const canvas = numbersCanvas(values, Math.min(120, values.length), scale, `${values.length} units`);
+  return element("figure.cloud", canvas, element("figcaption", words));
 }

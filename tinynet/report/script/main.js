@@ -2,7 +2,7 @@
 
 async function start() {
   const facts = JSON.parse(byId("facts").textContent);
-  setTheme(null);
+  setTheme("auto");
   byId("theme").addEventListener("click", nextTheme);
   makeSortable(byId("comparison"));
   for (const id of ["draw", "networks", "backprop"]) if (byId(id)) addReadout(byId(id));
@@ -25,7 +25,7 @@ async function part(id, show) {
     return true;
   } catch (error) {
     const words = `Part of this section could not be shown (${error.message}).`;
-    (byId(id) ?? byId("compare")).append(element("p", { class: "problem", role: "alert" }, words));
+    (byId(id) ?? byId("compare")).append(element("p.problem", { role: "alert" }, words));
     console.error(error);
     return false;
   }
@@ -68,7 +68,7 @@ function startPad(facts) {
     const row = pixels && rowOf(pixels);
     const answer = row && networks.map(({ layers }) => forward(layers, row));
     drawDigit(byId("seen"), pixels ?? new Uint8Array(784));
-    answers.show(answer && answer.map(({ probabilities }) => Array.from(probabilities)));
+    answers.show(answer && answer.map((outputs) => Array.from(outputs.at(-1))));
     inside.show(answer);
     showTiming(pixels, networks.length, performance.now() - begun);
   });
@@ -77,18 +77,12 @@ function startPad(facts) {
     byId("draw").scrollIntoView({ behavior: moves() ? "smooth" : "auto" });
   });
   const samples = facts.disagreements.rows.concat(facts.networks[0].least_certain).slice(0, 8);
-  fill(
-    byId("samples"),
-    samples.map((k) => rowPicture(facts, k)),
-  );
+  fill(byId("samples"), samples.map((k) => rowPicture(facts, k)));
 }
 
 function showTiming(pixels, count, milliseconds) {
-  const seen = byId("seen");
-  seen.setAttribute(
-    "aria-label",
-    pixels ? "Input of the networks: the drawing in 28 by 28 grays" : "Input of the networks: nothing yet",
-  );
+  const input = pixels ? "the drawing in 28 by 28 grays" : "nothing yet";
+  byId("seen").setAttribute("aria-label", `Input of the networks: ${input}`);
   byId("timing").textContent = pixels ? `${plural(count, "network")} answered in ${milliseconds.toFixed(1)} ms` : "";
   byId("timing").dataset.milliseconds = pixels ? milliseconds.toFixed(2) : "";
 }
@@ -99,16 +93,14 @@ const THEMES = { auto: "◐", light: "○", dark: "●" };
 
 function nextTheme() {
   const names = Object.keys(THEMES);
-  const now = document.documentElement.dataset.theme ?? "auto";
-  const next = names[(names.indexOf(now) + 1) % names.length];
-  setTheme(next === "auto" ? null : next);
+  const now = names.indexOf(document.documentElement.dataset.theme);
+  setTheme(names[(now + 1) % names.length]);
 }
 
 function setTheme(name) {
-  if (name) document.documentElement.dataset.theme = name;
-  else delete document.documentElement.dataset.theme;
-  byId("theme").firstElementChild.textContent = THEMES[name ?? "auto"];
-  byId("theme-name").textContent = name ?? "auto";
+  document.documentElement.dataset.theme = name;
+  byId("theme").firstElementChild.textContent = THEMES[name];
+  byId("theme-name").textContent = name;
 }
 
 start().catch((error) => {

@@ -136,11 +136,11 @@ const MAPS = {
 
 const apply = (layer, x) => MAPS[layer.kind](x, layer);
 
-// The input, the output of each layer, and the probabilities, which are the last output.
+// The input and the output of each layer. The last output is the probabilities.
 function forward(layers, x) {
   const outputs = [x];
   for (const layer of layers) outputs.push(apply(layer, outputs.at(-1)));
-  return { outputs, probabilities: outputs.at(-1) };
+  return outputs;
 }
 
 // Scale pixels from 0 to 255 to the range of a network's inputs, 0 to 1.

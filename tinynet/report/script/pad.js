@@ -234,11 +234,8 @@ class Pad {
 
 // The pixels of a picture file, rotated according to its EXIF, with the stored colors.
 async function pictureOf(file) {
-  const bitmap = await createImageBitmap(file, {
-    imageOrientation: "from-image",
-    colorSpaceConversion: "none",
-    premultiplyAlpha: "none",
-  });
+  const options = { imageOrientation: "from-image", colorSpaceConversion: "none", premultiplyAlpha: "none" };
+  const bitmap = await createImageBitmap(file, options);
   if (bitmap.width * bitmap.height > LARGEST) throw new RangeError("too many pixels");
   const canvas = element("canvas", { width: bitmap.width, height: bitmap.height });
   const context = canvas.getContext("2d", { willReadFrequently: true });

@@ -13,8 +13,8 @@ function drawDigit(canvas, pixels) {
   return canvas;
 }
 
-function digitCanvas(pixels) {
-  return drawDigit(element("canvas", { class: "ink", width: 28, height: 28, "aria-hidden": "true" }), pixels);
+function digitCanvas(pixels, properties = { "aria-hidden": "true" }) {
+  return drawDigit(element("canvas.ink", { width: 28, height: 28, ...properties }), pixels);
 }
 
 // numbers: rows of `width` numbers, the last may be shorter. The strongest color means `scale`.
@@ -33,16 +33,9 @@ function drawNumbers(canvas, numbers, width, scale) {
 
 // The mouse, a finger or the arrow keys show single numbers, for readers who cannot tell the colors apart.
 function numbersCanvas(numbers, width, scale = strongest(numbers), label = "numbers") {
-  const canvas = element("canvas", {
-    class: "numbers",
-    role: "img",
-    tabindex: 0,
-    "aria-label": label,
-    onpointermove: readBelow,
-    onpointerdown: readBelow,
-    onfocus: ({ currentTarget }) => readNumber(currentTarget, currentTarget.at ?? 0),
-    onkeydown: walkNumbers,
-  });
+  const onfocus = ({ currentTarget }) => readNumber(currentTarget, currentTarget.at ?? 0);
+  const reading = { onpointermove: readBelow, onpointerdown: readBelow, onfocus, onkeydown: walkNumbers };
+  const canvas = element("canvas.numbers", { role: "img", tabindex: 0, "aria-label": label, ...reading });
   return drawNumbers(canvas, numbers, width, scale);
 }
 
@@ -88,7 +81,7 @@ function nextInGroup(canvas, way) {
 }
 
 function addReadout(section) {
-  section.append(element("p", { class: "readout", role: "status", "aria-live": "polite" }));
+  section.append(element("p.readout", { role: "status", "aria-live": "polite" }));
 }
 
 // The opacity for a value: a power below 1 keeps small numbers visible.
@@ -99,6 +92,12 @@ function shade(value, scale) {
 function colorOf(value, scale) {
   const [red, green, blue] = value < 0 ? BELOW : ABOVE;
   return `rgb(${red} ${green} ${blue} / ${shade(value, scale)})`;
+}
+
+// A cell in the color of a number, with the number below.
+function numberCell(value, scale, title = value, below = null) {
+  const color = element("i", { style: { background: colorOf(value, scale) } });
+  return element("span.cell", { title }, color, element("small", plain(value)), below);
 }
 
 // The weights of unit j in a first layer: a column of W, or a kernel of a convolution.
@@ -112,27 +111,27 @@ function mapsOf(values, maps, scale, what = "Map") {
   const pixels = values.length / maps;
   const map = (m) => unitPicture(values.slice(m * pixels, (m + 1) * pixels), scale, `${what} ${m}`);
   const shown = Math.min(MOST_MAPS, maps);
-  const few = shown < maps ? element("p", { class: "note" }, `The first ${shown} of ${maps}.`) : null;
+  const few = shown < maps ? element("p.note", `The first ${shown} of ${maps}.`) : null;
   return [unitGroup("units small", Array.from({ length: shown }, (_, m) => map(m))), few];
 }
 
 // A unit's numbers as a square picture.
 function unitPicture(values, scale, label) {
   const side = Math.sqrt(values.length);
-  return element("figure", { class: "unit", title: label }, numbersCanvas(values, side, scale, label));
+  return element("figure.unit", { title: label }, numbersCanvas(values, side, scale, label));
 }
 
 function rowFigure(facts, k, ...caption) {
-  return element("figure", { class: "row" }, rowPicture(facts, k), element("figcaption", {}, ...caption));
+  return element("figure.row", rowPicture(facts, k), element("figcaption", ...caption));
 }
 
 // A validation row: its picture, or its number if rows are not pictures. A click puts it on the pad.
 function rowPicture(facts, k) {
   const row = facts.digits.rows[k];
-  if (!facts.pixels) return element("b", {}, `row ${row}`);
+  if (!facts.pixels) return element("b", `row ${row}`);
   const picture = digitCanvas(facts.pixels[k]);
   if (!facts.pad) return picture;
   const take = () => document.dispatchEvent(new CustomEvent("take", { detail: facts.pixels[k] }));
   const label = `Validation row ${row}, class ${facts.digits.labels[k]}: put it on the pad`;
-  return element("button", { type: "button", class: "digit", "aria-label": label, title: label, onclick: take }, picture);
+  return element("button.digit", { "aria-label": label, title: label, onclick: take }, picture);
 }

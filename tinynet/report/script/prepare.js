@@ -118,11 +118,11 @@ function fitted({ values, width, height }) {
   const columns = Math.max(1, rounded((width * 20) / longest));
   const low = averaged(values, width, height, rows);
   const small = flipped(averaged(flipped(low, width, rows), rows, width, columns), rows, columns);
-  const most = small.reduce((a, b) => Math.max(a, b));
+  const most = strongest(small);
   return { values: small.map((value) => (value * 255) / most), width: columns, height: rows };
 }
 
-// Turn `height` rows of `width` numbers into `after` rows. Each new row is the sum of the rows, or parts, that it covers.
+// Turn `height` rows of `width` numbers into `after` rows, each the sum of the rows, or parts of rows, that it covers.
 function averaged(values, width, height, after) {
   const result = new Float64Array(after * width);
   for (let i = 0; i < after; i++) {

@@ -23,9 +23,7 @@ function mark(k, x, y, size = 1) {
 }
 
 function swatch(k) {
-  return shape(
-    "svg",
-    { width: 34, height: 14, viewBox: "0 0 34 14", "aria-hidden": "true" },
+  return shape("svg", { width: 34, height: 14, viewBox: "0 0 34 14", "aria-hidden": "true" },
     shape("path", { d: "M0 7H34", class: `${colorClass(k)} line`, "stroke-dasharray": dashOf(k) }),
     mark(k, 17, 7, 0.9),
   );
