@@ -235,7 +235,7 @@ def test_gathered_pixels_are_equal_bit_for_bit(draw, backend, dtype):
     np.testing.assert_array_equal(kernel, plain)
 
 
-@pytest.mark.parametrize("backend", ["numba"])
+@pytest.mark.parametrize("backend", ["numpy-fast", "numba"])
 def test_a_nan_is_not_lost_in_a_kernel(backend):
     ops, x = tn.backend(backend).ops, np.full((4, 3), np.nan, np.float32)
     assert np.isnan(ops.relu(x)).all()
