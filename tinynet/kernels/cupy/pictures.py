@@ -12,11 +12,9 @@ import numpy as np
 
 from ... import functions
 from ...arrays import Array, positions
+from .. import PIXELS
 from .device import launch, launch_blocks
 from .functions import _are_contiguous, _contiguous
-
-PIXELS = (-4, -2, -1)
-"""The axes of pictures over which a channel is normalized."""
 
 TOO_LARGE = 2**30
 """Arrays must have fewer numbers, so that an int can count them."""

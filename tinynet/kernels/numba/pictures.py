@@ -6,13 +6,11 @@ import numpy as np
 
 from ... import functions
 from ...arrays import Array, positions
+from .. import PIXELS
 from . import functions as rows
 from .functions import inner, jit
 from .memory import empty
 from .thread_pool import own_rows, parallel_for
-
-PIXELS = (-4, -2, -1)
-"""The axes of pictures over which a channel is normalized."""
 
 
 def relu(x: Array) -> Array:

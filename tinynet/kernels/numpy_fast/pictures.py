@@ -13,9 +13,7 @@ import numpy as np
 
 from ... import functions
 from ...arrays import Array, positions
-
-PIXELS = (-4, -2, -1)
-"""The axes of pictures over which a channel is normalized."""
+from .. import PIXELS
 
 AT_ONCE = 2**17
 """Most numbers of the pictures taken at once, or of their unrolled patches, unless one picture has more."""
