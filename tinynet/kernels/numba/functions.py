@@ -186,25 +186,18 @@ def softmax_cross_entropy(z: Array, t: Array) -> tuple[Array, Array]:
 def _softmax_cross_entropy(z, t, p, loss):
     total = 0.0
     for n in range(z.shape[0]):
-        p_row = p[n]
-        sum_e, sum_tz = exponentials(z[n], t[n], p_row)
-        for k in range(p_row.size):
+        z_row, t_row, p_row = z[n], t[n], p[n]
+        top = z_row.max()
+        sum_e, sum_tz = z.dtype.type(0), z.dtype.type(0)
+        for k in range(z_row.size):
+            shifted = z_row[k] - top
+            p_row[k] = np.exp(shifted)
+            sum_e += p_row[k]
+            sum_tz += t_row[k] * shifted
+        for k in range(z_row.size):
             p_row[k] /= sum_e
         total += np.log(sum_e) - sum_tz
     loss[()] = total / z.shape[0]
-
-
-@inner
-def exponentials(z, t, e):
-    """e = exp(z - max z). Return the sum of e, and the sum of t (z - max z)."""
-    top = z.max()
-    sum_e, sum_tz = z.dtype.type(0), z.dtype.type(0)
-    for k in range(z.size):
-        shifted = z[k] - top
-        e[k] = np.exp(shifted)
-        sum_e += e[k]
-        sum_tz += t[k] * shifted
-    return sum_e, sum_tz
 
 
 def count_correct(z: Array, t: Array) -> Array:

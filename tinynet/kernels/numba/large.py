@@ -21,7 +21,7 @@ from ...arrays import Array
 from ...network import Network
 from .barrier import barrier, run_together
 from .blas import sgemm
-from .functions import add_to_rows, exponentials, inner, jit, random_bits, sum_rows
+from .functions import add_to_rows, inner, jit, random_bits, sum_rows
 from .plan import (
     ROWS_AT_ONCE,
     Plan,
@@ -362,13 +362,20 @@ def _relu_dropout_backward(plan, k, N, first, end):
 def _softmax_cross_entropy(plan, t, index, whole, p, pieces):
     """Compute dz of piece p of the rows; `whole` is the size of the batch. Return summed loss and correct rows."""
     N, last = index.size, len(plan.widths) - 1
+    K = plan.widths[last]
     z, dz = _rows(plan.h, plan, last, N), _rows(plan.dh, plan, last, N)
     loss, correct = 0.0, 0
     for n in range(p * N // pieces, (p + 1) * N // pieces):
-        t_row, dz_row = t[index[n]], dz[n]
-        sum_e, sum_tz = exponentials(z[n], t_row, dz_row)
-        for k in range(dz_row.size):
+        z_row, t_row, dz_row = z[n], t[index[n]], dz[n]
+        top = z_row.max()
+        sum_e, sum_tz = np.float32(0), np.float32(0)
+        for k in range(K):
+            shifted = z_row[k] - top
+            dz_row[k] = np.exp(shifted)
+            sum_e += dz_row[k]
+            sum_tz += t_row[k] * shifted
+        for k in range(K):
             dz_row[k] = (dz_row[k] / sum_e - t_row[k]) / np.float32(whole)
         loss += np.log(sum_e) - sum_tz
-        correct += z[n].argmax() == t_row.argmax()
+        correct += z_row.argmax() == t_row.argmax()
     return loss, correct
