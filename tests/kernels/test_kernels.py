@@ -227,8 +227,9 @@ def test_gathered_pixels_are_equal_bit_for_bit(draw, dtype):
     np.testing.assert_array_equal(kernel, plain)
 
 
-def test_a_nan_is_not_lost_in_a_kernel():
-    ops, x = tn.backend("numba").ops, np.full((4, 3), np.nan, np.float32)
+@pytest.mark.parametrize("backend", ["numpy-fast", "numba"])
+def test_a_nan_is_not_lost_in_a_kernel(backend):
+    ops, x = tn.backend(backend).ops, np.full((4, 3), np.nan, np.float32)
     assert np.isnan(ops.relu(x)).all()
     assert np.isnan(ops.dense(x, np.ones((3, 2), np.float32), np.ones((1, 2), np.float32))).all()
     assert np.isnan(ops.softmax_cross_entropy(x, np.ones_like(x))[0])

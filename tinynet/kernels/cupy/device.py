@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from ...arrays import Array
-
 try:
     import cupy
 except ModuleNotFoundError as error:
@@ -19,7 +17,7 @@ except ModuleNotFoundError as error:
 except ImportError as error:
     raise ImportError(f"CuPy is installed, but cannot be imported: {error}; reinstall it") from error
 
-xp = cupy
+xp, to_device, to_host = cupy, cupy.asarray, cupy.asnumpy
 NO_GPU = "there is no GPU here, or CUDA_VISIBLE_DEVICES hides it; use another backend"
 SOURCE = "".join((Path(__file__).parent / name).read_text() for name in ("kernels.cu", "pictures.cu"))
 
@@ -51,14 +49,6 @@ def use(device: int) -> None:
     if not 0 <= device < devices:
         raise ValueError(f"backend 'cupy': expected a device below {devices}, got 'cupy:{device}'")
     cupy.cuda.Device(device).use()
-
-
-def to_device(array: np.ndarray) -> Array:
-    return cupy.asarray(array)
-
-
-def to_host(array: Array) -> np.ndarray:
-    return cupy.asnumpy(array)
 
 
 def synchronize() -> None:

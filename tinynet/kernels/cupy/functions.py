@@ -14,6 +14,8 @@ from ... import functions
 from ...arrays import Array
 from .device import launch
 
+_contiguous = cupy.ascontiguousarray
+
 
 def dense(x: Array, W: Array, b: Array) -> Array:
     if x.ndim != 2:
@@ -24,39 +26,31 @@ def dense(x: Array, W: Array, b: Array) -> Array:
 
 
 def relu(x: Array) -> Array:
-    y = cupy.empty(x.shape, x.dtype)
-    launch("relu", x.dtype, x.size, _contiguous(x), y)
-    return y
+    return _elementwise("relu", x)
 
 
 def relu_backward(dy: Array, y: Array) -> Array:
-    dx = cupy.empty(dy.shape, dy.dtype)
-    launch("relu_backward", dy.dtype, dy.size, _contiguous(dy), _contiguous(y), dx)
-    return dx
+    return _elementwise("relu_backward", dy, y)
 
 
 def gelu(x: Array) -> Array:
-    y = cupy.empty(x.shape, x.dtype)
-    launch("gelu", x.dtype, x.size, _contiguous(x), y)
-    return y
+    return _elementwise("gelu", x)
 
 
 def gelu_backward(dy: Array, x: Array) -> Array:
-    dx = cupy.empty(dy.shape, dy.dtype)
-    launch("gelu_backward", dy.dtype, dy.size, _contiguous(dy), _contiguous(x), dx)
-    return dx
+    return _elementwise("gelu_backward", dy, x)
+
+
+def _elementwise(kernel: str, *arrays: Array) -> Array:
+    y = cupy.empty(arrays[0].shape, arrays[0].dtype)
+    launch(kernel, y.dtype, y.size, *map(_contiguous, arrays), y)
+    return y
 
 
 def dropout(x: Array, rate: float, key: tuple[int, int], first: int = 0) -> tuple[Array, Array]:
     y, mask = cupy.empty(x.shape, x.dtype), cupy.empty(x.shape, x.dtype)
-    words = (
-        np.uint32(key[0]),
-        np.uint32(key[1]),
-        np.uint32(first % 2**32),
-        np.uint64(round(rate * 2**32)),
-        x.dtype.type(1 / (1 - rate)),
-    )
-    launch("dropout", x.dtype, x.size, _contiguous(x), y, mask, *words)
+    words, threshold = map(np.uint32, (*key, first % 2**32)), np.uint64(round(rate * 2**32))
+    launch("dropout", x.dtype, x.size, _contiguous(x), y, mask, *words, threshold, x.dtype.type(1 / (1 - rate)))
     return y, mask
 
 
@@ -100,10 +94,6 @@ def gather(x: Array, index: Array, dtype: Any) -> Array:
     name = "gather_pixels" if x.dtype == np.uint8 else "gather_rows"
     launch(name, dtype, y.size, _contiguous(x), _contiguous(index), y, np.int32(x.shape[1]))
     return y
-
-
-def _contiguous(x: Array) -> Array:
-    return cupy.ascontiguousarray(x)
 
 
 def _are_contiguous(*arrays: Array) -> bool:

@@ -79,8 +79,7 @@ extern "C" __global__ void softmax_cross_entropy(
 }
 
 // one thread for each row: 1 if z and t have their maximum at the same index
-extern "C" __global__ void count_correct(
-    const real* z, const real* t, unsigned char* correct, int K, long long size) {
+extern "C" __global__ void count_correct(const real* z, const real* t, unsigned char* correct, int K, long long size) {
     if (AT >= size) return;
     z += AT * K, t += AT * K;
     int answer = 0, truth = 0;
@@ -100,8 +99,7 @@ extern "C" __global__ void sgd(
 
 // rate = lr sqrt(1 - beta2^step) / (1 - beta1^step), eps = the paper's times sqrt(1 - beta2^step). The betas are
 // doubles, because in float32 1 - 0.999 is wrong in the fifth digit
-__device__ void adam_rule(
-    real* theta, real g, real* m, real* v, real rate, double beta1, double beta2, real eps) {
+__device__ void adam_rule(real* theta, real g, real* m, real* v, real rate, double beta1, double beta2, real eps) {
     *m = (real)beta1 * *m + (real)(1 - beta1) * g;
     *v = (real)beta2 * *v + (real)(1 - beta2) * g * g;
     *theta -= rate * *m / (sqrt(*v) + eps);
@@ -117,8 +115,7 @@ extern "C" __global__ void gather_pixels(
     if (AT < size) y[AT] = (real)x[index[AT / D] * D + AT % D] * (real)(1. / 255);
 }
 
-extern "C" __global__ void gather_rows(
-    const real* x, const long long* index, real* y, int D, long long size) {
+extern "C" __global__ void gather_rows(const real* x, const long long* index, real* y, int D, long long size) {
     if (AT < size) y[AT] = x[index[AT / D] * D + AT % D];
 }
 
@@ -223,8 +220,7 @@ extern "C" __global__ void sum_squares(const real* grad, double* sums, long long
 }
 
 // one thread: factors[3], which scales a gradient to the norm `largest` if its norm is larger; a NaN stays NaN
-extern "C" __global__ void clip_factor(
-    const double* sums, real* factors, int count, double largest, long long size) {
+extern "C" __global__ void clip_factor(const double* sums, real* factors, int count, double largest, long long size) {
     if (AT >= size) return;
     double total = 0;
     for (int k = 0; k < count; k++) total += sums[k];

@@ -12,11 +12,9 @@ import numpy as np
 
 from ... import functions
 from ...arrays import Array, positions
+from .. import PIXELS
 from .device import launch, launch_blocks
 from .functions import _are_contiguous, _contiguous
-
-PIXELS = (-4, -2, -1)
-"""The axes of pictures over which a channel is normalized."""
 
 TOO_LARGE = 2**30
 """Arrays must have fewer numbers, so that an int can count them."""
@@ -82,7 +80,7 @@ def average_pool2d_backward(dy: Array, shape: tuple[int, ...], size: int) -> Arr
 def moments(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
     if not (_are_pictures(x) and axes == PIXELS):
         return functions.moments(x, axes)
-    mean, variance = _empty_channels(x), _empty_channels(x)
+    mean, variance = (cupy.empty((1, x.shape[1], 1, 1), x.dtype) for _ in range(2))
     launch_blocks("moments", x.dtype, x.shape[1], MAX_THREADS, _contiguous(x), mean, variance, *_channels(x))
     return mean, variance
 
@@ -133,10 +131,6 @@ def _channels(x: Array) -> tuple[np.int32, np.int32, np.int32]:
     """Return the number of channels, the pixels of a channel in one picture, and those in all pictures."""
     N, C, rows, columns = x.shape
     return np.int32(C), np.int32(rows * columns), np.int32(N * rows * columns)
-
-
-def _empty_channels(x: Array) -> Array:
-    return cupy.empty((1, x.shape[1], 1, 1), x.dtype)
 
 
 def _sizes(x_shape: tuple[int, ...], y_shape: tuple[int, ...], *patch: int) -> list[np.int32]:

@@ -75,9 +75,8 @@ class _Step:
         self.theta, self.grad = network.theta, network.grad
         self.stream = cupy.cuda.Stream(non_blocking=True)
         self.products = Products(self.stream)
-        self.random_keys = cupy.asarray(
-            np.array([layer.random_key if layer else 0 for layer in self.dropouts], np.uint64)
-        )
+        random_keys = [layer.random_key if layer else 0 for layer in self.dropouts]
+        self.random_keys = cupy.asarray(np.array(random_keys, np.uint64))
         self.keys = cupy.empty(2 * len(self.dropouts), np.uint32)
         self.clock = cupy.empty(2 + len(self.dropouts), np.int64)
         self.order, self.rates = cupy.empty(len(x), np.int64), cupy.empty(-(-len(x) // batch_size), np.float64)
@@ -126,12 +125,8 @@ class _Step:
             for layer in self.dropouts:
                 if layer:
                     layer.counter += launched
-        stop = start + steps * N
-        loss, correct = (
-            self.row_loss[start:stop].sum(dtype=np.float64),
-            self.row_correct[start:stop].sum(dtype=np.int64),
-        )
-        return steps * N, loss, correct
+        taken = slice(start, start + steps * N)
+        return steps * N, self.row_loss[taken].sum(dtype=np.float64), self.row_correct[taken].sum(dtype=np.int64)
 
     def _launch(self, N: int) -> None:
         """Launch a step of N rows. The first runs kernel by kernel, which loads them; the second is captured."""

@@ -44,35 +44,3 @@ def to_device(x: _np.ndarray) -> _np.ndarray:
 def describe() -> str:
     """Return Numba's version and the number of threads."""
     return f"Numba {_numba.__version__}, compiled loops on the host, at most {_most_threads()} threads"
-
-
-__all__ = [
-    "describe",
-    "to_device",
-    "dense",
-    "dense_backward_parameters",
-    "relu",
-    "relu_backward",
-    "gelu",
-    "gelu_backward",
-    "dropout",
-    "conv2d",
-    "conv2d_backward",
-    "conv2d_backward_parameters",
-    "max_pool2d",
-    "max_pool2d_backward",
-    "moments",
-    "batch_norm",
-    "batch_norm_backward",
-    "batch_norm_backward_parameters",
-    "softmax_cross_entropy",
-    "count_correct",
-    "sgd",
-    "adam",
-    "rmsprop",
-    "clip_norm",
-    "gather",
-    "train_steps",
-    "evaluate_steps",
-    "share_steps",
-]

@@ -29,8 +29,7 @@ def _controller() -> ThreadpoolController:
 
 def one_blas_thread() -> AbstractContextManager[Any]:
     """Return a context manager in which OpenBLAS uses one thread."""
-    limited: AbstractContextManager[Any] = _controller().limit(limits=1)
-    return limited
+    return _controller().limit(limits=1)
 
 
 def _sgemm_address() -> int | None:

@@ -42,13 +42,8 @@ class Layout(NamedTuple):
 def conv2d(x: Array, W: Array, b: Array, stride: int, padding: int) -> Array:
     if not _is_covered(x, W):
         return functions.conv2d(x, W, b, stride, padding)
-    if winograd.is_faster(x.shape, W, stride, padding):
-        return winograd.conv2d(x, W, b, padding)
-    size = W.shape[-1]
-    y = empty((len(x), len(W), *positions(x.shape, size, stride, padding)), np.float32)
-    layout, shifts = _layout(y.shape[2:], x.shape[1], size, stride, padding)
-    weights, x, b = _packed(W), np.ascontiguousarray(x), np.ascontiguousarray(b.reshape(-1))
-    parallel_for(_convolve, x, weights, b, y, shifts[: W[0].size], layout)
+    y = empty((len(x), len(W), *positions(x.shape, W.shape[-1], stride, padding)), np.float32)
+    _compute(y, x, W, b, stride, padding)
     return y
 
 
@@ -57,28 +52,38 @@ def conv2d_backward(dy: Array, W: Array, shape: tuple[int, ...], stride: int, pa
     size = W.shape[-1]
     if not _is_covered(dy, W) or padding >= size:
         return functions.conv2d_backward(dy, W, shape, stride, padding)
-    rotated, no_bias = W[..., ::-1, ::-1].swapaxes(0, 1), np.zeros(shape[1], np.float32)
-    if winograd.is_faster(dy.shape, rotated, stride, size - 1 - padding):
-        return winograd.conv2d(dy, rotated, no_bias, size - 1 - padding)
-    dx = empty(shape, np.float32)
-    layout, shifts = _layout(shape[2:], len(W), size, 1, size - 1 - padding, gap=stride)
-    weights, dy = _packed(rotated), np.ascontiguousarray(dy)
-    parallel_for(_convolve, dy, weights, no_bias, dx, shifts[: W[:, 0].size], layout)
+    dx, rotated = empty(shape, np.float32), W[..., ::-1, ::-1].swapaxes(0, 1)
+    _compute(dx, dy, rotated, np.zeros(shape[1], np.float32), 1, size - 1 - padding, gap=stride)
     return dx
+
+
+def _compute(y: Array, x: Array, W: Array, b: Array, stride: int, padding: int, gap: int = 1) -> None:
+    """Compute the convolution y of x with gap - 1 zeros between its numbers."""
+    x, b, C, size = np.ascontiguousarray(x), np.ascontiguousarray(b.reshape(-1)), W.shape[1], W.shape[-1]
+    if winograd.is_faster(x.shape, W, stride * gap, padding):
+        tile_layout, shifts = winograd.layout_of(y.shape[2:], C, padding)
+        parallel_for(winograd.convolve_pictures, x, winograd.packed(W), b, y, shifts[: C * size], tile_layout)
+    else:
+        layout, shifts = _layout(y.shape[2:], C, size, stride, padding, gap)
+        parallel_for(_convolve, x, _packed(W), b, y, shifts[: C * size**2], layout)
 
 
 def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, stride: int, padding: int) -> None:
     if not (_is_covered(x, dW) and dy.dtype == np.float32):
         return functions.conv2d_backward_parameters(dy, x, dW, db, stride, padding)
-    if winograd.is_faster(x.shape, dW, stride, padding):
-        return winograd.conv2d_backward_parameters(dy, x, dW, db, padding)
     M, C, size, _ = dW.shape
-    layout, shifts = _layout(dy.shape[2:], C, size, stride, padding)
-    sums = np.zeros((CHUNKS, M + -M % ROWS, len(shifts)), np.float32)
-    bias_sums = np.zeros((CHUNKS, M), np.float32)
+    rows, bias_sums = M + -M % ROWS, np.zeros((CHUNKS, M), np.float32)
     dy, x = np.ascontiguousarray(dy), np.ascontiguousarray(x)
-    parallel_for(_correlate, dy, x, sums, bias_sums, shifts, layout)
-    dW[...] = sums.sum(axis=0)[:M, : dW[0].size].reshape(dW.shape)
+    if winograd.is_faster(x.shape, dW, stride, padding):
+        tile_layout, shifts = winograd.layout_of(dy.shape[2:], C, padding)
+        sums = np.zeros((CHUNKS, size, rows, len(shifts)), np.float32)
+        parallel_for(winograd.correlate_pictures, dy, x, sums, bias_sums, shifts, tile_layout)
+        dW[...] = sums.sum(axis=0)[:, :M, : C * size].reshape(size, M, C, size).transpose(1, 2, 0, 3)
+    else:
+        layout, shifts = _layout(dy.shape[2:], C, size, stride, padding)
+        sums = np.zeros((CHUNKS, rows, len(shifts)), np.float32)
+        parallel_for(_correlate, dy, x, sums, bias_sums, shifts, layout)
+        dW[...] = sums.sum(axis=0)[:M, : C * size**2].reshape(dW.shape)
     db[...] = bias_sums.sum(axis=0).reshape(db.shape)
 
 

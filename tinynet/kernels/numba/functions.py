@@ -47,64 +47,60 @@ def dense(x: Array, W: Array, b: Array) -> Array:
     if x.ndim != 2:
         return functions.dense(x, W, b)
     y = x @ W
-    _add_to_rows(y, b)
+    add_to_rows(y, 0, b[0])
     return y
 
 
 @jit
-def _add_to_rows(y, b):
-    bias = b[0]
+def add_to_rows(y, first, b):
+    """y[:, first : first + b.size] += b"""
     for n in range(y.shape[0]):
-        row = y[n]
+        row = y[n, first : first + b.size]
         for m in range(row.size):
-            row[m] += bias[m]
+            row[m] += b[m]
 
 
 def dense_backward_parameters(dy: Array, x: Array, dW: Array, db: Array) -> None:
     if x.ndim != 2:
         return functions.dense_backward_parameters(dy, x, dW, db)
     np.matmul(x.T, dy, out=dW)
-    _sum_rows(dy, db)
+    sum_rows(dy, 0, db[0])
 
 
 @jit
-def _sum_rows(dy, db):
-    total = db[0]
-    total[:] = 0
+def sum_rows(dy, first, db):
+    """db = sum of the rows of dy[:, first : first + db.size]"""
+    db[:] = 0
     for n in range(dy.shape[0]):
-        row = dy[n]
+        row = dy[n, first : first + db.size]
         for m in range(row.size):
-            total[m] += row[m]
+            db[m] += row[m]
 
 
 def relu(x: Array) -> Array:
-    return _relu(x) if x.ndim == 2 else functions.relu(x)
-
-
-@jit
-def _relu(x):
     y = np.empty(x.shape, x.dtype)
-    zero = x.dtype.type(0)
-    for n in range(x.shape[0]):
-        x_row, y_row = x[n], y[n]
-        for m in range(x_row.size):
-            y_row[m] = zero if x_row[m] <= zero else x_row[m]
+    relu_loop(x.ravel(), y.ravel())
     return y
 
 
+@jit
+def relu_loop(x, y):
+    zero = x.dtype.type(0)
+    for k in range(x.size):
+        y[k] = zero if x[k] <= zero else x[k]
+
+
 def relu_backward(dy: Array, y: Array) -> Array:
-    return _relu_backward(dy, y) if dy.ndim == 2 else functions.relu_backward(dy, y)
+    dx = np.empty(dy.shape, dy.dtype)
+    relu_backward_loop(dy.ravel(), y.ravel(), dx.ravel())
+    return dx
 
 
 @jit
-def _relu_backward(dy, y):
-    dx = np.empty(dy.shape, dy.dtype)
+def relu_backward_loop(dy, y, dx):
     zero = dy.dtype.type(0)
-    for n in range(dy.shape[0]):
-        dy_row, y_row, dx_row = dy[n], y[n], dx[n]
-        for m in range(dy_row.size):
-            dx_row[m] = dy_row[m] if y_row[m] > zero else zero
-    return dx
+    for k in range(dy.size):
+        dx[k] = dy[k] if y[k] > zero else zero
 
 
 def gelu(x: Array) -> Array:

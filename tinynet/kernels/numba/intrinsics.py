@@ -6,6 +6,7 @@ overlap.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,61 +18,65 @@ from numba.extending import intrinsic
 LANES = 16
 """float32 numbers in a vector. A processor with narrower registers uses two or four registers for it."""
 
+long = types.intp
 _LONG, _INT = ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(ir.FloatType(), LANES)
 
 
-def _tile(vectors: int) -> tuple[Any, Any]:
-    """Return two loops over (row_j, weight_j) = listed[j], j < count, for that many vectors of columns at once.
+def _intrinsic_of(signature: Any, code: Callable[..., Any]) -> tuple[Any, Any]:
+    """Return what Numba expects from an intrinsic. code(builder, *arguments) gets each array as its data pointer."""
 
-    Of the last vector they use only the first `lanes` numbers.
+    def generate(context, builder, signature, arguments):
+        pointers = [
+            context.make_array(kind)(context, builder, value).data if isinstance(kind, types.Array) else value
+            for kind, value in zip(signature.args, arguments, strict=True)
+        ]
+        result = code(builder, *pointers)
+        return context.get_dummy_value() if result is None else result
+
+    return signature, generate
+
+
+@intrinsic
+def gather(typing_context, pairs, count, rows, width, first, out, begin, vectors, lanes):
+    """out[begin:] += sum over (j, w) in pairs[:count] of w rows[j, first:], for one tile of columns
+
+    `rows` has `width` columns. The tile has 4, 3 or 1 vectors; of the last one only the first `lanes` numbers are used.
     """
 
-    @intrinsic
-    def gather(typing_context, listed, count, rows, first, out, begin, lanes):
-        """out[begin:] += sum over j of weight_j rows[row_j, first:]"""
-
-        def code(context, builder, signature, arguments):
-            pairs, terms, matrix, offset, out_array, start, last_lanes = _unpacked(
-                context, builder, signature, arguments
-            )
-            tile = _Tile(builder, vectors, last_lanes)
-            sums = [cgutils.alloca_once_value(builder, part) for part in tile.load(out_array.data, start)]
-            with cgutils.for_range(builder, terms) as loop:
-                begin_row, weight = _entry(builder, pairs, loop.index, matrix, offset)
-                for total, part in zip(sums, tile.load(matrix.data, begin_row), strict=True):
+    def code(builder, pairs, count, rows, width, first, out, begin, vectors, lanes):
+        for tile in _tiles(builder, vectors, lanes):
+            sums = [cgutils.alloca_once_value(builder, part) for part in tile.load(out, begin)]
+            with cgutils.for_range(builder, count) as loop:
+                row_begin, weight = _entry(builder, pairs, loop.index, width, first)
+                for total, part in zip(sums, tile.load(rows, row_begin), strict=True):
                     builder.store(_multiply_add(builder, weight, part, builder.load(total)), total)
-            tile.store([builder.load(total) for total in sums], out_array.data, start)
-            return context.get_dummy_value()
+            tile.store([builder.load(total) for total in sums], out, begin)
 
-        return types.void(listed, types.intp, rows, types.intp, out, types.intp, types.intp), code
+    return _intrinsic_of(types.void(pairs, long, rows, long, long, out, long, long, long), code)
 
-    @intrinsic
-    def scatter(typing_context, listed, count, rows, first, vector, begin, lanes):
-        """rows[row_j, first:] += weight_j vector[begin:]"""
 
-        def code(context, builder, signature, arguments):
-            pairs, terms, matrix, offset, array, start, last_lanes = _unpacked(context, builder, signature, arguments)
-            tile = _Tile(builder, vectors, last_lanes)
-            parts = tile.load(array.data, start)
-            with cgutils.for_range(builder, terms) as loop:
-                begin_row, weight = _entry(builder, pairs, loop.index, matrix, offset)
-                totals = tile.load(matrix.data, begin_row)
+@intrinsic
+def scatter(typing_context, pairs, count, rows, width, vector, begin, vectors, lanes):
+    """rows[j, begin:] += w vector[begin:] for each (j, w) in pairs[:count], for one tile of columns as in `gather`"""
+
+    def code(builder, pairs, count, rows, width, vector, begin, vectors, lanes):
+        for tile in _tiles(builder, vectors, lanes):
+            parts = tile.load(vector, begin)
+            with cgutils.for_range(builder, count) as loop:
+                row_begin, weight = _entry(builder, pairs, loop.index, width, begin)
+                totals = tile.load(rows, row_begin)
                 moved = [_multiply_add(builder, weight, *pair) for pair in zip(parts, totals, strict=True)]
-                tile.store(moved, matrix.data, begin_row)
-            return context.get_dummy_value()
+                tile.store(moved, rows, row_begin)
 
-        return types.void(listed, types.intp, rows, types.intp, vector, types.intp, types.intp), code
-
-    return gather, scatter
+    return _intrinsic_of(types.void(pairs, long, rows, long, vector, long, long, long), code)
 
 
-def _unpacked(context: Any, builder: Any, signature: Any, arguments: Any) -> list[Any]:
-    """Return the arguments, each array as a structure with `data` and `shape`."""
-    return [
-        context.make_array(kind)(context, builder, value) if isinstance(kind, types.Array) else value
-        for kind, value in zip(signature.args, arguments, strict=True)
-    ]
+def _tiles(builder: Any, vectors: Any, lanes: Any) -> Iterator[_Tile]:
+    """Yield a tile of each size; what is built for it runs only if `vectors` is its size."""
+    for size in (4, 3, 1):
+        with builder.if_then(builder.icmp_signed("==", vectors, _LONG(size))):
+            yield _Tile(builder, size, lanes)
 
 
 class _Tile:
@@ -108,13 +113,12 @@ def _at(builder: Any, data: Any, kind: Any, index: Any) -> Any:
     return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
 
-def _entry(builder: Any, pairs: Any, j: Any, matrix: Any, offset: Any) -> tuple[Any, Any]:
-    """Return where column `offset` of row_j is in the matrix, and weight_j in all lanes."""
-    pair = builder.mul(j, _LONG(2))
-    row = builder.fptosi(builder.load(builder.gep(pairs.data, [pair])), _LONG)
-    weight = builder.load(builder.gep(pairs.data, [builder.add(pair, _LONG(1))]))
-    width = builder.extract_value(matrix.shape, 1)
-    return builder.add(builder.mul(row, width), offset), _in_all_lanes(builder, weight)
+def _entry(builder: Any, pairs: Any, k: Any, width: Any, first: Any) -> tuple[Any, Any]:
+    """Return the position of rows[j, first], and w in all lanes, where (j, w) = pairs[k]."""
+    pair = builder.mul(k, _LONG(2))
+    row = builder.fptosi(builder.load(builder.gep(pairs, [pair])), _LONG)
+    weight = builder.load(builder.gep(pairs, [builder.add(pair, _LONG(1))]))
+    return builder.add(builder.mul(row, width), first), _in_all_lanes(builder, weight)
 
 
 def _multiply_add(builder: Any, a: Any, b: Any, total: Any) -> Any:
@@ -127,20 +131,15 @@ def _in_all_lanes(builder: Any, number: Any) -> Any:
     return builder.shuffle_vector(single, empty, ir.Constant(ir.VectorType(_INT, LANES), [0] * LANES))
 
 
-(gather_4, scatter_4), (gather_3, scatter_3), (gather_1, scatter_1) = _tile(4), _tile(3), _tile(1)
-
-
 @intrinsic
 def copy(typing_context, row, target, begin, numbers):
     """target[begin : begin + numbers] = row[:numbers], by memcpy: Numba's slice assignment is slow for short rows"""
 
-    def code(context, builder, signature, arguments):
-        source, out, first, count = _unpacked(context, builder, signature, arguments)
-        size = ir.Constant(_LONG, context.get_abi_sizeof(context.get_value_type(row.dtype)))
-        cgutils.raw_memcpy(builder, builder.gep(out.data, [first]), source.data, count, size, align=1)
-        return context.get_dummy_value()
+    def code(builder, row_data, target, begin, numbers):
+        size = _LONG(row.dtype.bitwidth // 8)
+        cgutils.raw_memcpy(builder, builder.gep(target, [begin]), row_data, numbers, size, align=1)
 
-    return types.void(row, target, types.intp, types.intp), code
+    return _intrinsic_of(types.void(row, target, long, long), code)
 
 
 OUTPUTS, VECTORS = 8, 2
@@ -154,28 +153,21 @@ ROWS, TAPS = 4, 4
 def convolve(typing_context, x, begin, shifts, taps, weights, first, y, start, width):
     """y[start + m width:] = sum over taps t of weights[first + OUTPUTS t + m] x[begin + shift_t:], m < OUTPUTS"""
 
-    def code(context, builder, signature, arguments):
-        data, first_x, shift, count, weight, first_weight, out, out_start, out_width = [
-            argument.data if hasattr(argument, "data") else argument
-            for argument in _unpacked(context, builder, signature, arguments)
-        ]
+    def code(builder, x, begin, shifts, taps, weights, first, y, start, width):
         sums = [[_zero(builder) for _ in range(VECTORS)] for _ in range(OUTPUTS)]
-        with cgutils.for_range(builder, count) as loop:
-            tap = builder.add(first_x, builder.load(builder.gep(shift, [loop.index])))
-            parts = [_vector(builder, data, builder.add(tap, _LONG(LANES * k))) for k in range(VECTORS)]
-            weights_at = builder.add(first_weight, builder.mul(loop.index, _LONG(OUTPUTS)))
+        with cgutils.for_range(builder, taps) as loop:
+            tap = builder.add(begin, builder.load(builder.gep(shifts, [loop.index])))
+            parts = [_vector(builder, x, builder.add(tap, _LONG(LANES * k))) for k in range(VECTORS)]
+            weights_at = builder.add(first, builder.mul(loop.index, _LONG(OUTPUTS)))
             for m, totals in enumerate(sums):
-                at = builder.gep(weight, [builder.add(weights_at, _LONG(m))])
+                at = builder.gep(weights, [builder.add(weights_at, _LONG(m))])
                 _add_products(builder, totals, [_in_all_lanes(builder, builder.load(at))] * VECTORS, parts)
         for m, totals in enumerate(sums):
-            row = builder.add(out_start, builder.mul(out_width, _LONG(m)))
             for k, total in enumerate(totals):
-                target = _at(builder, out, _VECTOR, builder.add(row, _LONG(LANES * k)))
+                target = _at(builder, y, _VECTOR, _row(builder, start, m, width, _LONG(LANES * k)))
                 builder.store(builder.load(total), target, align=4)
-        return context.get_dummy_value()
 
-    long = types.intp
-    return types.void(x, long, shifts, long, weights, long, y, long, long), code
+    return _intrinsic_of(types.void(x, long, shifts, long, weights, long, y, long, long), code)
 
 
 @intrinsic
@@ -185,34 +177,28 @@ def correlate(typing_context, dy, dy_begin, dy_width, dy_next, x, x_begin, x_nex
     For ROWS outputs m and TAPS taps t, from `first` on. sizes = (vectors of f, pictures n, all taps).
     """
 
-    def code(context, builder, signature, arguments):
-        unpacked = _unpacked(context, builder, signature, arguments)
-        dy_data, dy_at, width, dy_step, x_data, x_at, x_step, shift, tap, numbers, out, out_at = [
-            argument.data if hasattr(argument, "data") else argument for argument in unpacked
-        ]
-        vectors, pictures, all_taps = (builder.extract_value(numbers, k) for k in range(3))
+    def code(builder, dy, dy_begin, dy_width, dy_next, x, x_begin, x_next, shifts, first, sizes, sums, start):
+        vectors, pictures, all_taps = (builder.extract_value(sizes, k) for k in range(3))
         totals = [[_zero(builder) for _ in range(TAPS)] for _ in range(ROWS)]
-        moves = [builder.load(builder.gep(shift, [builder.add(tap, _LONG(t))])) for t in range(TAPS)]
+        moves = [builder.load(builder.gep(shifts, [builder.add(first, _LONG(t))])) for t in range(TAPS)]
         with cgutils.for_range(builder, pictures) as picture:
-            dy_first = builder.add(dy_at, builder.mul(picture.index, dy_step))
-            x_first = builder.add(x_at, builder.mul(picture.index, x_step))
-            rows = [builder.add(dy_first, builder.mul(width, _LONG(m))) for m in range(ROWS)]
+            dy_first = builder.add(dy_begin, builder.mul(picture.index, dy_next))
+            x_first = builder.add(x_begin, builder.mul(picture.index, x_next))
+            rows = [builder.add(dy_first, builder.mul(dy_width, _LONG(m))) for m in range(ROWS)]
             taps = [builder.add(x_first, move) for move in moves]
             with cgutils.for_range(builder, vectors) as loop:
                 f = builder.mul(loop.index, _LONG(LANES))
-                dy_parts = [_vector(builder, dy_data, builder.add(row, f)) for row in rows]
-                x_parts = [_vector(builder, x_data, builder.add(tap, f)) for tap in taps]
+                dy_parts = [_vector(builder, dy, builder.add(row, f)) for row in rows]
+                x_parts = [_vector(builder, x, builder.add(tap, f)) for tap in taps]
                 for row_totals, dy_part in zip(totals, dy_parts, strict=True):
                     _add_products(builder, row_totals, [dy_part] * TAPS, x_parts)
         for m, row_totals in enumerate(totals):
-            row = builder.add(out_at, builder.mul(all_taps, _LONG(m)))
             for t, total in enumerate(row_totals):
-                target = builder.gep(out, [builder.add(row, _LONG(t))])
+                target = builder.gep(sums, [_row(builder, start, m, all_taps, _LONG(t))])
                 builder.store(_sum(builder, builder.load(target), builder.load(total)), target)
-        return context.get_dummy_value()
 
-    long, three = types.intp, types.UniTuple(types.intp, 3)
-    return types.void(dy, long, long, long, x, long, long, shifts, long, three, sums, long), code
+    three = types.UniTuple(long, 3)
+    return _intrinsic_of(types.void(dy, long, long, long, x, long, long, shifts, long, three, sums, long), code)
 
 
 def combination(matrix: np.ndarray) -> Any:
@@ -222,23 +208,17 @@ def combination(matrix: np.ndarray) -> Any:
     def combine(typing_context, x, begin, width, y, start, y_width, vectors, constant):
         """y[start + i y_width:] = constant + sum over k of matrix[i, k] x[begin + k width:], for that many vectors"""
 
-        def code(context, builder, signature, arguments):
-            unpacked = _unpacked(context, builder, signature, arguments)
-            data, x_at, x_step, out, out_at, out_step, count, number = [
-                argument.data if hasattr(argument, "data") else argument for argument in unpacked
-            ]
-            with cgutils.for_range(builder, count) as loop:
+        def code(builder, x, begin, width, y, start, y_width, vectors, constant):
+            with cgutils.for_range(builder, vectors) as loop:
                 f = builder.mul(loop.index, _LONG(LANES))
-                starts = [_row(builder, x_at, k, x_step, f) for k in range(matrix.shape[1])]
-                rows = [_vector(builder, data, start) for start in starts]
-                sums = [_weighted(builder, weights, rows, _in_all_lanes(builder, number)) for weights in matrix]
+                starts = [_row(builder, begin, k, width, f) for k in range(matrix.shape[1])]
+                rows = [_vector(builder, x, row_start) for row_start in starts]
+                sums = [_weighted(builder, weights, rows, _in_all_lanes(builder, constant)) for weights in matrix]
                 for i, total in enumerate(sums):
-                    target = _at(builder, out, _VECTOR, _row(builder, out_at, i, out_step, f))
+                    target = _at(builder, y, _VECTOR, _row(builder, start, i, y_width, f))
                     builder.store(total, target, align=4)
-            return context.get_dummy_value()
 
-        long = types.intp
-        return types.void(x, long, long, y, long, long, long, types.float32), code
+        return _intrinsic_of(types.void(x, long, long, y, long, long, long, types.float32), code)
 
     return combine
 
@@ -282,50 +262,40 @@ COMPARED = 64
 @intrinsic
 def not_zero(typing_context, row, first):
     """Return 64 bits: bit k is 1 if row[first + k] is not 0, k < COMPARED."""
-    item = row.dtype
 
-    def code(context, builder, signature, arguments):
-        array = context.make_array(row)(context, builder, arguments[0]).data
-        kind = ir.VectorType(context.get_value_type(item), COMPARED)
-        numbers = builder.load(_at(builder, array, kind, arguments[1]), align=1)
-        zeros = ir.Constant(kind, None)
-        is_float = isinstance(item, types.Float)
-        found = (
-            builder.fcmp_unordered("!=", numbers, zeros) if is_float else builder.icmp_unsigned("!=", numbers, zeros)
-        )
-        return builder.bitcast(found, ir.IntType(COMPARED))
+    def code(builder, data, first):
+        kind = ir.VectorType(data.type.pointee, COMPARED)
+        numbers, zeros = builder.load(_at(builder, data, kind, first), align=1), ir.Constant(kind, None)
+        compare = builder.fcmp_unordered if isinstance(row.dtype, types.Float) else builder.icmp_unsigned
+        return builder.bitcast(compare("!=", numbers, zeros), ir.IntType(COMPARED))
 
-    return types.uint64(row, types.intp), code
+    return _intrinsic_of(types.uint64(row, long), code)
 
 
 @intrinsic
 def lowest_bit(typing_context, bits):
     """Return the position of the lowest bit that is set. There must be one."""
-
-    def code(context, builder, signature, arguments):
-        return builder.cttz(arguments[0], ir.IntType(1)(1))
-
-    return types.int64(types.uint64), code
+    return _intrinsic_of(types.int64(types.uint64), lambda builder, bits: builder.cttz(bits, ir.IntType(1)(1)))
 
 
 @intrinsic
 def add_one(typing_context, address):
     """Add 1 to the counter at this address, atomically, and return its value before."""
 
-    def code(context, builder, signature, arguments):
-        return builder.atomic_rmw("add", builder.inttoptr(arguments[0], _LONG.as_pointer()), _LONG(1), "seq_cst")
+    def code(builder, address):
+        return builder.atomic_rmw("add", builder.inttoptr(address, _LONG.as_pointer()), _LONG(1), "seq_cst")
 
-    return types.int64(types.intp), code
+    return _intrinsic_of(types.int64(long), code)
 
 
 @intrinsic
 def read_counter(typing_context, address):
     """Return the current value of the counter at this address."""
 
-    def code(context, builder, signature, arguments):
-        return builder.load_atomic(builder.inttoptr(arguments[0], _LONG.as_pointer()), "acquire", 8)
+    def code(builder, address):
+        return builder.load_atomic(builder.inttoptr(address, _LONG.as_pointer()), "acquire", 8)
 
-    return types.int64(types.intp), code
+    return _intrinsic_of(types.int64(long), code)
 
 
 offer_core = types.ExternalFunction("sched_yield", types.int32())

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,15 +21,17 @@ from ...arrays import Array
 from ...network import Network
 from .barrier import barrier, run_together
 from .blas import sgemm
-from .functions import inner, jit, random_bits
+from .functions import add_to_rows, inner, jit, random_bits, sum_rows
 from .plan import (
     ROWS_AT_ONCE,
     Plan,
     Timetable,
     Vectors,
     advance,
-    aligned,
+    copied,
+    copy_back,
     evaluation_timetable,
+    gather_columns,
     mask_of,
     piece_of,
     plan_of,
@@ -83,7 +86,8 @@ def train(
     """Return an iterator that trains. Calling this function already compiles the loop."""
     plan, lists = plan_of(network, batch_size), lists_for(x, batch_size, most_threads())
     vectors = vectors_of(network, optimizer)
-    copies = [_copied(vector, plan, lists, most_threads()) for vector in vectors]
+    blocks = partial(_blocks, plan, lists, most_threads())
+    copies = [copied(vector, blocks) for vector in vectors]
 
     def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
         count = -(-len(rows) // batch_size)
@@ -97,8 +101,7 @@ def train(
         try:
             yield from _in_parts(steps, order, batch_size, _fastest_threads.setdefault(network, FastestThreads()))
         finally:
-            for vector, copy in zip(vectors, copies, strict=True):
-                _copy_back(copy, vector, plan, lists, most_threads())
+            copy_back(copies, vectors, blocks)
 
     steps(order[:0], 1)
     return all_steps()
@@ -106,7 +109,7 @@ def train(
 
 def evaluate(network: Network, x: Array, t: Array) -> Iterator[tuple[int, float, int]]:
     plan, lists = plan_of(network, EVALUATED, dropout=False), lists_for(x, EVALUATED, most_threads())
-    vectors = Vectors(_copied(network.theta, plan, lists, most_threads()))
+    vectors = Vectors(copied(network.theta, partial(_blocks, plan, lists, most_threads())))
     no_steps = evaluation_timetable(network)
 
     def steps(rows: np.ndarray, threads: int) -> tuple[int, float, int]:
@@ -125,7 +128,8 @@ def share(
     largest = max(1, *(len(share.rows) for share in shares))
     plan, lists = plan_of(network, largest), lists_for(x, largest, 1)
     vectors = vectors_of(network, optimizer)
-    copies = [_copied(vector, plan, lists, 1) for vector in vectors]
+    blocks = partial(_blocks, plan, lists, 1)
+    copies = [copied(vector, blocks) for vector in vectors]
     theta, grad, *_ = copies
     only_thread = Worker(0, threads=1, pieces=1, counter=np.zeros(1, np.int64))
     try:
@@ -140,8 +144,7 @@ def share(
             advance(network, optimizer, 1)
             yield whole, totals[0, 0], int(totals[0, 1])
     finally:
-        for vector, copy in zip(vectors, copies, strict=True):
-            _copy_back(copy, vector, plan, lists, 1)
+        copy_back(copies, vectors, blocks)
 
 
 @jit
@@ -167,23 +170,10 @@ def _in_parts(
         yield totals
 
 
-def _copied(vector: np.ndarray, plan: Plan, lists: Lists, pieces: int) -> np.ndarray:
-    """Return a copy that starts on a cache line; with lists, each piece of the first W's columns is one block."""
-    copy = aligned(vector.size)
-    for block, view in _blocks(copy, vector, plan, lists, pieces):
-        block[...] = view
-    return copy
-
-
-def _copy_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: Lists, pieces: int) -> None:
-    for block, view in _blocks(copy, vector, plan, lists, pieces):
-        view[...] = block
-
-
 def _blocks(
-    copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: Lists, pieces: int
+    plan: Plan, lists: Lists, pieces: int, copy: np.ndarray, vector: np.ndarray
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield each block of the copy, and the view of the same numbers in the vector."""
+    """With lists, each piece of the first W's columns is one block of the copy."""
     D, M = plan.widths[:2] if are_used(lists) else (0, 0)
     for p in range(pieces):
         first, end = piece_of(M, p, pieces)
@@ -243,38 +233,37 @@ def _forward(worker, passed, theta, plan, lists, counters, data, index):
         if are_used(lists):
             list_pixels(data.x, index, lists, p, pieces, mask)
         else:
-            _gather_columns(data.x, index, _rows(plan.h, plan, 0, N), p, pieces, mask)
+            gather_columns(data.x, index, _rows(plan.h, plan, 0, N), p, pieces, mask)
     passed = barrier(worker.counter, worker.threads, passed)
     for k in range(last):
         for p in range(worker.number, pieces, worker.threads):
+            first, end = piece_of(plan.widths[k + 1], p, pieces)
             if k == 0 and are_used(lists):
-                _forward_listed(theta, plan, lists.by_row, N, p, pieces)
+                _forward_listed(theta, plan, lists.by_row, N, first, end, pieces)
             else:
-                _forward_dense(theta, plan, k, N, p, pieces)
+                _forward_dense(theta, plan, k, N, first, end)
+            b = _bias(theta, plan, k, first, end)
             if k + 1 < last:
-                mask = mask_of(plan, k + 1, counters[k + 1], data.first_row)
-                _add_bias_relu_dropout(theta, plan, k, N, p, pieces, mask)
+                _add_bias_relu_dropout(plan, k + 1, N, first, b, mask_of(plan, k + 1, counters[k + 1], data.first_row))
             else:
-                _add_bias(theta, plan, k, N, p, pieces)
+                add_to_rows(_rows(plan.h, plan, last, N), first, b)
         passed = barrier(worker.counter, worker.threads, passed)
     return passed
 
 
 @inner
-def _forward_dense(theta, plan, k, N, p, pieces):
+def _forward_dense(theta, plan, k, N, first, end):
     """Columns of x W."""
     D, M, W_start = plan.widths[k], plan.widths[k + 1], plan.theta_starts[k]
-    first, end = piece_of(M, p, pieces)
     if first < end:
         x, W, y = plan.h[plan.h_starts[k] :], theta[W_start + first :], plan.h[plan.h_starts[k + 1] + first :]
         sgemm(False, False, (N, end - first, D), x, D, W, M, y, M)
 
 
 @inner
-def _forward_listed(theta, plan, by_row, N, p, pieces):
+def _forward_listed(theta, plan, by_row, N, first, end, pieces):
     """Columns of the first layer's x W."""
-    D, M = plan.widths[0], plan.widths[1]
-    first, end = piece_of(M, p, pieces)
+    D = plan.widths[0]
     if first < end:
         W, y = theta[D * first : D * end].reshape(D, end - first), _rows(plan.h, plan, 1, N)
         product_of_rows(by_row, W, pieces, y[:, first:end])
@@ -315,7 +304,7 @@ def _backward_bias(vectors, plan, k, N, p, pieces, step):
     D, M, W_start = plan.widths[k], plan.widths[k + 1], plan.theta_starts[k]
     first, end = piece_of(M, p, pieces)
     begin, stop = W_start + D * M + first, W_start + D * M + end
-    _sum_rows(_rows(plan.dh, plan, k + 1, N), first, end, vectors.grad[begin:stop])
+    sum_rows(_rows(plan.dh, plan, k + 1, N), first, vectors.grad[begin:stop])
     _update_view(vectors, begin, stop, step)
 
 
@@ -337,45 +326,18 @@ def _rows(work, plan, k, N):
 
 
 @inner
-def _gather_columns(x, index, y, p, pieces, mask):
+def _add_bias_relu_dropout(plan, k, N, first, b, mask):
+    """Columns of Dense k's input dropout(relu(x W + b)), from those of x W."""
     threshold, scale, key, first_row = mask
-    first, end = piece_of(y.shape[1], p, pieces)
-    unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
-    for n in range(index.size):
-        x_row, y_row, position = x[index[n], first:end], y[n, first:end], (first_row + n) * y.shape[1] + first
-        for d in range(y_row.size):
-            y_row[d] = np.float32(x_row[d]) * unit
-        if threshold:
-            for d in range(y_row.size):
-                y_row[d] *= scale if random_bits(position + d, key) >= threshold else zero
-
-
-@inner
-def _add_bias_relu_dropout(theta, plan, k, N, p, pieces, mask):
-    """Columns of dropout(relu(x W + b)), from those of x W."""
-    threshold, scale, key, first_row = mask
-    M = plan.widths[k + 1]
-    first, end = piece_of(M, p, pieces)
-    y, b, zero = _rows(plan.h, plan, k + 1, N), _bias(theta, plan, k, first, end), np.float32(0)
+    y, zero = _rows(plan.h, plan, k, N), np.float32(0)
     for n in range(N):
-        row, position = y[n, first:end], (first_row + n) * M + first
+        row, position = y[n, first : first + b.size], (first_row + n) * y.shape[1] + first
         for m in range(row.size):
             z = row[m] + b[m]
             row[m] = zero if z <= zero else z
         if threshold:
             for m in range(row.size):
                 row[m] *= scale if random_bits(position + m, key) >= threshold else zero
-
-
-@inner
-def _add_bias(theta, plan, k, N, p, pieces):
-    """Columns of x W + b, from those of x W."""
-    first, end = piece_of(plan.widths[k + 1], p, pieces)
-    y, b = _rows(plan.h, plan, k + 1, N), _bias(theta, plan, k, first, end)
-    for n in range(N):
-        row = y[n, first:end]
-        for m in range(row.size):
-            row[m] += b[m]
 
 
 @inner
@@ -397,15 +359,6 @@ def _relu_dropout_backward(plan, k, N, first, end):
 
 
 @inner
-def _sum_rows(dy, first, end, db):
-    db[:] = 0
-    for n in range(dy.shape[0]):
-        row = dy[n, first:end]
-        for m in range(db.size):
-            db[m] += row[m]
-
-
-@inner
 def _softmax_cross_entropy(plan, t, index, whole, p, pieces):
     """Compute dz of piece p of the rows; `whole` is the size of the batch. Return summed loss and correct rows."""
     N, last = index.size, len(plan.widths) - 1
@@ -415,14 +368,14 @@ def _softmax_cross_entropy(plan, t, index, whole, p, pieces):
     for n in range(p * N // pieces, (p + 1) * N // pieces):
         z_row, t_row, dz_row = z[n], t[index[n]], dz[n]
         top = z_row.max()
-        total, shifted_t = np.float32(0), np.float32(0)
+        sum_e, sum_tz = np.float32(0), np.float32(0)
         for k in range(K):
             shifted = z_row[k] - top
             dz_row[k] = np.exp(shifted)
-            total += dz_row[k]
-            shifted_t += t_row[k] * shifted
+            sum_e += dz_row[k]
+            sum_tz += t_row[k] * shifted
         for k in range(K):
-            dz_row[k] = (dz_row[k] / total - t_row[k]) / np.float32(whole)
-        loss += np.log(total) - shifted_t
+            dz_row[k] = (dz_row[k] / sum_e - t_row[k]) / np.float32(whole)
+        loss += np.log(sum_e) - sum_tz
         correct += z_row.argmax() == t_row.argmax()
     return loss, correct

@@ -6,13 +6,11 @@ import numpy as np
 
 from ... import functions
 from ...arrays import Array, positions
+from .. import PIXELS
 from . import functions as rows
 from .functions import inner, jit
 from .memory import empty
 from .thread_pool import own_rows, parallel_for
-
-PIXELS = (-4, -2, -1)
-"""The axes of pictures over which a channel is normalized."""
 
 
 def relu(x: Array) -> Array:
@@ -103,20 +101,14 @@ def _along_channels(numbers: np.ndarray, x: Array) -> Array:
 
 @jit
 def _relu(x, y, call):
-    zero = x.dtype.type(0)
     for n in own_rows(len(x), call):
-        x_row, y_row = x[n], y[n]
-        for k in range(x_row.size):
-            y_row[k] = zero if x_row[k] <= zero else x_row[k]
+        rows.relu_loop(x[n], y[n])
 
 
 @jit
 def _relu_backward(dy, y, dx, call):
-    zero = y.dtype.type(0)
     for n in own_rows(len(y), call):
-        dy_row, y_row, dx_row = dy[n], y[n], dx[n]
-        for k in range(y_row.size):
-            dx_row[k] = dy_row[k] if y_row[k] > zero else zero
+        rows.relu_backward_loop(dy[n], y[n], dx[n])
 
 
 @jit
@@ -169,10 +161,7 @@ def _moments(x, means, variances, call):
     for n in own_rows(len(x), call):
         for c in range(x.shape[1]):
             picture = x[n, c].reshape(-1)
-            total, squares = x.dtype.type(0), x.dtype.type(0)
-            for k in range(picture.size):
-                total += picture[k]
-            mean = total / x.dtype.type(picture.size)
+            mean, squares = rows.total(picture) / x.dtype.type(picture.size), x.dtype.type(0)
             for k in range(picture.size):
                 squares += (picture[k] - mean) ** 2
             means[n, c], variances[n, c] = mean, squares / x.dtype.type(picture.size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ...network import Network
 from ...optim import Adam
 from .._mlp import dense_layers, dropouts
-from .functions import adam_loop, clip_norm, inner, jit, sgd, threshold
+from .functions import adam_loop, clip_norm, inner, jit, random_bits, sgd, threshold
 
 ROWS_AT_ONCE = 4096
 """Rows between two returns to Python, so that the progress bar moves and Ctrl-C is noticed."""
@@ -71,6 +72,24 @@ def aligned(size: int) -> np.ndarray:
     return array[start : start + size]
 
 
+Blocks = Callable[[np.ndarray, np.ndarray], Iterable[tuple[np.ndarray, np.ndarray]]]
+"""blocks(copy, vector) yields views of the copy, each with the view of the same numbers in the vector."""
+
+
+def copied(vector: np.ndarray, blocks: Blocks) -> np.ndarray:
+    """Return a copy in the layout of a training loop, which starts on a cache line."""
+    copy = aligned(vector.size)
+    for block, view in blocks(copy, vector):
+        block[...] = view
+    return copy
+
+
+def copy_back(copies: list[np.ndarray], vectors: list[np.ndarray], blocks: Blocks) -> None:
+    for copy, vector in zip(copies, vectors, strict=True):
+        for block, view in blocks(copy, vector):
+            view[...] = block
+
+
 @jit
 def piece_of(width, p, pieces):
     """Return the first column of piece p and the end of the piece. Pieces start on cache lines."""
@@ -106,6 +125,21 @@ def fold_in(key, counter):
     return np.uint32(word >> np.uint64(32)), np.uint32(word & np.uint64(0xFFFFFFFF))
 
 
+@inner
+def gather_columns(x, index, y, p, pieces, mask):
+    """Columns of dropout(x[index]), scaled"""
+    threshold, scale, key, first_row = mask
+    first, end = piece_of(y.shape[1], p, pieces)
+    unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
+    for n in range(index.size):
+        x_row, y_row, position = x[index[n], first:end], y[n, first:end], (first_row + n) * y.shape[1] + first
+        for d in range(y_row.size):
+            y_row[d] = np.float32(x_row[d]) * unit
+        if threshold:
+            for d in range(y_row.size):
+                y_row[d] *= scale if random_bits(position + d, key) >= threshold else zero
+
+
 # ------------------------------------------------------------------------------------------- optimizer
 
 
@@ -113,13 +147,13 @@ class Settings(NamedTuple):
     """The settings of Adam or SGD; those of the other one are 0. clip_norm 0 means no clipping."""
 
     is_adam: bool = False
+    nesterov: bool = False
     clip_norm: float = 0.0
     weight_decay: float = 0.0
     beta1: float = 0.0
     beta2: float = 0.0
     eps: float = 0.0
     momentum: float = 0.0
-    nesterov: bool = False
 
 
 class Timetable(NamedTuple):
@@ -155,12 +189,8 @@ def evaluation_timetable(network: Network) -> Timetable:
 
 
 def _settings(optimizer: Any) -> Settings:
-    clip_norm, weight_decay = float(optimizer.clip_norm or 0), float(optimizer.weight_decay)
-    if isinstance(optimizer, Adam):
-        betas = float(optimizer.beta1), float(optimizer.beta2)
-        return Settings(True, clip_norm, weight_decay, *betas, eps=float(optimizer.eps))
-    momentum, nesterov = float(optimizer.momentum), bool(optimizer.nesterov)
-    return Settings(False, clip_norm, weight_decay, momentum=momentum, nesterov=nesterov)
+    numbers = {name: float(getattr(optimizer, name, 0) or 0) for name in Settings._fields[2:]}
+    return Settings(isinstance(optimizer, Adam), bool(getattr(optimizer, "nesterov", False)), **numbers)
 
 
 def vectors_of(network: Network, optimizer: Any) -> list[np.ndarray]:

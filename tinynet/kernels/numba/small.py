@@ -9,6 +9,7 @@ runs over something long: the pixels of a digit or the rows of a batch. Two func
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,14 +17,16 @@ import numpy as np
 from ...arrays import Array
 from ...network import Network
 from .._mlp import dense_layers
-from .functions import inner, jit, random_bits
+from .functions import inner, jit, random_bits, total
 from .plan import (
     ROWS_AT_ONCE,
     Plan,
     Vectors,
     advance,
-    aligned,
+    copied,
+    copy_back,
     evaluation_timetable,
+    gather_columns,
     mask_of,
     plan_of,
     step_of,
@@ -45,15 +48,15 @@ def train(
 ) -> Iterator[tuple[int, float, int]]:
     """Return an iterator that trains. Calling this function already compiles the loop."""
     plan, lists = plan_of(network, batch_size), _lists_for(network, x, batch_size)
+    blocks = partial(_blocks, plan, lists)
 
     def steps(rows: np.ndarray) -> tuple[int, float, int]:
         """Train on copies of the vectors in the loop's layout, and copy them back."""
         vectors, count = vectors_of(network, optimizer), -(-len(rows) // batch_size)
-        copies = [_copied(vector, plan, lists) for vector in vectors]
+        copies = [copied(vector, blocks) for vector in vectors]
         timetable = timetable_of(network, optimizer, count)
         loss, correct = _steps(Vectors(*copies), plan, lists, timetable, x, t, rows, batch_size)
-        for vector, copy in zip(vectors, copies, strict=True):
-            _copy_back(copy, vector, plan, lists)
+        copy_back(copies, vectors, blocks)
         advance(network, optimizer, count)
         return len(rows), loss, correct
 
@@ -63,7 +66,8 @@ def train(
 
 def evaluate(network: Network, x: Array, t: Array) -> Iterator[tuple[int, float, int]]:
     plan, lists = plan_of(network, EVALUATED, dropout=False), _lists_for(network, x, EVALUATED)
-    vectors, no_steps = Vectors(_copied(network.theta, plan, lists)), evaluation_timetable(network)
+    vectors = Vectors(copied(network.theta, partial(_blocks, plan, lists)))
+    no_steps = evaluation_timetable(network)
     for rows in _in_parts(np.arange(len(x)), EVALUATED):
         yield len(rows), *_steps(vectors, plan, lists, no_steps, x, t, rows, EVALUATED)
 
@@ -78,21 +82,11 @@ def _lists_for(network: Network, x: Array, batch_size: int) -> Lists:
     return lists_for(x, batch_size, pieces=1, with_columns=False) if is_wide else NO_LISTS
 
 
-def _copied(vector: np.ndarray, plan: Plan, lists: Lists) -> np.ndarray:
-    """Return a copy that starts on a cache line; without lists, its first W is transposed."""
-    copy = aligned(vector.size)
-    copy[...] = vector
-    if not are_used(lists):
-        D, M = plan.widths[:2]
-        copy[: D * M].reshape(M, D)[...] = vector[: D * M].reshape(D, M).T
-    return copy
-
-
-def _copy_back(copy: np.ndarray, vector: np.ndarray, plan: Plan, lists: Lists) -> None:
-    vector[...] = copy
-    if not are_used(lists):
-        D, M = plan.widths[:2]
-        vector[: D * M].reshape(D, M)[...] = copy[: D * M].reshape(M, D).T
+def _blocks(plan: Plan, lists: Lists, copy: np.ndarray, vector: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Without lists, the first W of the copy is transposed."""
+    D, M = (0, 0) if are_used(lists) else plan.widths[:2]
+    yield copy[: D * M].reshape(M, D).T, vector[: D * M].reshape(D, M)
+    yield copy[D * M :], vector[D * M :]
 
 
 # ------------------------------------------------------------------------------------------- the step
@@ -135,7 +129,7 @@ def _first_layer(theta, plan, lists, x, index, counter):
         _transpose(by_rows, z)
     else:
         rows = plan.h[: N * plan.widths[0]].reshape(N, -1)
-        _gather(x, index, rows, mask)
+        gather_columns(x, index, rows, 0, 1, mask)
         _dots(W.reshape(W.shape[1], W.shape[0]), rows, z)
     _add_bias(z, b)
 
@@ -258,19 +252,6 @@ def _add_weighted_rows(w, rows, out):
 
 
 @inner
-def _gather(x, index, y, mask):
-    threshold, scale, key, _ = mask
-    unit, zero = np.float32(1 / 255 if x.itemsize == 1 else 1), np.float32(0)
-    for n in range(index.size):
-        x_row, y_row = x[index[n]], y[n]
-        for d in range(y_row.size):
-            y_row[d] = np.float32(x_row[d]) * unit
-        if threshold:
-            for d in range(y_row.size):
-                y_row[d] *= scale if random_bits(n * y_row.size + d, key) >= threshold else zero
-
-
-@inner
 def _gather_transposed(t, index, y):
     for n in range(index.size):
         row = t[index[n]]
@@ -297,10 +278,7 @@ def _add_bias(y, b):
 @inner
 def _sum_rows(dy, db):
     for m in range(dy.shape[0]):
-        row, total = dy[m], np.float32(0)
-        for n in range(row.size):
-            total += row[n]
-        db[m] = total
+        db[m] = total(dy[m])
 
 
 @inner
@@ -336,10 +314,10 @@ def _drop_columns(y, mask):
 def _softmax_cross_entropy(z, t, dz, columns):
     """Compute dz; return summed loss and correct columns. `columns` (3, N) is a work array for maxima and sums."""
     K, N = z.shape
-    top, top_t, total = columns[0, :N], columns[1, :N], columns[2, :N]
+    top, top_t, sum_e = columns[0, :N], columns[1, :N], columns[2, :N]
     answer, truth = np.zeros(N, np.int32), np.zeros(N, np.int32)
     for n in range(N):
-        top[n], top_t[n], total[n] = z[0, n], t[0, n], 0
+        top[n], top_t[n], sum_e[n] = z[0, n], t[0, n], 0
     for k in range(1, K):
         z_k, t_k = z[k], t[k]
         for n in range(N):
@@ -354,12 +332,12 @@ def _softmax_cross_entropy(z, t, dz, columns):
             shifted = z_k[n] - top[n]
             loss -= t_k[n] * shifted
             dz_k[n] = np.exp(shifted)
-            total[n] += dz_k[n]
+            sum_e[n] += dz_k[n]
     for n in range(N):
-        loss += np.log(total[n])
+        loss += np.log(sum_e[n])
         correct += answer[n] == truth[n]
     for k in range(K):
         t_k, dz_k = t[k], dz[k]
         for n in range(N):
-            dz_k[n] = (dz_k[n] / total[n] - t_k[n]) / np.float32(N)
+            dz_k[n] = (dz_k[n] / sum_e[n] - t_k[n]) / np.float32(N)
     return loss, correct

@@ -8,18 +8,7 @@ import numpy as np
 
 from ...arrays import Array
 from .functions import inner, jit, random_bits
-from .intrinsics import (
-    COMPARED,
-    LANES,
-    gather_1,
-    gather_3,
-    gather_4,
-    lowest_bit,
-    not_zero,
-    scatter_1,
-    scatter_3,
-    scatter_4,
-)
+from .intrinsics import COMPARED, LANES, gather, lowest_bit, not_zero, scatter
 from .plan import piece_of
 
 MOST_NONZERO, MOST_ROWS = 0.3, 4096
@@ -130,12 +119,7 @@ def _gather(entries, line, rows, first, out):
     pairs, count, begin = entries.pairs[line], entries.counts[line], 0
     while begin < out.size:
         vectors, lanes = _tile(out.size - begin)
-        if vectors == 4:
-            gather_4(pairs, count, rows, first + begin, out, begin, lanes)
-        elif vectors == 3:
-            gather_3(pairs, count, rows, first + begin, out, begin, lanes)
-        else:
-            gather_1(pairs, count, rows, first + begin, out, begin, lanes)
+        gather(pairs, count, rows, rows.shape[1], first + begin, out, begin, vectors, lanes)
         begin += vectors * LANES
 
 
@@ -145,12 +129,7 @@ def _scatter(entries, line, vector, rows):
     pairs, count, begin = entries.pairs[line], entries.counts[line], 0
     while begin < vector.size:
         vectors, lanes = _tile(vector.size - begin)
-        if vectors == 4:
-            scatter_4(pairs, count, rows, begin, vector, begin, lanes)
-        elif vectors == 3:
-            scatter_3(pairs, count, rows, begin, vector, begin, lanes)
-        else:
-            scatter_1(pairs, count, rows, begin, vector, begin, lanes)
+        scatter(pairs, count, rows, rows.shape[1], vector, begin, vectors, lanes)
         begin += vectors * LANES
 
 

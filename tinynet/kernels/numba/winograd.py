@@ -19,8 +19,7 @@ import numpy as np
 from ...arrays import Array, positions
 from .functions import inner, jit, total
 from .intrinsics import LANES, OUTPUTS, ROWS, STEP, TAPS, combination, convolve, copy, correlate
-from .memory import empty
-from .thread_pool import CHUNKS, own_chunks, parallel_for
+from .thread_pool import own_chunks
 
 A = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [1, 2, 4, 8], [1, -2, 4, -8], [0, 0, 0, 1]])
 G = np.array([[6, 0, 0], [-4, -4, -4], [-4, 4, -4], [1, 2, 4], [1, -2, 4], [0, 0, 24]]) / 24
@@ -71,27 +70,8 @@ def is_faster(x_shape: tuple[int, ...], W: Array, stride: int, padding: int) -> 
     return rows >= TILE and rows * columns <= TILE * MOST_NUMBERS
 
 
-def conv2d(x: Array, W: Array, b: Array, padding: int) -> Array:
-    C = x.shape[1]
-    y = empty((len(x), len(W), *positions(x.shape, SIZE, 1, padding)), np.float32)
-    layout, shifts = _layout(y.shape[2:], C, padding)
-    weights, x, b = _packed(W), np.ascontiguousarray(x), np.ascontiguousarray(b.reshape(-1))
-    parallel_for(_convolve, x, weights, b, y, shifts[: C * SIZE], layout)
-    return y
-
-
-def conv2d_backward_parameters(dy: Array, x: Array, dW: Array, db: Array, padding: int) -> None:
-    M, C = dW.shape[:2]
-    layout, shifts = _layout(dy.shape[2:], C, padding)
-    sums = np.zeros((CHUNKS, SIZE, M + -M % ROWS, len(shifts)), np.float32)
-    bias_sums = np.zeros((CHUNKS, M), np.float32)
-    parallel_for(_correlate, np.ascontiguousarray(dy), np.ascontiguousarray(x), sums, bias_sums, shifts, layout)
-    dW[...] = sums.sum(axis=0)[:, :M, : C * SIZE].reshape(SIZE, M, C, SIZE).transpose(1, 2, 0, 3)
-    db[...] = bias_sums.sum(axis=0).reshape(db.shape)
-
-
 @cache
-def _layout(y_pixels: tuple[int, ...], channels: int, padding: int) -> tuple[Layout, np.ndarray]:
+def layout_of(y_pixels: tuple[int, ...], channels: int, padding: int) -> tuple[Layout, np.ndarray]:
     """Return the layout, and the shift of each channel and tap, with 0 appended up to whole TAPS."""
     tiles, columns = -(-y_pixels[0] // TILE), y_pixels[1] + SIZE - 1
     line = columns + -columns % LANES
@@ -103,14 +83,12 @@ def _layout(y_pixels: tuple[int, ...], channels: int, padding: int) -> tuple[Lay
     return Layout(padding, tiles, columns, line, pictures, numbers), np.pad(shifts, (0, -shifts.size % TAPS))
 
 
-def _packed(W: Array) -> np.ndarray:
+def packed(W: Array) -> np.ndarray:
     """Return G W as (products, M / OUTPUTS, taps, OUTPUTS): in the order in which a tile reads it."""
     M, C = W.shape[:2]
     rounded = M + -M % LANES
-    transposed, products = (
-        np.zeros((SIZE, C, SIZE, rounded), np.float32),
-        np.empty((PRODUCTS, C, SIZE, rounded), np.float32),
-    )
+    transposed = np.zeros((SIZE, C, SIZE, rounded), np.float32)
+    products = np.empty((PRODUCTS, C, SIZE, rounded), np.float32)
     transposed[..., :M] = W.transpose(2, 1, 3, 0)
     _times_g(transposed.reshape(-1), products.reshape(-1))
     return np.ascontiguousarray(products.reshape(PRODUCTS, C * SIZE, -1, OUTPUTS).swapaxes(1, 2)).reshape(-1)
@@ -123,7 +101,7 @@ def _times_g(W, products):
 
 
 @jit
-def _convolve(x, weights, b, y, shifts, layout, call):
+def convolve_pictures(x, weights, b, y, shifts, layout, call):
     channels, outputs, taps = x.shape[1], y.shape[1], shifts.size
     pictures, numbers = layout.pictures, layout.numbers
     rows = weights.size // (PRODUCTS * taps)
@@ -142,7 +120,7 @@ def _convolve(x, weights, b, y, shifts, layout, call):
 
 
 @jit
-def _correlate(dy, x, sums, bias_sums, shifts, layout, call):
+def correlate_pictures(dy, x, sums, bias_sums, shifts, layout, call):
     channels, rows, taps = x.shape[1], sums.shape[2], shifts.size
     pictures, numbers = layout.pictures, layout.numbers
     Bx, lines = np.zeros(PRODUCTS * channels * numbers + STEP, np.float32), _lines(layout)

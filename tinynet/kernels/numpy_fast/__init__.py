@@ -76,19 +76,3 @@ def _adam(
 sgd = _in_parts(functions.sgd, 3)
 adam = _in_parts(_adam, 4)
 rmsprop = _in_parts(functions.rmsprop, 3)
-
-__all__ = [
-    "dense",
-    "gather",
-    "conv2d",
-    "conv2d_backward",
-    "conv2d_backward_parameters",
-    "max_pool2d",
-    "max_pool2d_backward",
-    "batch_norm",
-    "batch_norm_backward",
-    "batch_norm_backward_parameters",
-    "sgd",
-    "adam",
-    "rmsprop",
-]
