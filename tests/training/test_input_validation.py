@@ -175,6 +175,7 @@ def test_wrong_targets_of_one_output_are_refused(name):
             tn.SoftmaxCrossEntropy(),
             "takes logits, .* ends in Softmax: use CrossEntropy$",
         ),
+        ([tn.Dense(D, 1), tn.Softmax()], tn.CrossEntropy(), "got one: use loss=BinaryCrossEntropy"),
         ([tn.Dense(D, 3)], tn.CrossEntropy(), "takes probabilities, .* ends in Dense: use SoftmaxCrossEntropy$"),
     ],
 )
@@ -209,6 +210,11 @@ def test_rows_of_many_kinds_mean_the_same(name):
 def test_targets_of_many_kinds_mean_the_same(name):
     net = network()
     assert tn.evaluate(net, ROWS, WELCOME_TARGETS[name]) == tn.evaluate(net, ROWS, LABELS)
+
+
+def test_predict_refuses_probabilities_of_one_output():
+    with pytest.raises(ValueError, match="one output"):
+        tn.predict(tn.mlp(D, [3], 1), ROWS)
 
 
 def test_half_precision_is_taken():
