@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import tinynet as tn
-from tinynet.files.archive import replacing
 
 
 def status_of(main: Callable[[], int]) -> int:
@@ -39,8 +38,18 @@ def stop(message: str, status: int) -> int:
 
 def write(path: Path, content: str | bytes) -> None:
     """Write the whole file, or leave the old one unchanged. An OSError names `path`."""
-    with replacing(path) as file:
-        file.write(content.encode() if isinstance(content, str) else content)
+    part = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    try:
+        with open(part, "xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def cause(error: Exception) -> str:

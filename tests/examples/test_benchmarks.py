@@ -19,9 +19,10 @@ def run(code: str) -> None:
 def test_networks_are_those_of_the_main_job() -> None:
     run("""
 import arena, mnist_compare
-assert {name: (s.hidden, s.batch, s.dropout) for name, s in arena.SETTINGS.items()} == {
-    name: (s.hidden, s.batch_size, s.dropout) for name, s in mnist_compare.NETWORKS.items()
+assert {name: (s.batch, s.dropout) for name, s in arena.SETTINGS.items()} == {
+    name: (s.batch_size, s.dropout) for name, s in mnist_compare.NETWORKS.items()
 }
+assert all(name == "x".join(map(str, [*s.hidden, 10])) for name, s in arena.SETTINGS.items())
 """)
 
 
