@@ -249,3 +249,102 @@ def test_memory_that_is_not_enough_for_the_digits(trained: Path) -> None:
     assert "error: not enough memory: Unable to allocate" in done.stderr
     assert "Traceback" not in done.stderr
     assert_new_up_to("results.md", trained)
+
+
+# --------------------------------------------------------------------------------------------------- rare cases
+
+
+ON_A_DISK = """
+disk=$1 kib=$2 start=$3 seen=$4; shift 4
+mount -t tmpfs -o size=${kib}k tmpfs $disk && cp $start/* $disk || exit 99
+"$@"; status=$?
+cp -a $disk/. $seen; exit $status
+"""
+
+
+def in_memory(size: int) -> Callable[[], None]:
+    return lambda: resource.setrlimit(resource.RLIMIT_AS, (size, size))
+
+
+def assert_too_little_to_compare(folder: Path, stderr: str) -> None:
+    """Check a run that trained but ran out of memory later: the network is saved, and every file complete or absent."""
+    assert stderr.startswith("error: not enough memory")
+    assert "Traceback" not in stderr
+    tn.load(folder / NETWORK)
+    assert names(folder) <= {NETWORK, *WRITTEN}
+
+
+@pytest.fixture
+def finished(compared: tuple[Path, str]) -> Path:
+    """The folder of a successful run."""
+    return compared[0]
+
+
+@pytest.mark.slow
+def test_the_same_command_continues_after_a_full_disk(trained: Path) -> None:
+    before = (trained / NETWORK).stat().st_mtime_ns
+    assert run(command(trained), at_most(100)).returncode == 2
+    done = run(command(trained))
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 networks are saved and loaded" in done.stdout
+    assert (trained / NETWORK).stat().st_mtime_ns == before
+    assert_complete(trained)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("pages", "name"), [(0, "results.md"), (20, "submission.csv"), (80, "report.html")])
+def test_a_disk_that_is_full(finished: Path, tmp_path: Path, pages: int, name: str) -> None:
+    """A disk with this many free pages. No part of the file that did not fit is left."""
+    disk, start, seen = (tmp_path / folder for folder in ("disk", "start", "seen"))
+    for folder in (disk, start, seen):
+        folder.mkdir()
+    if run(["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(disk)]).returncode:
+        pytest.skip("no disk can be mounted here")
+    shutil.copy(finished / NETWORK, start)
+    kib = 4 * (-(-(start / NETWORK).stat().st_size // 4096) + pages)
+    arguments = ["unshare", "-rm", "bash", "-c", ON_A_DISK, "bash", *map(str, (disk, kib, start, seen)), *command(disk)]
+    done = run(arguments)
+    assert done.returncode == 2, done.stderr
+    assert done.stderr == f"error: {disk / name}: No space left on device\n"
+    assert names(seen) == {NETWORK, *WRITTEN[: WRITTEN.index(name)]}
+    assert (seen / NETWORK).read_bytes() == (finished / NETWORK).read_bytes()
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_read_only_and_empty(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    done = run(command(tmp_path), obey_permissions)
+    assert done.returncode == 2
+    assert done.stderr == f"error: {tmp_path / NETWORK}: cannot be written: Permission denied\n"
+    assert names(tmp_path) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [NETWORK, "submission.csv"])
+def test_a_folder_that_is_renamed(tmp_path: Path, name: str) -> None:
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    process = started(command(out))
+    wait_for(out / name)
+    out.rename(elsewhere)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.startswith("error: ")
+    assert str(out) in errors
+    assert "Traceback" not in errors
+    tn.load(elsewhere / NETWORK)
+    assert names(elsewhere) <= {NETWORK, *WRITTEN}
+
+
+@pytest.mark.parametrize("mib", [300, 400, 500])
+@pytest.mark.slow
+def test_memory_that_is_not_enough_to_train(finished: Path, tmp_path: Path, mib: int) -> None:
+    """Training needs about 550 MiB of address space. The first allocation that fails may print further text."""
+    done = run(command(tmp_path), in_memory(mib * 2**20))
+    if done.returncode == 0 and mib > 300:
+        return assert_complete(tmp_path)
+    if done.returncode == 2 and mib > 300:
+        return assert_too_little_to_compare(tmp_path, done.stderr)
+    assert done.returncode == 1, done.stderr
+    assert "error:\n12x8x10 was not trained: " in done.stderr
+    assert "The same command tries them again.\n" in done.stderr
+    assert names(tmp_path) == set()
