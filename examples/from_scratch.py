@@ -97,7 +97,7 @@ def difference_quotients(network, x, t, theta, h=1e-5):  # chapter 9
     grad = np.empty_like(theta)
     for index in np.ndindex(theta.shape):
         value, losses = theta[index], []
-        for theta[index] in (value + h, value - h):
+        for theta[index] in (value + h, value - h):  # assigns to theta, then measures the loss
             losses.append(softmax_cross_entropy(network.forward(x), t)[0])
         theta[index] = value
         grad[index] = (losses[0] - losses[1]) / (2 * h)

@@ -1,4 +1,4 @@
-"""The mathematics of a network: each map directly above its backward. The file to read first.
+"""The mathematics of a network: each map directly above its backward. Read it first.
 
 Letters, fixed once
     N batch, D features in, M features out, K classes

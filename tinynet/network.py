@@ -58,7 +58,7 @@ class Network(Container):
         for layer, purpose, parameters, gradients, kept in zip(layers, purposes, *vectors, strict=True):
             layer.bind(self.backend, rng.random_key(self.seed, purpose), parameters | gradients | kept)
         vars(self)["ops"] = self.backend.ops
-        self.remember()
+        self.remember_views()
 
     def forward(self, x: Array, train: bool = False) -> Array:
         """Return y (N, ...) for x (N, ...) of the network's dtype. With `train`, layers keep what backward needs."""
@@ -69,7 +69,7 @@ class Network(Container):
         return x
 
     def backward(self, dy: Array, need_dx: bool = False) -> Array | None:
-        """Write grad for dy = dL/dy. Return dx if asked; otherwise stop at the first layer that is trained.
+        """Write grad for dy = dL/dy. Return dx if asked; otherwise stop at the trainable layer nearest the input.
 
         The gradient of a frozen layer is 0.
         """

@@ -25,6 +25,9 @@ class Optimizer:
     and separate from the gradient: Loshchilov and Hutter 2019, with lr instead of their schedule multiplier.
     `clip_norm` is the largest norm that the gradient of all layers together may have; a longer gradient is scaled down.
     The parameters of frozen layers do not change. Raises ValueError for settings outside their ranges.
+
+    An optimizer of your own overrides `update(self, lr)`, which changes `self.theta` in place by `self.grad`; lists the
+    vectors that it keeps in `slots`; and returns its own arguments in `config`, for `save` and `resume`.
     """
 
     ops = functions

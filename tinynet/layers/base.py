@@ -15,10 +15,10 @@ from .bound import BoundLayer, Shape, Shapes
 
 
 class Layer(BoundLayer):
-    """One map of a network. A layer of your own overrides `forward` and `backward`, and `shapes` if it has parameters.
+    """One step of a network: y = f(x). Your own layer overrides `forward`, `backward` and, for parameters, `shapes`.
 
-    `self.ops` offers the functions of `functions.py`; a network on another backend replaces it. A layer may hold other
-    layers as attributes, in lists or in dictionaries; the network finds them.
+    `self.ops` offers the functions of `functions.py`; a network on another backend replaces them by kernels. A layer
+    may hold other layers as attributes, in lists or in dictionaries; the network finds them.
     """
 
     ops = functions
@@ -37,7 +37,7 @@ class Layer(BoundLayer):
         raise NotImplementedError(f"{self} defines no backward(self, dy)")
 
     def backward_parameters(self, dy: Array) -> None:
-        """Write the gradients of the parameters only. A network asks this of the first layer that it trains."""
+        """Write the gradients of the parameters only: for the first layer of a network, whose dx nothing needs."""
         self.backward(dy)
 
     def shapes(self) -> Shapes:
@@ -63,7 +63,7 @@ class Layer(BoundLayer):
         return shape
 
     def recall(self) -> Any:
-        """Return what forward kept. Raises RuntimeError if the last forward was not a training pass."""
+        """Return `self.memory`, for backward. Raises RuntimeError if the last forward was not a training pass."""
         if self.memory is None:
             raise RuntimeError(f"{self}.backward needs what forward(x, train=True) keeps; call that first")
         return self.memory

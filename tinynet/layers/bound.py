@@ -68,7 +68,7 @@ class BoundLayer:
         return size_of(self.shapes()) + sum(layer.size for layer in self.children())
 
     def write_gradients(self, dy: Array) -> None:
-        """Write the gradients of the parameters, unless the layer is frozen."""
+        """Call `backward_parameters`, unless the layer is frozen."""
         if self.trainable:
             self.backward_parameters(dy)
 

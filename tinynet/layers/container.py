@@ -98,7 +98,7 @@ class Container:
         for layer in self._everywhere:
             layer.check_views()
 
-    def remember(self) -> None:
+    def remember_views(self) -> None:
         """Keep what `check_views` compares, and the layers with parameters, with the index of their outermost one."""
         self._vectors = {name: getattr(self, name) for name in VECTORS}
         self._everywhere = [layer for _, layer in paths(self.layers)]
@@ -129,7 +129,7 @@ class Container:
         parameters, buffers = _slice(self.layers, start, stop, "shapes"), _slice(self.layers, start, stop, "buffers")
         part.theta, part.grad, part.buffers = self.theta[parameters], self.grad[parameters], self.buffers[buffers]
         vars(part)["ops"] = self.backend.ops
-        part.remember()
+        part.remember_views()
         return part
 
     def __getstate__(self) -> dict[str, Any]:

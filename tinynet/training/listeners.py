@@ -152,7 +152,7 @@ class Augmentation(Listener):
 
 @contextlib.contextmanager
 def listening(listeners: Sequence[Listener], training: Training) -> Iterator[Steps]:
-    """Begin all listeners, yield the steps that they have wrapped, and end all, however the training ends."""
+    """Begin all listeners, yield the backend's steps as wrapped by them, and end all, however the training ends."""
     error: BaseException | None = None
     try:
         steps = training.network.backend.train_steps or train_steps

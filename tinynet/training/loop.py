@@ -15,7 +15,7 @@ from ..optim import Optimizer
 from .history import Record
 
 Steps = Callable[..., Iterator[tuple[int, Array, Array]]]
-"""`train_steps`, or another function with its arguments."""
+"""A function with the signature of `train_steps`."""
 
 
 def train_steps(
@@ -75,7 +75,7 @@ def gather(network: Network, array: Any, rows: Array) -> Any:
 
 
 class Totals:
-    """Sums of loss and correct rows, added where the arrays live; `means` fetches both at once."""
+    """Sums of loss and correct rows, added where the arrays live; `means` fetches both in one transfer."""
 
     def __init__(self, network: Network, loss: Loss) -> None:
         self.backend, self.classifies = network.backend, loss.classifies
