@@ -261,3 +261,8 @@ def test_an_optimizer_of_ones_own_needs_only_an_update():
             self.theta -= lr * np.sign(self.grad)
 
     assert moved(SignDescent(network(), lr=0.1), [(3, -1)]) == pytest.approx([0.4, -1.9])
+
+
+def test_an_optimizer_computes_with_the_functions_of_its_networks_backend():
+    net = tn.mlp(2, [], 2, backend="numpy-fast")
+    assert tn.Adam(net).ops is net.backend.ops is not tn.functions

@@ -207,3 +207,11 @@ def test_a_rate_that_cannot_be_is_refused_at_its_step_and_moves_nothing(kind, lr
         optimizer.step()
     assert np.array_equal(optimizer.theta, theta)
     assert optimizer.step_count == 2
+
+
+def test_a_gradient_written_by_hand_counts_without_the_frozen_layers():
+    net = tn.Network(*(tn.Dense(1, 1) for _ in range(3)), dtype="float64")
+    net.theta[...] = START * 3
+    net[1].trainable = False
+    moved(tn.SGD(net, lr=1, clip_norm=1), [(1, 2, 30, -40, 4, 2)])
+    np.testing.assert_allclose(net.theta, np.array(START * 3) - np.array([1, 2, 0, 0, 4, 2]) / 5, rtol=1e-15)
