@@ -116,3 +116,14 @@ def test_a_layer_of_ones_own_trains(draw):
     tn.fit(net, tn.SGD(net, lr=0.2), x, x * [3, -1] + [0.5, 2], loss=tn.MeanSquaredError(), epochs=50)
     np.testing.assert_allclose(net[0].scale, [[3, -1]], atol=1e-3)
     np.testing.assert_allclose(net[0].shift, [[0.5, 2]], atol=1e-3)
+
+
+def test_dropout_of_rate_zero_changes_nothing():
+    net = tn.Network(tn.Dropout(0.0), tn.Dense(4, 2))
+    np.testing.assert_array_equal(net[0].forward(rows(), train=True), rows())
+
+
+def test_a_part_of_a_batch_has_the_masks_of_its_rows_in_the_whole_batch():
+    whole, part = (tn.Network(tn.Dropout(0.5), tn.Dense(4, 2), seed=3) for _ in range(2))
+    part[0].first_row = 2
+    np.testing.assert_array_equal(part[0].forward(rows()[2:], train=True), whole[0].forward(rows(), train=True)[2:])
