@@ -87,3 +87,11 @@ def test_pictures_are_the_rows_that_flatten_makes_of_them(x):
     for use in (tn.predict, tn.predict_classes, tn.outputs):
         assert np.array_equal(use(one, x), use(other, flat))
     assert tn.gradient_check(one, x, LABELS)
+
+
+def test_a_layer_whose_class_fixes_the_number_of_features_says_so():
+    class Three(tn.Layer):
+        D = 3
+
+    with pytest.raises(ValueError, match=r"Three\(\) takes x \(N, 3\), but gets \(N, 4\)"):
+        tn.Network(tn.Dense(2, 4), Three())

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tinynet as tn
-from tinynet.parallel.data_parallel import shares_of_all, shares_of_own
+from tinynet.parallel.data_parallel import DataParallel, shares_of_all, shares_of_own
 
 PROGRAM = Path(__file__).parents[1] / "data_parallel_program.py"
 MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}")
@@ -191,3 +191,12 @@ def test_a_killed_training_resumes(tmp_path, ends_at):
 def test_an_object_that_is_not_a_communicator_is_refused():
     with pytest.raises(TypeError, match="data_parallel: expected a communicator of mpi4py"):
         tn.data_parallel(3)
+
+
+def test_a_step_leaves_the_masks_of_later_forward_passes_as_they_are():
+    """Each rank sets the row at which its share begins; a forward pass of its own begins at row 0 again."""
+    net = tn.Network(tn.Dropout(0.5), tn.Dense(4, 2), seed=1)
+    loss, x, t = tn.SoftmaxCrossEntropy(), np.ones((8, 4), np.float32), np.eye(2, dtype=np.float32)[[0, 1] * 4]
+    shares = shares_of_all(np.arange(8), 8, rank=1, size=2)
+    list(DataParallel.share_steps(None, net, tn.SGD(net), loss, x, t, list(shares), lambda vector: None))
+    assert net[0].first_row == 0

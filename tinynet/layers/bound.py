@@ -39,6 +39,7 @@ class BoundLayer:
     """The parameters, their gradients and the buffers by name, as views into the network's vectors."""
 
     if TYPE_CHECKING:
+        D: int | None
 
         def backward_parameters(self, dy: Array) -> None: ...
         def shapes(self) -> Shapes: ...
@@ -115,7 +116,7 @@ class BoundLayer:
         """Return the error for rows of another shape than (D,)."""
         row = ", ".join(map(str, ("N", *shape)))
         cure = "; a Flatten() in front of it makes rows" if len(shape) > 1 else ""
-        return ValueError(f"{self} takes x (N, {vars(self)['D']}), but gets ({row}){cure}")
+        return ValueError(f"{self} takes x (N, {self.D}), but gets ({row}){cure}")
 
     def _replaced(self, name: str) -> ValueError:
         cure = f"write {name}[...] = instead"

@@ -168,7 +168,11 @@ class DataParallel:
             ((x_batch, t_batch),) = loop.batches(network, rows, len(rows), x, t)
             for layer in dropouts:
                 layer.first_row = share.first
-            z = network.forward(x_batch, train=True)
+            try:
+                z = network.forward(x_batch, train=True)
+            finally:
+                for layer in dropouts:
+                    layer.first_row = 0
             batch_loss = loss.forward(z, t_batch)
             network.backward(loss.backward() * weight)
             all_reduce(network.grad)
@@ -267,7 +271,7 @@ def _backend_of_rank(comm: Any, backend: Backend) -> Backend:
     from mpi4py import MPI
 
     here = comm.Split_type(MPI.COMM_TYPE_SHARED)
-    if hasattr(backend.xp, "cuda"):
+    if hasattr(backend.xp, "cuda") and ":" not in backend.name:
         return get_backend(f"{backend.name}:{here.rank % backend.xp.cuda.runtime.getDeviceCount()}")
     if here.size > 1:
         from threadpoolctl import threadpool_limits
