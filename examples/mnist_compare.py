@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -134,10 +135,11 @@ def compare(trained: list[tn.Run], from_keras: list[tn.Run], digits: tn.data.Spl
         "weights": (one_each,),
         "confusion": (best, *validation),
     }
-    with contextlib.closing(tn.Processes(SIDE_BY_SIDE)) as processes:
+    # The report is written in a thread, because Python can lose a Ctrl-C that arrives while the main thread imports.
+    with ThreadPoolExecutor(1) as thread, contextlib.closing(tn.Processes(SIDE_BY_SIDE)) as processes:
         drawn = {picture: processes.submit(draw, picture, *of) for picture, of in drawings.items()}
         in_report = [*trained, *(replace(run, history=()) for run in from_keras)]
-        report = write_report(in_report, validation, out / "report.html")
+        report = thread.submit(write_report, in_report, validation, out / "report.html").result()
         for picture, png in drawn.items():
             write(out / f"{picture}.png", png.result())
 
