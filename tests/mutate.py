@@ -1,16 +1,18 @@
-"""Do the tests notice? One small fault at a time in the core, a mutant, and the tests that should fail on it.
+"""Plant one small fault at a time, a mutant, in the core, and see whether the tests fail.
 
     python tests/mutate.py [FILE ...]
 
-Each mutant of the files, by default the core's, is written into a temporary copy of the repository. There the tests of
-its room run, then those of rooms that use it, on NumPy alone, until one fails. One that passes them all, a survivor, is
-shown in a line: a test is missing, or nobody could tell it from the original; then tests/mutate_equivalent.txt says so:
+Each mutant of the files (default: the core) is written into a temporary copy of the repository. There the tests of
+TESTS run, on NumPy alone, until one fails. A mutant that passes them all survives and is printed in a line. Then a test
+is missing, or the mutant computes the same as the original. Such a mutant belongs in tests/mutate_equivalent.txt:
 
-    FILE WHERE :: the mutated statement :: why nobody could tell
+    FILE WHERE :: the mutated statement :: why it computes the same
 
-Those are counted and not run. The exit status is 1 for another survivor, and for a line there that fits no mutant.
-Not mutmut, whose mutants stand beside the functions in one module, where the backends would take them for functions,
-and not cosmic-ray, which writes into the working tree and starts a Python for each; here a mutant costs one fork.
+Mutants listed there are counted and not run. The exit status is 1 if another mutant survives, or if a line there fits
+no mutant.
+
+mutmut does not serve here: it writes mutants beside the functions in one module, and the backends would take them for
+functions. cosmic-ray writes into the working tree and starts a Python for each mutant; here a mutant costs one fork.
 """
 
 import ast

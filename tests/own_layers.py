@@ -101,7 +101,7 @@ class SignDescent(tn.Optimizer):
     slots = ("m",)
 
     def __init__(self, network, lr=0.01, mu=0.5, weight_decay=0.0):
-        super().__init__(network, lr, weight_decay)
+        super().__init__(network, lr, weight_decay=weight_decay)
         self.mu = mu
 
     def update(self, lr):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
 from numbers import Integral, Real
 
@@ -14,7 +13,7 @@ from .arrays import Array, rng
 from .arrays.backend import Backend
 from .arrays.backend import backend as get_backend
 from .layers import Dense, Dropout, Layer, ReLU
-from .layers.bound import Shape, Shapes, paths
+from .layers.bound import Shape, Values, paths
 from .layers.container import Container, check_settings, unpacked, wrong_input
 from .layers.validation import check_layers
 
@@ -45,18 +44,14 @@ class Network(Container):
 
     def allocate(self) -> None:
         """Allocate the three vectors, and give every layer its views into them."""
-        layers = [layer for _, layer in paths(self.layers)]
-        purposes = [f"layer {path}" for path, _ in paths(self.layers)]
-        values = [
-            layer.first_values(rng.generator(self.seed, purpose))
-            for layer, purpose in zip(layers, purposes, strict=True)
-        ]
-        shapes, buffers = [layer.shapes() for layer in layers], [layer.buffers() for layer in layers]
-        self.theta, self.buffers = self._vector(values, shapes), self._vector(values, buffers)
+        layers = [(f"layer {path}", layer) for path, layer in paths(self.layers)]
+        first = [layer.first_values(rng.generator(self.seed, purpose)) for purpose, layer in layers]
+        parameters, buffers = [values for values, _ in first], [values for _, values in first]
+        self.theta, self.buffers = self._vector(parameters), self._vector(buffers)
         self.grad = self.backend.xp.zeros_like(self.theta)
-        vectors = cut(self.theta, shapes), cut(self.grad, shapes, "d"), cut(self.buffers, buffers)
-        for layer, purpose, parameters, gradients, kept in zip(layers, purposes, *vectors, strict=True):
-            layer.bind(self.backend, rng.random_key(self.seed, purpose), parameters | gradients | kept)
+        views = cut(self.theta, parameters), cut(self.grad, parameters, "d"), cut(self.buffers, buffers)
+        for (purpose, layer), *own in zip(layers, *views, strict=True):
+            layer.bind(self.backend, rng.random_key(self.seed, purpose), own[0] | own[1] | own[2])
         vars(self)["ops"] = self.backend.ops
         self.remember_views()
 
@@ -89,20 +84,19 @@ class Network(Container):
             shape = layer.output_shape(shape)
         return shape
 
-    def _vector(self, values: list[dict[str, np.ndarray]], shapes: list[Shapes]) -> Array:
-        parts = [np.ravel(given[name]) for given, named in zip(values, shapes, strict=True) for name in named]
+    def _vector(self, arrays: list[Values]) -> Array:
+        parts = [np.ravel(value) for named in arrays for value in named.values()]
         return self.backend.to_device(np.concatenate([np.zeros(0), *parts]).astype(self.dtype))
 
 
-def cut(vector: Array, shapes: list[Shapes], prefix: str = "") -> Iterator[dict[str, Array]]:
-    """Yield for each layer its views into the vector, by name, one behind the other."""
+def cut(vector: Array, arrays: list[Values], prefix: str = "") -> Iterator[dict[str, Array]]:
+    """Yield for each layer its views into the vector, by name, one behind the other, in the shapes of these arrays."""
     start = 0
-    for named in shapes:
+    for named in arrays:
         views = {}
-        for name, shape in named.items():
-            stop = start + math.prod(shape)
-            views[prefix + name] = vector[start:stop].reshape(shape)
-            start = stop
+        for name, value in named.items():
+            views[prefix + name] = vector[start : start + np.size(value)].reshape(np.shape(value))
+            start += np.size(value)
         yield views
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from functools import partial
 from numbers import Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +19,7 @@ Schedule = Callable[[int], float]
 """A learning rate for each step: lr = schedule(step), step = 0, 1, ..."""
 
 
+@dataclass(eq=False, repr=False)
 class Optimizer:
     """Updates theta of one network by grad, with the learning rate `lr`; `step_count` counts the steps.
 
@@ -31,23 +33,28 @@ class Optimizer:
     """
 
     ops = functions
-    slots: tuple[str, ...] = ()
+    slots: ClassVar[tuple[str, ...]] = ()
     """Names of the vectors, of theta's length, that an optimizer keeps from step to step."""
 
-    def __init__(
-        self, network: Network, lr: float | Schedule, weight_decay: float = 0.0, clip_norm: float | None = None
-    ) -> None:
-        self._require(callable(lr) or is_positive(lr), "lr above 0 and finite, or a schedule", lr)
-        self._require(
-            weight_decay == 0 or is_positive(weight_decay), "weight_decay of at least 0 and finite", weight_decay
-        )
-        self._require(clip_norm is None or is_positive(clip_norm), "clip_norm above 0 and finite, or None", clip_norm)
-        self.network, self.step_count = network, 0
-        self.lr, self.weight_decay, self.clip_norm = lr, weight_decay, clip_norm
+    network: Network
+    lr: float | Schedule
+    weight_decay: float = field(default=0.0, kw_only=True)
+    clip_norm: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        require = self._require
+        require(callable(self.lr) or is_positive(self.lr), "lr above 0 and finite, or a schedule", self.lr)
+        decays = self.weight_decay == 0 or is_positive(self.weight_decay)
+        require(decays, "weight_decay of at least 0 and finite", self.weight_decay)
+        clips = self.clip_norm is None or is_positive(self.clip_norm)
+        require(clips, "clip_norm above 0 and finite, or None", self.clip_norm)
+        for name, value in list(vars(self).items()):
+            setattr(self, name, value.item() if isinstance(value, np.generic) else value)  # files hold Python's numbers
+        self.step_count = 0
         self._attach()
         for name in self.slots:
-            self._require(name not in vars(self) and not hasattr(Optimizer, name), "slots with other names", name)
-            setattr(self, name, network.backend.xp.zeros_like(self.theta))
+            require(name not in vars(self) and not hasattr(Optimizer, name), "slots with other names", name)
+            setattr(self, name, self.network.backend.xp.zeros_like(self.theta))
 
     @property
     def rate(self) -> float:
@@ -84,8 +91,8 @@ class Optimizer:
 
     def config(self) -> dict[str, Any]:
         """Return the constructor's arguments by name, except the network."""
-        settings = {"lr": self.lr, "weight_decay": self.weight_decay}
-        return settings if self.clip_norm is None else settings | {"clip_norm": self.clip_norm}
+        settings = {setting.name: getattr(self, setting.name) for setting in fields(self)[1:] if setting.init}
+        return {name: value for name, value in settings.items() if value is not None}
 
     def _attach(self) -> None:
         self.theta, self.grad = self.network.theta, self.network.grad
@@ -125,6 +132,7 @@ def is_positive(value: Any) -> bool:
     return isinstance(value, Real) and 0 < float(value) < math.inf
 
 
+@dataclass(eq=False, repr=False)
 class SGD(Optimizer):
     """v <- mu v + g,  theta <- theta - lr v;  with `nesterov`, theta <- theta - lr (g + mu v)
 
@@ -132,29 +140,21 @@ class SGD(Optimizer):
     """
 
     slots = ("velocity",)
-    velocity: Array
+    lr: float | Schedule = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+    velocity: Array = field(init=False)
 
-    def __init__(
-        self,
-        network: Network,
-        lr: float | Schedule = 0.01,
-        momentum: float = 0.0,
-        nesterov: bool = False,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-    ) -> None:
-        super().__init__(network, lr, weight_decay, clip_norm)
-        self._require(0 <= momentum < 1, "momentum of at least 0 and below 1", momentum)
-        self._require(momentum > 0 or not nesterov, "a momentum above 0 with nesterov", momentum)
-        self.momentum, self.nesterov = float(momentum), nesterov
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(0 <= self.momentum < 1, "momentum of at least 0 and below 1", self.momentum)
+        self._require(self.momentum > 0 or not self.nesterov, "a momentum above 0 with nesterov", self.momentum)
 
     def update(self, lr: float) -> None:
         self.ops.sgd(self.theta, self.grad, self.velocity, lr, self.momentum, self.nesterov)
 
-    def config(self) -> dict[str, Any]:
-        return super().config() | {"momentum": self.momentum, "nesterov": self.nesterov}
 
-
+@dataclass(eq=False, repr=False)
 class Adam(Optimizer):
     """theta <- theta - lr m^ / (sqrt(v^) + eps), moments m, v corrected for their start at 0: Kingma and Ba 2015
 
@@ -164,29 +164,21 @@ class Adam(Optimizer):
     """
 
     slots = ("m", "v")
-    m: Array
-    v: Array
+    lr: float | Schedule = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    eps: float = 1e-8
+    m: Array = field(init=False)
+    v: Array = field(init=False)
 
-    def __init__(
-        self,
-        network: Network,
-        lr: float | Schedule = 0.001,
-        beta1: float = 0.9,
-        beta2: float = 0.999,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-    ) -> None:
-        super().__init__(network, lr, weight_decay, clip_norm)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        beta1, beta2 = self.beta1, self.beta2
         self._require(0 <= beta1 < 1 and 0 <= beta2 < 1, "beta1 and beta2 of at least 0 and below 1", (beta1, beta2))
-        self._require(eps > 0, "eps above 0", eps)
-        self.beta1, self.beta2, self.eps = float(beta1), float(beta2), float(eps)
+        self._require(self.eps > 0, "eps above 0", self.eps)
 
     def update(self, lr: float) -> None:
         self.ops.adam(self.theta, self.grad, self.m, self.v, self.step_count, lr, self.beta1, self.beta2, self.eps)
-
-    def config(self) -> dict[str, Any]:
-        return super().config() | {"beta1": self.beta1, "beta2": self.beta2, "eps": self.eps}
 
 
 def AdamW(network: Network, lr: float | Schedule = 0.001, weight_decay: float = 0.01, **settings: Any) -> Adam:
@@ -194,31 +186,23 @@ def AdamW(network: Network, lr: float | Schedule = 0.001, weight_decay: float = 
     return Adam(network, lr, weight_decay=weight_decay, **settings)
 
 
+@dataclass(eq=False, repr=False)
 class RMSProp(Optimizer):
     """v <- rho v + (1 - rho) g^2,  theta <- theta - lr g / (sqrt(v) + eps)        Hinton 2012, lecture 6e"""
 
     slots = ("v",)
-    v: Array
+    lr: float | Schedule = 0.001
+    rho: float = 0.9
+    eps: float = 1e-8
+    v: Array = field(init=False)
 
-    def __init__(
-        self,
-        network: Network,
-        lr: float | Schedule = 0.001,
-        rho: float = 0.9,
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-        clip_norm: float | None = None,
-    ) -> None:
-        super().__init__(network, lr, weight_decay, clip_norm)
-        self._require(0 <= rho < 1, "rho of at least 0 and below 1", rho)
-        self._require(eps > 0, "eps above 0", eps)
-        self.rho, self.eps = float(rho), float(eps)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._require(0 <= self.rho < 1, "rho of at least 0 and below 1", self.rho)
+        self._require(self.eps > 0, "eps above 0", self.eps)
 
     def update(self, lr: float) -> None:
         self.ops.rmsprop(self.theta, self.grad, self.v, lr, self.rho, self.eps)
-
-    def config(self) -> dict[str, Any]:
-        return super().config() | {"rho": self.rho, "eps": self.eps}
 
 
 class _Schedule(partial[float]):

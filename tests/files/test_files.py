@@ -129,6 +129,12 @@ def test_resume_takes_another_rate(path):
     assert tn.resume(path, lr=0.5)[1].lr == 0.5
 
 
+def test_settings_may_be_numpy_numbers(tmp_path):
+    net = network()
+    tn.save(net, tmp_path / "net.npz", tn.Adam(net, np.float32(0.25), eps=np.float32(0.5), clip_norm=np.int64(2)))
+    assert tn.resume(tmp_path / "net.npz")[1].config() == tn.Adam(net, 0.25, eps=0.5, clip_norm=2).config()
+
+
 def test_a_schedule_must_be_given_again(tmp_path):
     net = network()
     tn.save(net, tmp_path / "net.npz", tn.Adam(net, SCHEDULE))

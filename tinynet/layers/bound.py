@@ -21,6 +21,9 @@ Shape = tuple[int, ...] | None
 Shapes = dict[str, tuple[int, ...]]
 """Shapes of arrays by name."""
 
+Values = dict[str, np.ndarray]
+"""Arrays by name."""
+
 RESERVED = ("backend", "ops", "random_key", "views")
 """Attributes that a network sets on its layers, in addition to parameters, gradients and buffers."""
 
@@ -93,14 +96,14 @@ class BoundLayer:
         """Return the layer that `config` describes: call the constructor with it."""
         return cls(**config)
 
-    def first_values(self, draw: np.random.Generator) -> dict[str, np.ndarray]:
-        """Return the first values of all parameters and buffers: those of a copied layer, or new ones."""
+    def first_values(self, draw: np.random.Generator) -> tuple[Values, Values]:
+        """Return the first values of the parameters and of the buffers: those of a copied layer, or new ones."""
         shapes = self.shapes() | self.buffers()
         zeros = {name: np.zeros(shape) for name, shape in shapes.items()}
         values = vars(self).get("_values") or zeros | self.initial(draw)
         if {name: np.shape(value) for name, value in values.items()} != shapes:
             raise self._wrong_values(values, shapes)
-        return values
+        return {name: values[name] for name in self.shapes()}, {name: values[name] for name in self.buffers()}
 
     def bind(self, backend: Backend, random_key: int, views: dict[str, Array]) -> None:
         """Make the layer part of one network: set its functions, its random key and its views as attributes."""
