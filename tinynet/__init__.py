@@ -11,10 +11,10 @@ from .arrays.backend import Backend, backend, backends
 from .files.archive import ModelFileError
 from .files.network_file import load, resume, save
 from .gradcheck import gradient_check, gradient_check_function, gradient_check_layer, gradient_check_loss
+from .gradcheck.report import Comparison, GradientReport
 from .inspect.compare_backends import BackendComparison, Difference, compare_backends
 from .inspect.diagnosis import diagnose
 from .inspect.diagnosis_report import Diagnosis, LayerStep
-from .inspect.gradient_report import Comparison, GradientReport
 from .interop.callbacks import CSVLogger, LivePlot, TensorBoard
 from .interop.keras import from_keras, resume_keras, to_keras
 from .interop.onnx import to_onnx
