@@ -220,13 +220,6 @@ ROWS: list[Row] = [
         lambda: (distinct(7, 4, 5),),
         "",
     ),
-    (
-        "rows taken twice, with the last dy only",
-        lambda x: x[[0, 2, 2, 3]],
-        lambda dy, x: np.vstack([dy[:1], 0 * dy[:1], dy[2:]]),
-        matrix,
-        "",
-    ),
     ("lower triangle with the upper mask", np.tril, lambda dy, x: np.triu(dy), partial(normal, 8, (4, 4)), ""),
 ]
 

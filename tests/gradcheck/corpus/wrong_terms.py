@@ -237,7 +237,6 @@ TERMS: list[Row] = [
         partial(normal, 13, (4,), (4, 4)),
         "",
     ),
-    ("x x^T with one term", lambda x: x @ x.T, lambda dy, x: dy @ x, wide(14), ""),
     ("x x^T with twice the first term", lambda x: x @ x.T, lambda dy, x: 2 * dy @ x, wide(15), ""),
 ]
 
