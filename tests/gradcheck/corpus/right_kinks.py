@@ -90,7 +90,7 @@ def sine_or_zero(x):
 
 
 KINKS = [
-    (name, f, slope, x)
+    (f"{name} at its kink, slope {slope:.2g}", f, at(kink, slope, elsewhere), x)
     for name, f, elsewhere, kink, x, slopes in [
         ("relu", relu, relu_slope, 0, ONE_AT_ZERO, (0, 0.5, 1)),
         ("abs", abs, np.sign, 0, ONE_AT_ZERO, (0, 1, -1, 0.3)),
@@ -113,11 +113,10 @@ KINKS = [
             (0, 1),
         ),
     ]
-    for slope_at_kink in slopes
-    for name, slope in [(f"{name} at its kink, slope {slope_at_kink:.2g}", at(kink, slope_at_kink, elsewhere))]
+    for slope in slopes
 ]
 MANY_KINKS = [
-    (f"{name} at many kinks, slope {slope_at_kink}", f, at(0, slope_at_kink, slope))
+    (f"{name} at many kinks, slope {slope_at_kink:g}", f, at(0, slope_at_kink, slope))
     for name, f, slope, slopes in [
         ("relu", relu, relu_slope, (0, 0.5, 1)),
         ("abs", abs, np.sign, (0, 1)),
@@ -430,7 +429,7 @@ NORMS = [
         ("hinge loss at its corner", hinge, hinge_backward, [[1.0, 0.3, -2.0], np.array([1, -1, -1])]),
         ("hinge loss of classes with a tie", classes_hinge, classes_hinge_backward, [[0.5, 0.2, 0.5], 1]),
         ("hinge loss of classes at its corner", classes_hinge, classes_hinge_backward, [[0.5, 1.5, -0.5], 1]),
-        ("triplet loss", triplet, triplet_backward, [(3,), (3,), (3,)]),
+        ("triplet loss", triplet, triplet_backward, [(3,), (3,), normal(0.1, 3)]),
         ("triplet loss at its corner", triplet, triplet_backward, [[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]]),
         ("pinball loss", pinball, lambda dy, x: dy * np.where(x > 0, 0.8, -0.2), [ONE_AT_ZERO]),
         ("total variation", total_variation, total_variation_backward, [[0.5, 0.5, 1.2, -0.3, -0.3]]),

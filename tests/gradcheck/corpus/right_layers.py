@@ -137,9 +137,9 @@ LAYERS = [
         (6, 4),
     ),
     with_values("Residual, frozen", lambda: frozen(tn.Residual(tn.Dense(3, 3), tn.Tanh())), (4, 3)),
-    with_values("a layer of one's own with one parameter", Scale, (5, 4)),
+    with_values("own layer with one parameter", Scale, (5, 4)),
     with_values(
-        "a layer of one's own with two layers inside",
+        "own layer with two layers inside",
         lambda: Gated(tn.Dense(4, 3), tn.Residual(tn.Dense(4, 3), tn.Sigmoid(), shortcut=tn.Dense(4, 3))),
         (5, 4),
     ),

@@ -11,7 +11,7 @@ from .case_builders import Function, function, normal, one_hot, rows_of_sum_one,
 
 KIND = "maps"
 EPS = 1e-5
-ROWS = [(5, 4), (1, 3), (2, 3, 4)]
+ROWS = [(5, 4), (1, 4), (2, 3, 4)]
 
 
 def of_output(f: Function, backward: Function) -> tuple[Function, Function]:
