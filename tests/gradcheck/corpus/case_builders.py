@@ -26,7 +26,7 @@ def _new(draw: np.random.Generator, given: Any) -> Any:
 
 
 def uniform(low: float, high: float, *shape: int) -> Function:
-    """Return an input that is uniform between two numbers."""
+    """Return an input of uniform numbers from low to high."""
     return lambda draw: draw.uniform(low, high, shape)
 
 

@@ -145,7 +145,7 @@ def sinc_slope(x):
     return np.where(x == 0, 0, (np.cos(np.pi * z) - np.sinc(z)) / z)
 
 
-# A kink of the second derivative, or none at all, although the formula has cases.
+# The second derivative has a kink here, or the kinks of two terms cancel.
 CORNERS = [
     elementwise("kink", f"{name} at its corner", f, slope, x)
     for name, f, slope, x in [
