@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Generator
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,36 +28,31 @@ class GradientCheck:
     the report, and raises AssertionError with the report as its message if the check did not pass.
     """
 
-    def __call__(
-        self, forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
-    ) -> tinynet.GradientReport:
-        """Check a pair of functions: `tinynet.gradient_check_function`."""
-        from tinynet import gradient_check_function
-
-        return _passed(gradient_check_function(forward, backward, *inputs, **settings))
+    def __init__(self, tinynet: ModuleType) -> None:
+        self.tinynet = tinynet
 
     def __repr__(self) -> str:
         return "gradcheck"
 
+    def __call__(
+        self, forward: Callable[..., Any], backward: Callable[..., Any], *inputs: Any, **settings: Any
+    ) -> tinynet.GradientReport:
+        """Check a pair of functions: `tinynet.gradient_check_function`."""
+        return _passed(self.tinynet.gradient_check_function(forward, backward, *inputs, **settings))
+
     def layer(self, layer: tinynet.Layer, x: Any, **settings: Any) -> tinynet.GradientReport:
         """Check a layer: `tinynet.gradient_check_layer`."""
-        from tinynet import gradient_check_layer
-
-        return _passed(gradient_check_layer(layer, x, **settings))
+        return _passed(self.tinynet.gradient_check_layer(layer, x, **settings))
 
     def loss(self, loss: tinynet.Loss, z: Any, t: Any, **settings: Any) -> tinynet.GradientReport:
         """Check a loss: `tinynet.gradient_check_loss`."""
-        from tinynet import gradient_check_loss
-
-        return _passed(gradient_check_loss(loss, z, t, **settings))
+        return _passed(self.tinynet.gradient_check_loss(loss, z, t, **settings))
 
     def network(
         self, network: tinynet.Network, x: Any, t: Any, loss: tinynet.Loss | None = None, **settings: Any
     ) -> tinynet.GradientReport:
         """Check a network: `tinynet.gradient_check`."""
-        from tinynet import gradient_check
-
-        return _passed(gradient_check(network, x, t, loss, **settings))
+        return _passed(self.tinynet.gradient_check(network, x, t, loss, **settings))
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +61,9 @@ def gradcheck() -> GradientCheck:
 
     A wrong gradient fails the test, and the message is the report.
     """
-    return GradientCheck()
+    import tinynet
+
+    return GradientCheck(tinynet)
 
 
 @pytest.hookimpl(wrapper=True)

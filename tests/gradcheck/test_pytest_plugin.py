@@ -172,7 +172,7 @@ def test_wrong(x, gradcheck):
     )
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
-        ["*hint: the sign is wrong*", "*array (1, 1) has layout 'C'", "*x=array(?[[]0.50195312]*"]
+        ["*hint: the sign is wrong*", "*array (1, 1) has layout 'C'", "*array(?[[]0.50195312]*"]
     )
 
 

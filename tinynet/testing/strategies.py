@@ -34,7 +34,7 @@ def arrays(
     Numbers differ by at least 1/256, and from 0 by 1/512, so that small steps cross no kink of max(x, 0) or of a
     maximum. With `ties`, x = k / 2: equal numbers and zeros are frequent. `shape`, `dtype` and `layout` are values or
     strategies; None means `shapes()`, `dtypes()` and `layouts()`. Without ties, an array may have at most
-    256 (high - low) numbers. A failed test prints the layout of its arrays. Raises Hypothesis's InvalidArgument, when
+    256 (high - low) numbers. A failed test prints the layout. Raises Hypothesis's InvalidArgument, when
     an array is drawn, if low >= high.
     """
     shape = shapes() if shape is None else shape
@@ -42,13 +42,13 @@ def arrays(
     layout = layouts() if layout is None else layout
     layout = st.just(layout) if isinstance(layout, str) else layout
     values = numpy_strategies.arrays(dtype, shape, elements=_numbers(low, high, ties), unique=not ties)
-    return st.builds(_noted, values, layout)
+    return st.builds(in_layout, values, layout)
 
 
 def shapes(
     min_dims: int = 1, max_dims: int = 4, *, min_side: int = 1, max_side: int = 4
 ) -> SearchStrategy[tuple[int, ...]]:
-    """Return a strategy for shapes with min_dims to max_dims axes of length min_side to max_side.
+    """Return a strategy for shapes: shape = (n_1, ..., n_d), min_dims <= d <= max_dims, min_side <= n_i <= max_side
 
     `shapes(2, 2)` are rows (N, D), and `shapes(4, 4)` are pictures (N, C, rows, columns). Raises Hypothesis's
     InvalidArgument, when a shape is drawn, if a limit is negative or a minimum exceeds its maximum.
@@ -69,10 +69,12 @@ def layouts() -> SearchStrategy[str]:
 def in_layout(array: np.ndarray, layout: str) -> np.ndarray:
     """Return a copy of the array with the same shape, dtype and numbers in another memory layout.
 
-    Raises ValueError if `layout` is not one of LAYOUTS.
+    If a Hypothesis test fails, it prints the layout. Raises ValueError if `layout` is not one of LAYOUTS.
     """
     if layout not in LAYOUTS:
         raise ValueError(f"in_layout: expected one of {', '.join(LAYOUTS)}, got {layout!r}")
+    if hypothesis.currently_in_test_context():
+        hypothesis.note(f"an array {array.shape} has layout {layout!r}")
     if layout == "strided":
         gap = math.nan if array.dtype.kind in "fc" else 0
         copy = np.full((*array.shape, 2), gap, array.dtype)[..., 0]
@@ -83,12 +85,6 @@ def in_layout(array: np.ndarray, layout: str) -> np.ndarray:
     copy[...] = array
     copy.flags.writeable = layout != "read-only"
     return copy
-
-
-def _noted(array: np.ndarray, layout: str) -> np.ndarray:
-    """Return the array in that layout, which its repr does not show."""
-    hypothesis.note(f"an array {array.shape} has layout {layout!r}")
-    return in_layout(array, layout)
 
 
 def _numbers(low: float, high: float, ties: bool) -> SearchStrategy[float]:
