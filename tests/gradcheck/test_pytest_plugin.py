@@ -9,6 +9,7 @@ import sys
 import tomllib
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,6 +48,22 @@ def run(pytester):
         return pytester.runpytest("-p", "pytest_tinynet")
 
     return run
+
+
+def test_every_setting_reaches_the_check():
+    from pytest_tinynet import GradientCheck
+
+    def recorded(*arguments, **settings):
+        return [(arguments, settings)]
+
+    names = ("gradient_check_function", "gradient_check_layer", "gradient_check_loss", "gradient_check")
+    check = GradientCheck(SimpleNamespace(**dict.fromkeys(names, recorded)))
+    settings = {"full": True, "seed": 1, "tolerance": 1e-3, "directions": 5}
+    assert check(1, 2, 3, 4, **settings) == [((1, 2, 3, 4), settings)]
+    assert check.layer(1, 2, **settings) == [((1, 2), settings)]
+    assert check.loss(1, 2, 3, **settings) == [((1, 2, 3), settings)]
+    assert check.network(1, 2, 3, **settings) == [((1, 2, 3, None), settings)]
+    assert check.network(1, 2, 3, 4, **settings) == [((1, 2, 3, 4), settings)]
 
 
 def text_of(result: pytest.RunResult) -> str:

@@ -99,9 +99,17 @@ def test_an_unknown_layout_is_refused():
         in_layout(np.ones(3), "F")
 
 
-def test_limits_in_the_wrong_order_are_refused():
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize(("low", "high"), [(1, -1), (0.1, 0.101)])
+def test_limits_without_a_number_between_them_are_refused(low, high, ties):
     with pytest.raises(InvalidArgument):
-        find(arrays(low=1, high=-1), lambda x: True)
+        find(arrays(low=low, high=high, ties=ties), lambda x: True)
+
+
+@few
+@given(x=arrays((4, 3, 16, 16), ties=True, low=-1, high=2))
+def test_ties_are_halves_in_large_arrays_too(x):
+    assert set(x.flat) <= {-1, -0.5, 0, 0.5, 1, 1.5, 2}
 
 
 @few

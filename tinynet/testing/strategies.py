@@ -34,8 +34,8 @@ def arrays(
     Numbers differ by at least 1/256, and from 0 by 1/512, so that small steps cross no kink of max(x, 0) or of a
     maximum. With `ties`, x = k / 2: equal numbers and zeros are frequent. `shape`, `dtype` and `layout` are values or
     strategies; None means `shapes()`, `dtypes()` and `layouts()`. Without ties, an array may have at most
-    256 (high - low) numbers. A failed test prints the layout. Raises Hypothesis's InvalidArgument, when
-    an array is drawn, if low >= high.
+    256 (high - low) numbers. A failed test prints the layout. Raises Hypothesis's InvalidArgument, when an array is
+    drawn, if no such number lies between low and high.
     """
     shape = shapes() if shape is None else shape
     dtype = dtypes() if dtype is None else dtype
@@ -88,8 +88,9 @@ def in_layout(array: np.ndarray, layout: str) -> np.ndarray:
 
 
 def _numbers(low: float, high: float, ties: bool) -> SearchStrategy[float]:
-    """Return a strategy for k / 2 with ties, else 1/2 + (2k + 1) / 512. Hypothesis shrinks k toward 0."""
+    """Return a strategy for k / 2 with ties, else 1/2 + (2k + 1) / 512. Hypothesis shrinks to 0, or toward k = 0."""
     if ties:
-        return st.integers(math.ceil(2 * low), math.floor(2 * high)).map(lambda k: k / 2)
+        halves = [k / 2 for k in range(math.ceil(2 * low), math.floor(2 * high) + 1)]
+        return st.sampled_from(sorted(halves, key=abs))
     least, largest = math.ceil(256 * low), math.floor(256 * high) - 1
     return st.integers(least - 128, largest - 128).map(lambda k: 1 / 2 + (2 * k + 1) / 512)
