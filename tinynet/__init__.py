@@ -1,7 +1,7 @@
 """tinynet: neural networks from scratch on NumPy.
 
 Reading order: functions, layers, losses, network, optim, training, gradcheck. They are the course. The other folders
-serve it: arrays, data, files, inspect, interop, parallel and report; kernels come last, or never.
+serve it: arrays, data, files, inspect, interop, parallel, report and testing; kernels come last, or never.
 """
 
 from typing import TYPE_CHECKING, Any

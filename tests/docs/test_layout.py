@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tinynet"
 COURSE = ["functions.py", "layers/", "losses.py", "network.py", "optim.py", "training/", "gradcheck.py"]
-FOLDERS = ["arrays/", "data/", "files/", "interop/", "inspect/", "parallel/", "kernels/", "report/"]
+FOLDERS = ["arrays/", "data/", "files/", "interop/", "inspect/", "testing/", "parallel/", "kernels/", "report/"]
 EARLIEST_FIRST = [
     "arrays",
     "arrays.optional",
@@ -48,6 +48,7 @@ EARLIEST_FIRST = [
     "interop",
     "parallel",
     "data",
+    "testing",
     "kernels",
     "report",
 ]
