@@ -197,8 +197,6 @@ OUTPUTS = [
     function(KIND, "the gradient is a view", times_sin, with_own_memory, (3, 4)),
     function(KIND, "the gradient is read-only", lambda x: x.sum(), lambda dy, x: np.broadcast_to(dy, x.shape), (3, 4)),
     function(KIND, "the gradient is dy itself", lambda a, b: a + b, lambda dy, a, b: (dy, dy), (3, 4), (3, 4)),
-    function(KIND, "the gradient is integer zeros", lambda x: np.ones(3), lambda dy, x: np.zeros(x.shape, int), (3,)),
-    function(KIND, "no input matters", lambda x: np.ones(3), lambda dy, x: np.zeros_like(x), (2, 2)),
     linear(KIND, "complex numbers inside", lambda x: (x * (1 + 2j)).imag, lambda dy: 2 * dy, (4,)),
 ]
 

@@ -174,7 +174,6 @@ JUMPS = [
     elementwise(
         "kink", "hard shrink", lambda x: np.where(abs(x) > 0.5, x, 0), lambda x: 1.0 * (abs(x) > 0.5), [-1.3, 0.4, 2.7]
     ),
-    elementwise("kink", "floor alone", np.floor, np.zeros_like, [-1.3, 0.4, 2.7]),
 ]
 
 # ------------------------------------------------------------------------------------------------ ties

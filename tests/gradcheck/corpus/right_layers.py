@@ -157,7 +157,7 @@ class ClassWeighted(tn.SoftmaxCrossEntropy):
     def forward(self, z, t):
         _, p = self.ops.softmax_cross_entropy(z, t)
         self.memory = p, t
-        return -((t @ self.weights) * (t * np.log(p)).sum(axis=-1)).mean()
+        return -((t @ self.weights.astype(z.dtype)) * (t * np.log(p)).sum(axis=-1)).mean()
 
     def backward(self):
         p, t = self.recall()

@@ -207,7 +207,6 @@ CASES = [
     case("L2 normalization of short vectors", unit, unit_backward, normal(1e-4, 3, 4)),
     case("L1 normalization of positive numbers", shares, shares_backward, uniform(0.5, 2, 4, 3)),
     case("standardization", standardized, standardized_backward, (6, 3)),
-    case("standardization of two rows", standardized, standardized_backward, (2, 2)),
     case("min-max scaling", rescaled, rescaled_backward, (5, 3)),
     case("spectral normalization", spectral_norm, spectral_norm_backward, (4, 3)),
     case("local response normalization", local_response, local_response_backward, (2, 4, 3)),
