@@ -37,6 +37,9 @@ class Outcome(NamedTuple):
     """What a check said about a case: its seconds, whether it passed, and the message of its error."""
 
     case: Case
+    wrong: bool
+    """Whether the case is a wrong gradient."""
+
     seconds: float
     passed: bool
     message: str = ""
@@ -44,7 +47,7 @@ class Outcome(NamedTuple):
     @property
     def is_miss(self) -> bool:
         """Whether a wrong gradient passed, or a right one did not."""
-        return self.passed != (self.case.kind == "right")
+        return self.passed == self.wrong
 
     @property
     def is_named(self) -> bool:
@@ -69,7 +72,7 @@ def main() -> None:
     options = parser.parse_args()
     absent = {name: reason for name in PEERS if (reason := missing(name))}
     logging.disable()  # JAX logs the traceback of every error that a case raises
-    found = compare([name for name in PEERS if name not in absent], corpus())
+    found = compare([name for name in PEERS if name not in absent], corpus("wrong"), corpus("right"))
     scores = {name: score(outcomes) for name, outcomes in found.items()}
     picture = Path(__file__).with_name("gradchecks.png")
     charts.gradient_checks(scores, picture)
@@ -80,42 +83,41 @@ def main() -> None:
         print("\n".join(line for name, outcomes in found.items() for line in misses(name, outcomes)))
 
 
-def corpus() -> list[Case]:
-    """Return the cases of all modules of the corpus that are named wrong... or right..."""
+def corpus(name: str) -> list[Case]:
+    """Return the cases of all modules of the corpus whose names begin with this one."""
     sys.path.append(str(TESTS))
     package = importlib.import_module("gradcheck.corpus")
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
-    modules = [
-        importlib.import_module(f"{package.__name__}.{name}") for name in names if name.startswith(("wrong", "right"))
-    ]
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__) if module.name.startswith(name))
+    modules = [importlib.import_module(f"{package.__name__}.{name}") for name in names]
     return [case for module in modules for case in module.CASES]
 
 
-def compare(names: list[str], cases: list[Case]) -> dict[str, list[Outcome]]:
+def compare(names: list[str], wrong: list[Case], right: list[Case]) -> dict[str, list[Outcome]]:
     """Return the outcomes of each check, one for each case."""
     found: dict[str, list[Outcome]] = {name: [] for name in names}
+    cases = [*((case, True) for case in wrong), *((case, False) for case in right)]
     with threadpool_limits(1), warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         for name in names:
-            outcome(name, cases[0])
+            outcome(name, *cases[0])
         for case in cases:
             for name in names:
-                found[name].append(outcome(name, case))
+                found[name].append(outcome(name, *case))
     return found
 
 
-def outcome(name: str, case: Case) -> Outcome:
+def outcome(name: str, case: Case, wrong: bool) -> Outcome:
     start = time.perf_counter()
     try:
         PEERS[name](case)
     except Exception as error:
-        return Outcome(case, time.perf_counter() - start, passed=False, message=str(error))
-    return Outcome(case, time.perf_counter() - start, passed=True)
+        return Outcome(case, wrong, time.perf_counter() - start, passed=False, message=str(error))
+    return Outcome(case, wrong, time.perf_counter() - start, passed=True)
 
 
 def score(outcomes: list[Outcome]) -> Score:
-    wrong = [outcome for outcome in outcomes if outcome.case.kind == "wrong"]
-    right = [outcome for outcome in outcomes if outcome.case.kind == "right"]
+    wrong = [outcome for outcome in outcomes if outcome.wrong]
+    right = [outcome for outcome in outcomes if not outcome.wrong]
     with_cause = [outcome for outcome in wrong if outcome.case.cause]
     return Score(
         caught=(sum(not outcome.passed for outcome in wrong), len(wrong)),
@@ -146,12 +148,12 @@ def share(count: int, of: int) -> str:
 
 def misses(name: str, outcomes: list[Outcome]) -> list[str]:
     """Return a line for each wrong gradient that passed, and for each right function that did not."""
-    return [
-        f"{name}: {'accepts' if outcome.passed else 'rejects'} {outcome.case.kind} {outcome.case.level} "
-        f"{outcome.case.name}{': ' * bool(outcome.message)}{' '.join(outcome.message.split())[:100]}"
-        for outcome in outcomes
-        if outcome.is_miss
-    ]
+    lines = []
+    for case, wrong, _, _, message in filter(lambda outcome: outcome.is_miss, outcomes):
+        reason = f": {' '.join(message.split())[:100]}" if message else ""
+        subject = f"{case.level} {case.name} ({case.kind})"
+        lines.append(f"{name} accepts wrong {subject}" if wrong else f"{name} rejects right {subject}{reason}")
+    return lines
 
 
 if __name__ == "__main__":

@@ -189,15 +189,17 @@ def jax(case: Case) -> None:
     def specification(array: np.ndarray) -> Any:
         return jax.ShapeDtypeStruct(array.shape, array.dtype)
 
-    def on_host(function: Callable[..., Any], like: Any, *inputs: Any) -> Any:
-        return jax.pure_callback(lambda *arrays: function(*map(np.asarray, arrays)), like, *inputs)
+    def forward_on_host(*arrays: Any) -> np.ndarray:
+        return np.asarray(pair.forward(*map(np.asarray, arrays)))
+
+    def backward_on_host(*arrays: Any) -> tuple[np.ndarray, ...]:
+        return tuple(map(np.asarray, pair.backward(*map(np.asarray, arrays))))
 
     def forward(*inputs: Any) -> Any:
-        return on_host(lambda *arrays: np.asarray(pair.forward(*arrays)), specification(y), *inputs)
+        return jax.pure_callback(forward_on_host, specification(y), *inputs)
 
     def backward(inputs: Any, dy: Any) -> Any:
-        like = tuple(map(specification, pair.inputs))
-        return on_host(lambda *arrays: tuple(map(np.asarray, pair.backward(*arrays))), like, dy, *inputs)
+        return jax.pure_callback(backward_on_host, tuple(map(specification, pair.inputs)), dy, *inputs)
 
     f = jax.custom_vjp(forward)
     f.defvjp(lambda *inputs: (forward(*inputs), inputs), backward)
