@@ -1,13 +1,17 @@
-"""Charts of the measurements: every framework over the bare matrix products, a busy program, and many ranks."""
+"""Charts of the measurements: frameworks over the bare matrix products, a busy program, many ranks, gradient checks."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from arena import Times
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+if TYPE_CHECKING:
+    from gradchecks import Score
 
 COLORS = {
     "tinynet numba": "#0b6e4f",
@@ -84,6 +88,28 @@ def data_parallel(
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("times as fast as one rank")
     figure.legend(loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    figure.savefig(path)
+
+
+def gradient_checks(scores: dict[str, Score], path: Path) -> None:
+    """Draw a row for each gradient check: wrong gradients caught, right functions accepted, and milliseconds."""
+    figure = Figure(figsize=(11, 1.6 + 0.5 * len(scores)), layout="constrained", dpi=110)
+    shares, times = figure.subplots(1, 2, sharey=True, width_ratios=(3, 2))
+    colors = [COLORS["tinynet numba"] if "tinynet" in name else COLORS["scikit-learn"] for name in scores]
+    for row, (score, color) in enumerate(zip(scores.values(), colors, strict=True)):
+        caught, accepted = (100 * count / max(of, 1) for count, of in (score.caught, score.accepted))
+        shares.plot([caught, accepted], [row, row], color="#dddddd", lw=1, zorder=1)
+        ring = {"markersize": 13, "markerfacecolor": "none", "markeredgewidth": 2}
+        shares.plot(caught, row, "o", color=color, markersize=7, zorder=3)
+        shares.plot(accepted, row, "o", color=color, zorder=2, **ring)
+        times.plot(1e3 * score.seconds, row, "o", color=color, markersize=9)
+        times.annotate(
+            f"{1e3 * score.seconds:,.1f}", (1e3 * score.seconds, row), (9, 0), textcoords="offset points", va="center"
+        )
+    times.margins(x=0.2)
+    _finish(times, list(scores), "milliseconds per check, median")
+    _finish(shares, list(scores), "percent of wrong gradients caught (dot), of right functions accepted (ring)")
+    shares.set(xscale="linear", xlim=(0, 103))
     figure.savefig(path)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 import threadpoolctl
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-PACKAGES = ["numpy", "numba", "torch", "jax", "tensorflow-cpu", "keras", "scikit-learn"]
+PACKAGES = ["numpy", "numba", "torch", "jax", "tensorflow-cpu", "keras", "scikit-learn", "autograd"]
 
 
 def write_section(title: str, text: str) -> None:
@@ -37,6 +37,7 @@ def machine() -> str:
         (
             f"{pool['internal_api']} {pool['version']} ({pool.get('architecture', 'unnamed')} kernels)"
             for pool in threadpoolctl.threadpool_info()
+            if pool["user_api"] == "blas"
         ),
         "no BLAS found",
     )

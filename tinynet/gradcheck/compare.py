@@ -148,7 +148,7 @@ def _slopes_around(
     if not math.isfinite(best.uncertainty):
         return None
     similar = sorted(measured.h for measured in tried if measured.uncertainty <= 1.5 * best.uncertainty)
-    return line.slopes_around(similar[len(similar) // 2], draw)
+    return line.slopes_around(similar[len(similar) // 2], best.error, draw)
 
 
 def comparison(line: Line, name: str, index: tuple[int, ...] | None, status: str, measured: Measurement) -> Comparison:

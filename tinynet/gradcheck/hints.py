@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from .line import Line, Part
+from .line import Line, Measurement, Part
 from .subject import Gradients, Subject, unit_of
 
 MOST_NUMBERS = 400
@@ -179,9 +179,18 @@ def numeric_gradient(subject: Subject, name: str, terms: Callable[[], np.ndarray
         v[index] = 1
         v = subject.to_device(v)
         line = Line(terms, [Part(array, array.copy(), 0 * v, v)])
-        best = min((line.measure(unit * h) for h in (1.7e-2, 1.7e-4, 1.7e-6)), key=lambda one: one.uncertainty)
-        found[index] = -best.error
+        found[index] = -_best(line, unit).error
     return np.where(abs(found) > 1e-9 * abs(found).max(initial=0), found, 0)
+
+
+def _best(line: Line, unit: float) -> Measurement:
+    """Return the first measurement that is exact enough, or the best."""
+    tried = []
+    for h in (1.7e-4, 1.7e-2, 1.7e-6):
+        tried.append(line.measure(unit * h))
+        if tried[-1].uncertainty <= 1e-6 * abs(tried[-1].error):
+            return tried[-1]
+    return min(tried, key=lambda measured: measured.uncertainty)
 
 
 def _close(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-4) -> bool:

@@ -52,14 +52,14 @@ class Line:
 
     def __init__(self, terms: Callable[[], np.ndarray], parts: list[Part]) -> None:
         self.terms, self.parts = terms, parts
-        self.center, _ = self._evaluate(0.0)
+        self.center, _ = self._evaluate(0.0, parts)
         products = [part.gradient * part.v for part in parts]
         self.claimed = sum(float(product.sum()) for product in products)
         self.typical = sum(float((product**2).sum()) for product in products) ** 0.5
 
     def at(self, s: float) -> Point:
         """Return the change from the start to start + s v. The arrays keep their values."""
-        terms, claimed = self._evaluate(s)
+        terms, claimed = self._evaluate(s, self.parts)
         return Point(terms - self.center, claimed)
 
     def measure(self, h: float) -> Measurement:
@@ -78,17 +78,21 @@ class Line:
         uncertainty, resolution = (bound if np.isfinite(bound) else np.inf for bound in bounds)
         return Measurement(h, (4 * half - whole) / 3, uncertainty, resolution)
 
-    def slopes_around(self, h: float, draw: np.random.Generator) -> tuple[float, float] | None:
+    def slopes_around(self, h: float, error: float, draw: np.random.Generator) -> tuple[float, float] | None:
         """Return the least and the largest slope that a subgradient may have along v; None if f is smooth here.
 
         The slopes along v at random points nearby differ less and less in a smooth f. Around a kink they do not. Where
         each term has one kink, they lie between the slopes on both sides. Where they do not, a term has several kinks,
-        whose slopes add up in more ways than the points show, so the range is doubled.
+        whose slopes add up in more ways than the points show, so the range is doubled. Slopes that differ by much less
+        than `error` explain nothing.
         """
-        (low_far, high_far), (low, high) = (self._slopes_within(distance, draw) for distance in (h, h / 10))
-        far, near = float((high_far - low_far).sum()), float((high - low).sum())
-        noise = 1000 * EPS * _norm(self.center) / h
-        if not near > max(0.4 * far, noise, 1e-9 * self.typical):
+        low, high = self._slopes_within(h / 10, draw)
+        near, noise = float((high - low).sum()), 1000 * EPS * _norm(self.center) / h
+        if not near > max(noise, 1e-9 * self.typical, 0.01 * abs(error)):
+            return None
+        low_far, high_far = self._slopes_within(h, draw)
+        far = float((high_far - low_far).sum())
+        if near < 0.4 * far:
             return None
         left, right = -self.at(-h / 10).terms / (h / 10), self.at(h / 10).terms / (h / 10)
         least, largest = np.minimum(left, right), np.maximum(left, right)
@@ -102,24 +106,22 @@ class Line:
         """Return the least and the largest slope of each term along v, at random points at this distance."""
         h, slopes = distance / 30, []
         for _ in range(NEARBY):
-            moved = [part._replace(start=part.start + distance * _like(part, draw)) for part in self.parts]
-            line = Line(self.terms, moved)
-            slopes.append((line.at(h).terms - line.at(-h).terms) / (2 * h))
+            parts = [part._replace(start=part.start + distance * _like(part, draw)) for part in self.parts]
+            slopes.append((self._evaluate(h, parts)[0] - self._evaluate(-h, parts)[0]) / (2 * h))
         return np.min(slopes, axis=0), np.max(slopes, axis=0)
 
-    def _evaluate(self, s: float) -> tuple[np.ndarray, float]:
+    def _evaluate(self, s: float, parts: list[Part]) -> tuple[np.ndarray, float]:
         """Return f's terms at start + s v, and the change that the claimed gradient predicts for rounded numbers."""
-        before = [part.array.copy() for part in self.parts]
         claimed = 0.0
-        for part in self.parts:
+        for part in parts:
             part.array[...] = part.start + s * part.v
             claimed += float((part.gradient * (part.array - part.start)).sum())
         try:
             with np.errstate(all="ignore"):
                 return self.terms(), claimed
         finally:
-            for part, values in zip(self.parts, before, strict=True):
-                part.array[...] = values
+            for part in self.parts:
+                part.array[...] = part.start
 
 
 def _error(one: Point, other: Point, width: float) -> float:

@@ -161,7 +161,7 @@ class ClassWeighted(tn.SoftmaxCrossEntropy):
 
     def backward(self):
         p, t = self.recall()
-        return (t @ self.weights)[:, None] * (p - t) / len(p)
+        return (t @ self.weights.astype(p.dtype))[:, None] * (p - t) / len(p)
 
 
 class MeanAbsoluteError(tn.Loss):
