@@ -231,7 +231,7 @@ def _hint(subject: Subject, name: str, gradients: Gradients, N: int, settings: S
 
 
 def _other_values(
-    subject: Subject, settings: Settings, distances: Sequence[float] = (0.1, 0.5)
+    subject: Subject, settings: Settings, distances: Sequence[float] = (0.1, 0.5, 2.0)
 ) -> Iterator[dict[str, np.ndarray]]:
     """Yield other values of all arrays: moved by fractions of their size, and numbers near 1 with the same signs."""
     draw = rng.generator(settings.seed, "elsewhere")

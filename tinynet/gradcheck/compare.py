@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..arrays import Array, rng
-from .line import EPS, Line, Measurement, Part
+from .line import Line, Measurement, Part
 from .report import Comparison
 from .subject import Gradients, Subject, unit_of
 
 STEPS = tuple(1.7 * 10.0**k for k in (-3, -4, -5, -6, -7, -2, -8, -1, -9, -10, -11))
 """Steps h of the difference quotients, in units of the array's numbers. A typical function needs only the first."""
 
-RESOLVED = 1e-4
+RESOLVED = 3e-4
 """Largest uncertainty, relative to the gradient, with which a comparison can still tell right from wrong."""
 
 
@@ -58,30 +58,34 @@ def compare_together(subject: Subject, gradients: Gradients, settings: Settings,
 def directions(
     gradient: np.ndarray, settings: Settings, draw: np.random.Generator
 ) -> Iterator[tuple[tuple[int, ...] | None, np.ndarray]]:
-    """Yield (index, unit vector): dense vectors with index None, then with `full` one vector per coordinate.
+    """Yield (index, unit vector): with `full` one vector for each coordinate, then dense vectors with index None.
 
     The dense vectors take turns: random numbers; random numbers divided by the claimed gradient, which make small
-    entries count as much as large ones; the claimed gradient itself, which moves tied entries the same way.
+    entries count as much as large ones; the claimed gradient itself, which moves tied entries the same way. One more
+    moves the entries that are claimed to be zero, if others are not.
     """
-    for k in range(settings.directions):
-        v = draw.normal(size=gradient.shape)
-        if k % 3 == 1:
-            v /= _sizes(gradient)
-        elif k % 3 == 2:
-            v = gradient if np.isfinite(gradient).all() and gradient.any() else np.ones(gradient.shape)
-        yield None, v / (np.linalg.norm(v / abs(v).max(initial=EPS)) * abs(v).max(initial=EPS))
     for index in np.ndindex(gradient.shape if settings.full else (0,)):
         v = np.zeros(gradient.shape)
         v[index] = 1
         yield index, v
+    zero = gradient == 0
+    for k in range(settings.directions + (zero.any() and not zero.all())):
+        v = draw.normal(size=gradient.shape)
+        if k == settings.directions:
+            v *= zero
+        elif k % 3 == 1:
+            v /= _sizes(gradient)
+        elif k % 3 == 2:
+            v = gradient if np.isfinite(gradient).all() and gradient.any() else np.ones(gradient.shape)
+        v = v / abs(v).max()
+        yield None, v / np.linalg.norm(v)
 
 
 def _sizes(gradient: np.ndarray) -> np.ndarray:
-    """Return the sizes of a gradient's entries, at least 1e-9 of the largest; entries of 0 count as the smallest."""
+    """Return the sizes of a gradient's entries, at least 1e-9 of the largest; entries of 0 count as the largest."""
     sizes = np.nan_to_num(abs(gradient), posinf=0)
     largest = sizes.max() or 1.0
-    sizes = np.maximum(sizes, np.where(sizes > 0, 1e-9 * largest, 0))
-    return np.where(sizes > 0, sizes, sizes[sizes > 0].min(initial=largest))
+    return np.where(sizes > 0, np.maximum(sizes, 1e-9 * largest), largest)
 
 
 def steps_for(array: np.ndarray) -> list[float]:
@@ -115,8 +119,25 @@ def compare(
             return "ok", measured
         if measured.uncertainty <= tolerance * scale / 10 and error > 10 * tolerance * scale:
             break
-    best = min(tried, key=lambda measured: measured.uncertainty)
+    best = _best(line, tried)
     return _undecided(line, tried, best, size, tolerance, draw), best
+
+
+def _best(line: Line, tried: list[Measurement]) -> Measurement:
+    """Return the measurement with the least uncertainty; a smaller step that is certain of another slope comes first.
+
+    A large step sees a fast wave of small amplitude as flat.
+    """
+    best = min(tried, key=lambda measured: measured.uncertainty)
+    scale = max(line.typical, abs(line.claimed - best.error))
+    smaller = [
+        measured
+        for measured in tried
+        if measured.h < best.h
+        and measured.uncertainty <= 10 * RESOLVED * scale
+        and abs(measured.error - best.error) > measured.uncertainty + best.uncertainty
+    ]
+    return min(smaller, key=lambda measured: measured.uncertainty, default=best)
 
 
 def contradicted(tried: list[Measurement]) -> bool:
@@ -133,7 +154,7 @@ def _undecided(
         return "wrong"
     scale = max(line.typical, abs(slope))
     if abs(claimed) <= uncertainty and abs(slope) <= best.resolution:
-        return "ok" if uncertainty <= RESOLVED * size else "zero"
+        return "ok" if size and uncertainty <= RESOLVED * size else "zero"
     if abs(best.error) <= uncertainty <= RESOLVED * max(scale, size):
         return "ok"
     if slopes := _slopes_around(line, tried, best, draw):

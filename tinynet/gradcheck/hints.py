@@ -24,8 +24,10 @@ def guess(subject: Subject, name: str, gradients: Gradients, N: int) -> str:
     if g.size > MOST_NUMBERS:
         return ""
     G = numeric_gradient(subject, name, subject.terms)
-    if (text := _factor(g, G, N)) or not (abs(g - G) > 1e-3 * abs(G).max()).any():
+    if text := _factor(g, G, N):
         return text
+    if _close(g, G, 1e-3):
+        return _some(g, G)
     return next(filter(None, _causes(subject, name, g, G)), "") or _swapped(subject, name, g, gradients) or _some(g, G)
 
 

@@ -72,9 +72,9 @@ class Line:
         whole, half = _error(up, down, 2 * h), _error(half_up, half_down, h)
         fourth = up.terms - 4 * half_up.terms - 4 * half_down.terms + down.terms
         moved = (up.terms != 0) | (down.terms != 0) | (half_up.terms != 0) | (half_down.terms != 0)
-        irregular, series = _norm(fourth) / 8, abs(half - whole)
         moving = self.center[moved] if moved.any() else self.center
-        bounds = (5 * max(irregular, EPS * _norm(values)) / h + series for values in (self.center, moving))
+        irregular, series = 5 / 8 * _norm(fourth), abs(half - whole)
+        bounds = (max(irregular, 2 * EPS * _norm(values)) / h + series for values in (self.center, moving))
         uncertainty, resolution = (bound if np.isfinite(bound) else np.inf for bound in bounds)
         return Measurement(h, (4 * half - whole) / 3, uncertainty, resolution)
 

@@ -116,5 +116,5 @@ class GradientReport(list[Comparison]):
         compared = [entry for entry in entries if entry.status not in ("kink", "zero")]
         worst = max(compared, key=lambda entry: entry.error, default=None)
         digits = f"{worst.digits:>2} digits (relative error {worst.error:.1e})   " if worst else ""
-        meanings = "".join(f" ({MEANING[status]})" for status in statuses if status in MEANING)
-        return f"  {name:<{width}} {len(entries):>4} x   {digits}{', '.join(statuses)}{meanings}"
+        told = ", ".join(f"{status} ({MEANING[status]})" if status in MEANING else status for status in statuses)
+        return f"  {name:<{width}} {len(entries):>4} x   {digits}{told}"

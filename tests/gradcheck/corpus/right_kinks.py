@@ -157,7 +157,6 @@ CORNERS = [
         ("ELU of slope 1", smooth_elu, lambda x: np.exp(np.minimum(x, 0)), MANY_AT_ZERO),
         ("squared hinge", lambda x: relu(1 - x) ** 2, lambda x: -2 * relu(1 - x), BETWEEN_BOUNDS),
         ("relu(x) - relu(-x)", lambda x: relu(x) - relu(-x), np.ones_like, MANY_AT_ZERO),
-        ("relu(x) relu(-x)", lambda x: relu(x) * relu(-x), np.zeros_like, MANY_AT_ZERO),
         ("sqrt(x^2 + 1e-6)", lambda x: np.sqrt(x * x + 1e-6), lambda x: x / np.sqrt(x * x + 1e-6), MANY_AT_ZERO),
         ("sinc", np.sinc, sinc_slope, MANY_AT_ZERO),
     ]

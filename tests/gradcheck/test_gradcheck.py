@@ -1,5 +1,9 @@
 """The gradient check: silent on what is right, loud and clear on planted faults, and honest about what it skipped."""
 
+import math
+import re
+from collections import Counter
+
 import numpy as np
 import pytest
 
@@ -85,14 +89,16 @@ def test_a_full_check_covers_every_single_number(draw):
         "2 Dense(2, 3).b": (1, 3),
     }
     for name, shape in (shapes | {"x": (N, D)}).items():
-        assert [entry.index for entry in report if entry.name == name] == list(np.ndindex(shape))
-    assert len(report) == net.theta.size + N * D
+        assert [entry.index for entry in report if entry.name == name][: math.prod(shape)] == list(np.ndindex(shape))
+        assert len([entry for entry in report if entry.name == name and entry.index is None]) in (3, 4)
 
 
 def test_a_short_check_takes_three_random_directions_an_array(draw):
     report = tn.gradient_check(tn.mlp(D, [2], M), *rows(draw))
-    assert [entry.name for entry in report[::3]] == list(dict.fromkeys(entry.name for entry in report))
-    assert len(report) == 3 * 5
+    counts = Counter(entry.name for entry in report)
+    assert len(counts) == 5 + 1
+    assert counts.pop("all together") == 1
+    assert set(counts.values()) <= {3, 4}, "a fourth one moves only entries whose gradient is zero"
     assert len({entry.analytic for entry in report}) == len(report)
 
 
@@ -154,13 +160,13 @@ def test_dropout_keeps_one_mask_through_the_check(draw):
 # ------------------------------------------------------------------------------------------- planted faults
 
 
-def faulty(spoil, rebind=False):
+def faulty(spoil, forget=False):
     """A Dense with one fault in its dW."""
 
     class Faulty(tn.Dense):
         def backward_parameters(self, dy):
-            if rebind:
-                self.dW, self.db[...] = self.memory.T @ dy, dy.sum(axis=0)
+            if forget:
+                self.db[...] = dy.sum(axis=0)
                 return
             super().backward_parameters(dy)
             self.dW[...] = spoil(self.dW)
@@ -177,7 +183,7 @@ FAULTS = {
     "nothing": (faulty(np.zeros_like), D, M, "backward gives zero"),
     "transposed": (faulty(lambda dW: dW.T.copy()), D, D, "transposed"),
     "transposed, not square": (faulty(lambda dW: dW.T.reshape(dW.shape)), D, M, "transposed"),
-    "rebound": (faulty(None, rebind=True), D, M, "write into the view"),
+    "not written": (faulty(None, forget=True), D, M, "not written; write into the view"),
 }
 
 
@@ -269,21 +275,15 @@ def test_one_part_in_ten_thousand_in_one_entry_is_found(draw, place):
         return dW
 
     report = tn.gradient_check(tn.Network(faulty(spoil)(D, M)), *rows(draw), full=True)
-    assert [(entry.name, entry.index) for entry in report.failures] == [("0 Faulty(4, 3).W", place)]
-    assert report.failures == [report.worst]
-    assert report.worst.error == pytest.approx(1e-4, rel=0.01)
+    found = [entry for entry in report.failures if entry.index]
+    assert [(entry.name, entry.index) for entry in found] == [("0 Faulty(4, 3).W", place)]
+    assert found[0].error == pytest.approx(1e-4, rel=0.01)
+    assert "1 of 12 entries are wrong: they are 1.0001 times too large" in next(iter(report.hints))
 
 
 def test_a_batch_of_one_is_not_blamed_on_its_size(draw):
     report = tn.gradient_check(tn.Network(faulty(lambda dW: 1.00002 * dW)(D, M)), *rows(draw, N=1))
-    assert not report
-    assert report.hints == {}
-
-
-def test_a_row_of_numbers_is_not_called_transposed(draw):
-    report = tn.gradient_check_function(np.sin, lambda dy, x: 1.00002 * dy * np.cos(x), draw.normal(size=N))
-    assert not report
-    assert report.hints == {}
+    assert list(report.hints) == ["1.00002 times too large"]
 
 
 def test_one_fault_in_all_arrays_is_one_hint_for_everywhere(draw):
@@ -310,29 +310,51 @@ def test_a_nan_on_its_way_back_is_blamed_on_no_layer_that_only_reads_it(draw):
 # ------------------------------------------------------------------------------------------ kinks and zeros
 
 
-def test_kinks_are_skipped_and_the_rest_is_tested(draw):
-    x = draw.normal(size=(N, D))
-    x[1] = 0
-    report = tn.gradient_check_layer(tn.ReLU(), x, full=True)
+RELU_AT_ZERO = np.array([[0.0, 1.0, 0.0, -2.0], [0.5, 0.0, -1.0, 0.0]])
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(("slope", "is_right"), [(0, 1), (0.5, 1), (1, 1), (7, 0), (-3, 0), (1.1, 0), (-0.1, 0)])
+def test_a_slope_at_a_kink_lies_between_the_slopes_on_both_sides(slope, is_right, full):
+    def backward(dy, x):
+        return dy * np.where(x == 0, slope, x > 0)
+
+    report = tn.gradient_check_function(functions.relu, backward, RELU_AT_ZERO, full=full)
+    assert bool(report) == is_right
+    hint = "wrong at a kink: the claimed slope is not between the slopes on both sides"
+    assert list(report.hints) == ([] if is_right else [hint])
+
+
+@pytest.mark.parametrize("share", [[1, 0, 0], [0, 0, 1], [1 / 3] * 3, [1, 1, 1], [0.5, 0.5, 0.5], [-1, 1, 1]])
+def test_tied_entries_share_the_gradient_of_their_maximum(share):
+    def backward(dy, x):
+        largest = x == x.max(axis=1, keepdims=True)
+        return dy[:, None] * np.where(largest.all(axis=1, keepdims=True), share, largest)
+
+    report = tn.gradient_check_function(lambda x: x.max(axis=1), backward, np.full((2, 3), 0.7), full=True)
+    assert bool(report) == (sum(share) == 1 and min(share) >= 0)
+
+
+def test_two_tied_inputs_share_the_gradient():
+    x = np.array([0.5, -1.0])
+    assert tn.gradient_check_function(np.maximum, lambda dy, x, y: (dy * (x >= y), dy * (x < y)), x, x)
+    report = tn.gradient_check_function(np.maximum, lambda dy, x, y: (dy * (x >= y), dy * (x <= y)), x, x)
+    assert list(report.hints) == ["wrong at a kink, where all arrays move at once"]
+
+
+def test_relus_that_add_up_at_their_kinks_raise_no_alarm(draw):
+    W = draw.normal(size=(D, M))
+    report = tn.gradient_check_function(
+        lambda x: functions.relu(x) @ W, lambda dy, x: (dy @ W.T) * (x > 0), np.zeros((N, D)), full=True
+    )
     assert report
-    assert [entry.index[0] for entry in report.skipped] == [1, 1, 1, 1]
-    assert statuses(report) == {"ok", "kink"}
+    assert "kink" in statuses(report)
 
 
 def test_black_images_before_zero_biases_raise_no_alarm(draw):
     x, t = rows(draw)
     x[::2] = 0
-    report = tn.gradient_check(tn.mlp(D, [6], M), x, t, full=True)
-    assert report
-    assert report.skipped == []
-
-
-def test_a_check_of_nothing_but_kinks_has_tested_nothing():
-    report = tn.gradient_check_layer(tn.ReLU(), np.zeros((N, D)), full=True)
-    assert not report
-    assert report.failures == []
-    assert report.worst is None
-    assert "gradient check tested nothing of x: 20 comparisons, 0 failed, 20 skipped at a kink" in repr(report)
+    assert tn.gradient_check(tn.mlp(D, [6], M), x, t, full=True)
 
 
 @pytest.mark.parametrize("slope", [1, 1e-2, 1e-4, 1e-6, 1e-8])
@@ -367,15 +389,35 @@ def test_a_wrong_slope_beside_a_kink_is_not_excused(draw):
     x = draw.normal(size=(N, D))
     x[0, 0] = 0
     report = tn.gradient_check_function(functions.relu, lambda dy, x: 2 * dy * (x > 0), x, full=True)
-    assert {entry.index for entry in report.failures} == {tuple(index) for index in np.argwhere(x > 0).tolist()}
+    found = {entry.index for entry in report.failures if entry.index}
+    assert found == {tuple(index) for index in np.argwhere(x > 0).tolist()}
 
 
-def test_where_both_sides_are_zero_nothing_was_tested(draw):
+def test_where_every_slope_is_zero_nothing_was_tested(draw):
     report = tn.gradient_check_function(lambda x: 0 * x, lambda dy, x: 0 * dy, draw.normal(size=(N, D)))
     assert not report
     assert statuses(report) == {"zero"}
-    assert report.failures == report
-    assert "hint: zero on both sides, nothing tested" in repr(report)
+    assert report.failures == []
+    assert repr(report).startswith("gradient check FAILED: nothing was tested, every slope is zero")
+
+
+def test_a_bias_before_a_normalization_is_zero_by_symmetry(draw):
+    net = tn.Network(tn.Dense(D, 6), tn.BatchNorm(6), tn.ReLU(), tn.Dense(6, M), seed=1)
+    report = tn.gradient_check(net, *rows(draw))
+    assert report
+    assert {entry.name for entry in report if entry.status == "zero"} == {"0 Dense(4, 6).b"}
+    assert "zero (by symmetry: f does not depend on it)" in repr(report)
+
+
+@pytest.mark.parametrize(("slope", "is_right"), [(1, True), (2, False)])
+def test_what_is_zero_only_here_is_tested_elsewhere(draw, slope, is_right):
+    """Where all numbers are negative, each ReLU is dead."""
+
+    class Doubling(tn.ReLU):
+        def backward(self, dy):
+            return slope * super().backward(dy)
+
+    assert bool(tn.gradient_check_layer(Doubling(), -1 - abs(draw.normal(size=(N, D))))) == is_right
 
 
 def test_zero_but_for_rounding_is_zero(draw):
@@ -393,16 +435,6 @@ def test_zero_but_for_rounding_is_zero(draw):
 def test_weights_of_zero_hide_no_layer_before_them(draw):
     net = tn.Network(tn.Dense(D, 6), tn.ReLU(), tn.Dense(6, M, "zeros"))
     assert tn.gradient_check(net, *rows(draw))
-
-
-def test_one_array_that_was_never_tested_spoils_the_check(draw):
-    def backward(dy, x, w):
-        return 17 * dy, 2 * dy * w
-
-    report = tn.gradient_check_function(lambda x, w: abs(x) + w * w, backward, np.zeros(N), draw.normal(size=N))
-    assert report.failures == []
-    assert report.untested == {"input 0"}
-    assert not report
 
 
 def test_rounding_noise_is_no_kink(draw):
@@ -519,19 +551,29 @@ def test_backward_must_not_write_into_dy(draw, check):
 
 def test_a_report_that_passed_says_so(draw):
     lines = repr(tn.gradient_check(tn.Network(tn.Dense(D, M)), *rows(draw))).splitlines()
-    assert lines[0] == "gradient check passed: 9 comparisons, 0 failed, 0 skipped at a kink"
-    assert [line.split()[0] for line in lines[1:3]] == ["0", "0"]
-    assert "Dense(4, 3).W" in lines[1]
-    assert "3 x   largest relative error" in lines[1]
-    assert lines[3].split()[0] == "x"
-    assert lines[4].startswith("worst: ")
-    assert len(lines) == 5
+    assert lines[0] == "gradient check passed: 10 comparisons, 9 other checks, 0 failed"
+    assert re.fullmatch(r"  0 Dense\(4, 3\)\.W +3 x +1\d digits \(relative error \d\.\de-1\d\)   ok", lines[1])
+    assert [line.strip() for line in lines[5:-1]] == [
+        f"{name:<28}     ok"
+        for name in (
+            "a second call gives the same",
+            "float64",
+            "another x",
+            "Fortran-ordered x",
+            "strided x",
+            "read-only x",
+            "N = 1",
+            "N = 6",
+            "float32",
+        )
+    ]
+    assert lines[-1].startswith("worst: ")
 
 
 def test_a_report_that_failed_says_where_how_much_and_why(draw):
     text = repr(tn.gradient_check(tn.Network(faulty(lambda dW: 2 * dW)(D, M)), *rows(draw)))
-    assert text.startswith("gradient check FAILED: 9 comparisons, 3 failed, 0 skipped at a kink")
-    assert "largest relative error 5.0e-01   wrong" in text
+    assert text.startswith("gradient check FAILED: 9 comparisons, 2 other checks, 3 failed")
+    assert "0 digits (relative error 5.0e-01)   wrong" in text
     assert "worst: 0 Faulty(4, 3).W: backward " in text
     assert text.endswith("hint: 2 times too large (0 Faulty(4, 3).W)")
 
@@ -547,7 +589,7 @@ def test_a_comparison_in_a_full_check_names_its_coordinate(draw):
 
 def test_a_short_check_is_the_usual_one(draw):
     x = draw.normal(size=(N, D))
-    assert len(tn.gradient_check_layer(tn.ReLU(), x)) == 3
+    assert len(tn.gradient_check_layer(tn.Tanh(), x)) == 3
     assert len(tn.gradient_check_loss(tn.MeanSquaredError(), x, x + 1)) == 3
     assert len(tn.gradient_check_function(np.tanh, lambda dy, x: dy / np.cosh(x) ** 2, x)) == 3
 
@@ -588,12 +630,53 @@ def test_the_error_of_what_is_wrong_is_that_of_the_best_step():
     assert report.worst.error == pytest.approx(1 / 1001, rel=1e-3)
 
 
-def test_a_derivative_is_small_beside_a_large_f():
-    """FLOOR: where |f| is 1e8, an error counts as one of 1e4."""
-    report = tn.gradient_check_function(lambda x: x + 1e8, lambda dy, x: 3 * dy, np.zeros(1), full=True)
-    dy = report[0].analytic / 3
-    assert statuses(report) == {"wrong"}
-    assert report.worst.error == pytest.approx(2 * abs(dy) / 1e4 / abs(dy), rel=1e-2)
+@pytest.mark.parametrize(("offset", "factor"), [(0, 1 + 1e-5), (1e4, 1.0001), (1e6, 1.001), (1e8, 1.01)])
+@pytest.mark.parametrize("scale", [1e-12, 1, 1e12])
+def test_an_error_is_relative_to_the_gradient_and_not_to_f(draw, offset, factor, scale):
+    def check(factor):
+        return tn.gradient_check_function(
+            lambda x: scale * (offset + np.sin(x)), lambda dy, x: factor * scale * dy * np.cos(x), draw.normal(size=D)
+        )
+
+    assert check(1)
+    assert not check(factor)
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_small_term_beside_a_large_one_is_tested(full):
+    sizes = np.array([1e5, 1e-3])
+    for factor in (1, 2, 0):
+        report = tn.gradient_check_function(
+            lambda x: (sizes * np.sin(x)).sum(),
+            lambda dy, x, factor=factor: dy * sizes * [1, factor] * np.cos(x),
+            np.array([0.3, 0.5]),
+            full=full,
+        )
+        assert bool(report) == (factor == 1)
+
+
+def test_what_rounding_hides_is_too_noisy_to_tell(draw):
+    report = tn.gradient_check_function(lambda x: 1e14 + np.sin(x), lambda dy, x: dy * np.cos(x), draw.normal(size=D))
+    assert not report
+    assert statuses(report) <= {"noisy", "zero"}
+    assert "noisy (too noisy to tell: rounding hides the slope)" in repr(report)
+
+
+def test_the_tolerance_and_the_number_of_directions_can_be_chosen(draw):
+    def check(**settings):
+        return tn.gradient_check_function(np.sin, lambda dy, x: 1.001 * dy * np.cos(x), draw.normal(size=D), **settings)
+
+    assert not check()
+    assert check(tolerance=1e-2)
+    assert [len(check(directions=count)) for count in (1, 2, 7)] == [1, 2, 7]
+
+
+def test_complex_numbers_are_refused(draw):
+    x = draw.normal(size=D)
+    with pytest.raises(TypeError, match="takes real numbers, got complex ones; check the real and imaginary parts"):
+        tn.gradient_check_function(np.sin, lambda dy, x: dy, x + 1j)
+    with pytest.raises(TypeError, match="takes real numbers, got complex ones"):
+        tn.gradient_check_function(lambda x: x * 1j, lambda dy, x: dy, x)
 
 
 def test_a_gradient_of_a_flat_function_is_wrong_and_not_zero(draw):
