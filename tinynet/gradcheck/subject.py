@@ -142,11 +142,12 @@ def backward_pass(network: Network, x: Array, dy: Array, fill: float) -> Gradien
     network.grad[...] = fill
     for layer in reversed(network.layers):
         dy = unharmed(f"{layer}.backward", layer.backward, dy)
-    found = {
-        f"{where}.{name}": layer.views[f"d{name}"].copy()
-        for _, where, layer in walk(network.layers)
-        for name in layer.shapes()
-    }
+    found = {}
+    for _, where, layer in walk(network.layers):
+        for name in layer.shapes():
+            view = layer.views[f"d{name}"]
+            found[f"{where}.{name}"] = view.copy()
+            vars(layer)[f"d{name}"] = view  # again, if backward has replaced it
     return found | {"x": dy}
 
 
