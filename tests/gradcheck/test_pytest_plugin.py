@@ -135,7 +135,8 @@ def test_two_reports():
     result.assert_outcomes(failed=4)
     shown = text_of(result)
     report = (
-        r"assert gradient check FAILED: 3 comparisons, 2 other checks, 3 failed.*\nE         input 0 +3 x .*\nE .*\nE .*\n"
+        r"assert gradient check FAILED: 3 comparisons, 2 other checks, 3 failed.*\n"
+        r"E         input 0 +3 x .*\nE .*\nE .*\n"
         r"E       worst: .*\nE       hint: the sign is wrong \(everywhere\)\n"
     )
     assert len(re.findall(report, shown)) == 4
