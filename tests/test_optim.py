@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable
-
-import dataclasses
 
 import numpy as np
 import pytest
