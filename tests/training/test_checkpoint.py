@@ -157,11 +157,16 @@ def test_buffers_come_back(tmp_path):
     ("change", "said"),
     [
         ({"parts": {"seed": 4}}, "seed was 3, and is 4"),
-        ({"parts": {"hidden": (8, 6)}}, r"layers was Dropout\(0.1\), Dense\(6, 8\)"),
+        ({"parts": {"hidden": (8, 6)}}, r"layers was 0 Dropout{.*'rate': 0.1"),
+        ({"parts": {"rate": 0.02}}, "its 8 steps had other learning rates"),
         ({"data": data(seed=9)}, "x was float32"),
-        ({"batch_size": 9}, "epochs was 4 of 10 rows a batch"),
-        ({"epochs": 5}, "epochs was 4 of"),
-        ({"loss": tn.SoftmaxCrossEntropy(label_smoothing=0.1)}, "loss was SoftmaxCrossEntropy {}"),
+        ({"batch_size": 9}, "rows a batch was 10, and is 9"),
+        ({"loss": tn.SoftmaxCrossEntropy(label_smoothing=0.1)}, "loss was SoftmaxCrossEntropy{'label_smoothing': 0.0}"),
+        ({"validation": data(31, 7)}, "validation was SoftmaxCrossEntropy"),
+        ({"patience": 4}, "patience was 3, and is 4"),
+        ({"patience": None}, "patience was 3, and is not given"),
+        ({"augment": lambda x, seed, epoch: x + epoch}, "augment was not given, and is float32"),
+        ({"sample_weight": np.linspace(1, 2, 103)}, "loss was SoftmaxCrossEntropy{.*, and is Weighted{"),
     ],
     ids=str,
 )
@@ -175,20 +180,98 @@ def test_another_trainings_file_is_refused_and_kept(tmp_path, change, said):
     assert path.read_bytes() == before
 
 
+class Scaled(tn.Layer):
+    """y = scale x, without a config"""
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def forward(self, x, train=False):
+        return self.scale * x
+
+    def backward(self, dy):
+        return self.scale * dy
+
+
+class Powers(tn.SGD):
+    """SGD that raises its rate to a power, without a config of its own"""
+
+    power = 1.0
+
+
+def own_training(path, change, epochs=1):
+    """Train a network after a change of what it starts from."""
+    net = tn.Network(tn.Dense(6, 4), Scaled(2.0), tn.BatchNorm(4), tn.Dense(4, 3), seed=1)
+    optimizer, settings = Powers(net, lr=0.1, momentum=0.5), {"sample_weight": np.ones(103)}
+    if change:
+        change(net, optimizer, settings)
+    tn.fit(net, optimizer, *data(), epochs=epochs, checkpoint=path, progress=False, **settings)
+    return net.theta.tobytes()
+
+
+CHANGES = {
+    "parameters": lambda net, optimizer, settings: net.theta.__setitem__(0, 0.5),
+    "buffers": lambda net, optimizer, settings: net.buffers.__setitem__(0, 0.5),
+    "frozen": lambda net, optimizer, settings: setattr(net[0], "trainable", False),
+    "a layer's attribute": lambda net, optimizer, settings: setattr(net[1], "scale", 3.0),
+    "an optimizer's attribute": lambda net, optimizer, settings: setattr(optimizer, "power", 2.0),
+    "slots": lambda net, optimizer, settings: optimizer.velocity.__setitem__(0, 1.0),
+    "the loss behind weights": lambda net, optimizer, settings: settings.update(
+        loss=tn.SoftmaxCrossEntropy(label_smoothing=0.1)
+    ),
+    "weights": lambda net, optimizer, settings: settings.update(sample_weight=np.arange(103) % 2 + 1.0),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_training_that_starts_elsewhere_is_refused(tmp_path, name):
+    first = own_training(tmp_path / "run", None)
+    assert own_training(tmp_path / "run", None) == first
+    with pytest.raises(tn.ModelFileError, match="it holds another training"):
+        own_training(tmp_path / "run", CHANGES[name])
+
+
+def test_a_finished_training_goes_on_with_more_epochs(tmp_path, place):
+    expected = state(*trained(place, tmp_path / "straight", epochs=5, patience=9))
+    trained(place, tmp_path / "run", epochs=3, patience=9)
+    assert state(*trained(place, tmp_path / "run", epochs=5, patience=9)) == expected
+    with pytest.raises(tn.ModelFileError, match=r"it holds 5 epochs, but fit was asked for 4; ask for 5 or more"):
+        trained(place, tmp_path / "run", epochs=4, patience=9)
+
+
+def test_a_schedule_may_differ_in_steps_that_are_not_taken_yet(tmp_path):
+    def run(path, epochs, every):
+        net = tn.mlp(6, [8], 3)
+        tn.fit(net, tn.SGD(net, tn.step_decay(0.5, every)), *data(), epochs=epochs, checkpoint=path, progress=False)
+        return net.theta.tobytes()
+
+    run(tmp_path / "run", 1, 4)
+    assert run(tmp_path / "run", 2, 5) == run(None, 2, 5)
+    with pytest.raises(tn.ModelFileError, match="its 8 steps had other learning rates"):
+        run(tmp_path / "run", 2, 2)
+
+
 def fitted(path, lr):
     net = tn.mlp(6, [8], 3)
     return tn.fit(net, tn.SGD(net, lr=lr), *data(), epochs=1, checkpoint=path)
 
 
-def test_another_rate_is_another_training_and_another_schedule_is_not_known_from_the_first(tmp_path):
+def test_another_rate_is_another_training(tmp_path):
     fitted(tmp_path / "number", 0.1)
-    with pytest.raises(tn.ModelFileError, match=r"optimizer was SGD {'lr': 0.1.*, and is SGD {'lr': 0.2"):
+    with pytest.raises(tn.ModelFileError, match=r"learning rate was 0\.1, and is 0\.2"):
         fitted(tmp_path / "number", 0.2)
     assert fitted(tmp_path / "schedule", lambda step: 0.1) == fitted(tmp_path / "schedule", lambda step: 0.1)
 
 
-@pytest.mark.parametrize("change", [{"format": "another"}, {"version": 99}], ids=str)
-def test_a_file_of_another_kind_is_refused(tmp_path, monkeypatch, change):
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": "another"}, "not a tinynet checkpoint"),
+        ({"version": 1}, "a checkpoint of version 1, not 2: it does"),
+    ],
+    ids=str,
+)
+def test_a_file_of_another_kind_is_refused(tmp_path, monkeypatch, change, said):
     def written(path, header, vectors):
         whole(path, header | change, vectors)
 
@@ -197,7 +280,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path, monkeypatch, change):
         changed.setattr(checkpoint, "write", written)
         fitted(tmp_path / "run", 0.1)
     (tmp_path / "run.before").unlink()
-    with pytest.raises(tn.ModelFileError, match="run: not a tinynet checkpoint of version 1"):
+    with pytest.raises(tn.ModelFileError, match=f"run: {said}"):
         fitted(tmp_path / "run", 0.1)
 
 

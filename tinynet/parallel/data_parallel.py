@@ -24,6 +24,7 @@ from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
 from ..training import evaluation, loop
+from ..training.identity import add_rates, identity_of
 from ..training.progress import open_bar
 from .all_reduce import all_reduce_for
 from .ranks import agree, end_together
@@ -229,23 +230,15 @@ class DataParallel:
         t: Array,
         batch_size: int,
     ) -> None:
-        facts = {
+        facts = identity_of(network, optimizer, loss) | {
             "backend": self.backend.name.partition(":")[0],
-            "layers": ", ".join(map(repr, network.layers)),
-            "seed": network.seed,
-            "dtype": network.dtype.name,
-            "epoch": network.epoch,
-            "loss": f"{type(loss).__name__} {loss.config()}",
             "batch size": batch_size,
             "x": x.shape[1:] if self.sharded else self._checksum("x", x),
             "t": _columns(t) if self.sharded else self._checksum("t", t),
-            "theta": checksum(network.theta, self.backend.to_host),
-            "buffers": checksum(network.buffers, self.backend.to_host),
-            "trainable layers": [layer.trainable for _, layer in paths(network.layers)],
         }
         if optimizer:
-            settings = {name: "a schedule" if callable(value) else value for name, value in optimizer.config().items()}
-            facts["optimizer"] = f"{type(optimizer).__name__} {settings} after {optimizer.step_count} steps"
+            steps = -(-len(x) // batch_size)
+            facts["learning rates"] = f"{add_rates(0, optimizer.rates(steps)):08x} after {optimizer.step_count} steps"
         agree(self.comm, what, facts)
 
     def _checksum(self, name: str, array: Array) -> str:

@@ -26,12 +26,14 @@ from ..losses import Loss
 from ..network import Network
 from ..optim import Optimizer
 from .history import Record
+from .identity import add_rates, described, identity_of
 from .input_validation import is_count, warn
 from .listeners import EarlyStopping, Listener, Training
 from .loop import Steps
 
-FORMAT, VERSION = "tinynet checkpoint", 1
+FORMAT, VERSION = "tinynet checkpoint", 2
 OTHER = "it holds another training; delete it, or give this training another file"
+OLD = "it does not hold all that decides a training; delete it, or give this training another file"
 State = tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
@@ -51,8 +53,9 @@ class Checkpoint(Listener):
     def begin(self, training: Training) -> None:
         """Restore what the file holds. Raises ModelFileError if it holds another training."""
         self.training, self.network, self.optimizer = training, training.network, training.optimizer
-        self.began = self.optimizer.step_count
-        self.identity = _identity(training, self.stopping)
+        self.began = self.first = self.rated = self.optimizer.step_count
+        self.rates = 0
+        self.facts = _identity(training)
         if found := access(self.network.backend, partial(self._found, self.path)):
             self._restore(*found)
 
@@ -95,8 +98,9 @@ class Checkpoint(Listener):
     def _save(self, done: int, totals: tuple[Any, ...], seconds: float) -> None:
         """Write the file, unless something is not finite: such a training stops, and stops again when resumed."""
         network, optimizer, to_host = self.network, self.optimizer, self.network.backend.to_host
-        best = self.stopping and self.stopping.best
-        vectors = {"theta": network.theta, "buffers": network.buffers}
+        best, last = (self.stopping.best, self.stopping.last) if self.stopping else (None, None)
+        self.rates, self.rated = self._rates_up_to(optimizer.step_count), optimizer.step_count
+        vectors = dict(zip(("theta", "buffers"), last or (network.theta, network.buffers), strict=True))
         vectors |= {f"slot.{name}": getattr(optimizer, name) for name in optimizer.slots}
         vectors |= dict(zip(("best_theta", "best_buffers"), best or (), strict=False))
         rows, *sums = totals[0], *(to_host(number) for number in totals[1:])
@@ -104,11 +108,12 @@ class Checkpoint(Listener):
         header = {
             "format": FORMAT,
             "version": VERSION,
-            "training": self.identity,
+            "training": self.facts,
             "history": [asdict(record) for record in history],
             "stopped": history.stopped,
             "epoch": network.epoch,
             "began": self.began,
+            "rates": self.rates,
             "place": {
                 "done": done,
                 "totals": [rows, *map(float, sums)],
@@ -153,8 +158,9 @@ class Checkpoint(Listener):
         sizes |= {f"slot.{name}": network.theta.size for name in optimizer.slots}
         with about(path), opened(path) as archive:
             header = read_header(archive)
-            require(header["format"] == FORMAT and header["version"] == VERSION, f"not a {FORMAT} of version {VERSION}")
-            if header["training"] != self.identity:
+            require(header["format"] == FORMAT, f"not a {FORMAT}")
+            require(header["version"] == VERSION, f"a checkpoint of version {header['version']}, not {VERSION}: {OLD}")
+            if header["training"] != self.facts:
                 return header, {}
             if header["best"]:
                 sizes |= {"best_theta": sizes["theta"], "best_buffers": sizes["buffers"]}
@@ -162,9 +168,16 @@ class Checkpoint(Listener):
 
     def _check_identity(self, path: Path, header: dict[str, Any]) -> None:
         with about(path):
-            for name, value in self.identity.items():
-                found = header["training"].get(name)
+            names = dict.fromkeys([*self.facts, *header["training"]])
+            for name in names:
+                found, value = (facts.get(name, "not given") for facts in (header["training"], self.facts))
                 require(found == value, f"{OTHER}: {name} was {found}, and is {value}")
+            steps, done = header["place"]["t"], len(header["history"])
+            require(self._rates_up_to(steps) == header["rates"], f"{OTHER}: its {steps} steps had other learning rates")
+            epochs = self.training.epochs
+            require(
+                done <= epochs, f"it holds {done} epochs, and epochs={epochs} are wanted; take epochs={done} or more"
+            )
 
     def _restore(self, header: dict[str, Any], vectors: dict[str, np.ndarray]) -> None:
         network, optimizer, to_device = self.network, self.optimizer, self.network.backend.to_device
@@ -180,25 +193,29 @@ class Checkpoint(Listener):
             self.stopping.epoch, self.stopping.loss = header["best"]
             self.stopping.best = to_device(vectors["best_theta"]), to_device(vectors["best_buffers"])
         network.epoch, optimizer.step_count, self.resumed = header["epoch"], header["began"], header["place"]
+        self.rates, self.rated = header["rates"], header["place"]["t"]
+
+    def _rates_up_to(self, step: int) -> int:
+        """Return the checksum of the learning rates of all steps before this one."""
+        return add_rates(self.rates, map(self.optimizer.rate_at, range(self.rated, step)))
 
 
 def _before(path: Path) -> Path:
     return path.with_name(f"{path.name}.before")
 
 
-def _identity(training: Training, stopping: EarlyStopping | None) -> dict[str, Any]:
-    """Return what distinguishes this training from another."""
-    network, optimizer, to_host = training.network, training.optimizer, training.network.backend.to_host
-    settings = {name: "a schedule" if callable(value) else value for name, value in optimizer.config().items()}
-    patience = stopping and stopping.patience
-    return {
-        "layers": ", ".join(map(repr, network.layers)),
-        "seed": network.seed,
-        "dtype": network.dtype.name,
-        "optimizer": f"{type(optimizer).__name__} {settings}",
-        "loss": f"{type(training.loss).__name__} {training.loss.config()}",
+def _identity(training: Training) -> dict[str, str]:
+    """Return what distinguishes this training from another, apart from its learning rates and number of epochs."""
+    to_host = training.network.backend.to_host
+    found = identity_of(training.network, training.optimizer, training.loss)
+    found |= {
         "x": checksum(training.x, to_host),
         "t": checksum(training.t, to_host),
-        "from": f"epoch {network.epoch}, step {optimizer.step_count}",
-        "epochs": f"{training.epochs} of {training.batch_size} rows a batch, patience {patience}",
+        "rows a batch": str(training.batch_size),
     }
+    if training.validation:
+        loss, x, t = training.validation
+        found["validation"] = f"{described(loss)} {checksum(x, to_host)} {checksum(t, to_host)}"
+    for listener in training.listeners:
+        found |= listener.identity(training)
+    return {"from step": str(training.optimizer.step_count)} | found

@@ -58,7 +58,7 @@ def fit(
     augment     augment(x, seed, epoch) returns the x of an epoch, as tn.data.augment does for pictures
     progress    True, False, your own tqdm bar, which fit closes, or None: a bar in a terminal or a notebook
     checkpoint  a file that holds the training, saved every `every` steps. The same script, started again, resumes from
-                it, bit for bit, and returns at once if the training was finished
+                it, bit for bit, and returns at once if the training was finished. With more epochs it goes on
 
     Training resumes where the network is: two calls of 2 epochs equal one of 4, bit for bit. It stops with a warning
     once the loss is not finite. `network.history` is the History while it grows, also after Ctrl-C. Raises ValueError
@@ -76,7 +76,7 @@ def fit(
     data = prepare(network, loss, x, t, class_weight, sample_weight)
     held_out = prepare(network, loss, *validation) if validation else None
     network.loss, network.history = loss, (history := History())
-    training = Training(network, optimizer, *data, epochs, batch_size, history)
+    training = Training(network, optimizer, *data, epochs, batch_size, history, held_out, listeners)
     with listening(listeners, training) as steps:
         while len(history) < epochs and not history.stopped:
             record = train_epoch(network, optimizer, *data, batch_size, steps)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Array
+from ..arrays.checksum import checksum
 from ..inspect.diagnosis import first_not_finite
 from ..losses import Loss
 from ..network import Network
@@ -40,12 +41,18 @@ class Training:
     epochs: int
     batch_size: int
     history: History
+    validation: tuple[Loss, Array, Any] | None = None
+    listeners: Sequence[Listener] = ()
     seconds: float = 0.0
     """Seconds that the current epoch took before the program was restarted from a checkpoint."""
 
 
 class Listener:
     """Base class of listeners. Each hook does nothing by default; a callback of your own may override any of them."""
+
+    def identity(self, training: Training) -> dict[str, str]:
+        """Return what of this listener decides the result of a training. A checkpoint of another one is refused."""
+        return {}
 
     def begin(self, training: Training) -> None:
         """Prepare for a training that is about to start."""
@@ -107,6 +114,11 @@ class EarlyStopping(Listener):
             raise ValueError(f"fit takes patience of at least 1, together with validation=(x, t); got {patience}")
         self.patience, self.loss = patience, math.inf
         self.best: tuple[Array, Array] | None = None
+        self.last: tuple[Array, Array] | None = None
+        """The parameters and buffers before the best ones were restored, for a checkpoint that may go on from them."""
+
+    def identity(self, training: Training) -> dict[str, str]:
+        return {"patience": str(self.patience)}
 
     def begin(self, training: Training) -> None:
         self.network, self.epoch = training.network, training.network.epoch
@@ -124,6 +136,7 @@ class EarlyStopping(Listener):
     def end(self, error: BaseException | None) -> None:
         """Restore the best parameters and buffers, also after Ctrl-C."""
         if self.best:
+            self.last = self.network.theta.copy(), self.network.buffers.copy()
             self.network.theta[...], self.network.buffers[...] = self.best
 
 
@@ -136,6 +149,11 @@ class Augmentation(Listener):
                 f"fit takes a function augment(x, seed, epoch) such as tn.data.augment; got {augment!r:.60}"
             )
         self.augment = augment
+
+    def identity(self, training: Training) -> dict[str, str]:
+        network, first = training.network, training.x[:16]
+        epochs = (self.augment(first, network.seed, network.epoch + k) for k in range(2))
+        return {"augment": ", ".join(checksum(x, network.backend.to_host) for x in epochs)}
 
     def steps(self, steps: Steps) -> Steps:
         def augmented(network: Network, optimizer: Optimizer, loss: Loss, x: Array, *rest: Any) -> Iterator[Any]:
