@@ -222,3 +222,35 @@ def test_a_gradient_written_by_hand_counts_without_the_frozen_layers():
 def test_weight_decay_and_clip_norm_are_named(kind):
     fields = [field for field in dataclasses.fields(kind) if field.kw_only]
     assert [field.name for field in fields] == ["weight_decay", "clip_norm"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("lr", -0.1), ("lr", math.nan), ("clip_norm", -1.0), ("weight_decay", -1), ("momentum", 1.5)]
+)
+def test_a_setting_is_checked_when_it_is_changed_later(name, value):
+    optimizer = tn.SGD(network(), lr=0.1, momentum=0.5)
+    before = getattr(optimizer, name)
+    with pytest.raises(ValueError, match=f"SGD takes .*{name}"):
+        setattr(optimizer, name, value)
+    assert getattr(optimizer, name) == before
+    optimizer.lr = np.float32(0.25)
+    assert type(optimizer.lr) is float
+
+
+def test_the_learning_rate_has_one_name():
+    optimizer = tn.Adam(network())
+    with pytest.raises(AttributeError, match="Adam has no learning_rate; set lr"):
+        optimizer.learning_rate = 0.1
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("float32", 1e20), ("float32", 1e-30), ("float64", 1e200)])
+def test_the_norm_of_a_gradient_does_not_overflow_before_it_is_clipped(dtype, size):
+    net = tn.Network(tn.Dense(9, 1), dtype=dtype)
+    before = net.theta.copy()
+    net.grad[...] = size
+    tn.SGD(net, lr=1.0, clip_norm=1.0).step()
+    expected = before - min(size, 10**-0.5)
+    np.testing.assert_allclose(net.theta, expected, rtol=1e-6)
+    net.grad[...] = 0
+    tn.SGD(net, lr=1.0, clip_norm=1.0).step()
+    np.testing.assert_allclose(net.theta, expected, rtol=1e-6)

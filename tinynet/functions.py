@@ -412,8 +412,10 @@ def decay(theta: Array, rate: float) -> None:
 
 def clip_norm(grad: Array, largest: float) -> None:
     """g <- g min(1, c / |g|), in place        |g| is the norm over all layers; Pascanu et al. 2013, Algorithm 1"""
-    norm = module_of(grad).sqrt((grad * grad).sum(axis=-1, keepdims=True))
-    grad *= largest / module_of(grad).maximum(norm, largest)
+    xp = module_of(grad)
+    size = xp.maximum(abs(grad).max(axis=-1, keepdims=True), xp.finfo(grad.dtype).tiny)  # so that no square overflows
+    norm = size * xp.sqrt(((grad / size) ** 2).sum(axis=-1, keepdims=True))
+    grad *= largest / xp.maximum(norm, largest)
 
 
 # --------------------------------------------------------------------------------------------- batches

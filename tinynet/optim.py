@@ -42,19 +42,33 @@ class Optimizer:
     clip_norm: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        require = self._require
-        require(callable(self.lr) or is_positive(self.lr), "lr above 0 and finite, or a schedule", self.lr)
-        decays = self.weight_decay == 0 or is_positive(self.weight_decay)
-        require(decays, "weight_decay of at least 0 and finite", self.weight_decay)
-        clips = self.clip_norm is None or is_positive(self.clip_norm)
-        require(clips, "clip_norm above 0 and finite, or None", self.clip_norm)
-        for name, value in list(vars(self).items()):
-            setattr(self, name, value.item() if isinstance(value, np.generic) else value)  # files hold Python's numbers
+        self.check()
         self.step_count = 0
         self._attach()
         for name in self.slots:
-            require(name not in vars(self) and not hasattr(Optimizer, name), "slots with other names", name)
+            self._require(name not in vars(self) and not hasattr(Optimizer, name), "slots with other names", name)
             setattr(self, name, self.network.backend.xp.zeros_like(self.theta))
+
+    def check(self) -> None:
+        """Raise ValueError if a setting is outside its range."""
+        self._require(callable(self.lr) or is_positive(self.lr), "lr above 0 and finite, or a schedule", self.lr)
+        decays = self.weight_decay == 0 or is_positive(self.weight_decay)
+        self._require(decays, "weight_decay of at least 0 and finite", self.weight_decay)
+        clips = self.clip_norm is None or is_positive(self.clip_norm)
+        self._require(clips, "clip_norm above 0 and finite, or None", self.clip_norm)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute. A setting that is changed later is checked, as in the constructor."""
+        if name == "learning_rate":
+            raise AttributeError(f"{type(self).__name__} has no learning_rate; set lr")
+        before = vars(self).get(name)
+        vars(self)[name] = value.item() if isinstance(value, np.generic) else value  # files hold Python's numbers
+        if name in self.__dataclass_fields__ and "step_count" in vars(self):
+            try:
+                self.check()
+            except ValueError:
+                vars(self)[name] = before
+                raise
 
     @property
     def rate(self) -> float:
@@ -145,8 +159,8 @@ class SGD(Optimizer):
     nesterov: bool = False
     velocity: Array = field(init=False)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         self._require(0 <= self.momentum < 1, "momentum of at least 0 and below 1", self.momentum)
         self._require(self.momentum > 0 or not self.nesterov, "a momentum above 0 with nesterov", self.momentum)
 
@@ -171,8 +185,8 @@ class Adam(Optimizer):
     m: Array = field(init=False)
     v: Array = field(init=False)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         beta1, beta2 = self.beta1, self.beta2
         self._require(0 <= beta1 < 1 and 0 <= beta2 < 1, "beta1 and beta2 of at least 0 and below 1", (beta1, beta2))
         self._require(self.eps > 0, "eps above 0", self.eps)
@@ -196,8 +210,8 @@ class RMSProp(Optimizer):
     eps: float = 1e-8
     v: Array = field(init=False)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         self._require(0 <= self.rho < 1, "rho of at least 0 and below 1", self.rho)
         self._require(self.eps > 0, "eps above 0", self.eps)
 

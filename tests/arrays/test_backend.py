@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import subprocess
 import sys
 from functools import partial
 from types import ModuleType
@@ -212,13 +213,13 @@ def test_no_array_crosses_inside_a_step(counting):
     assert not counting.crossings
 
 
-def test_an_epoch_crosses_once_each_way(counting):
+def test_an_epoch_sends_its_order_and_fetches_its_totals_and_whether_all_is_finite(counting):
     counts = []
     for epochs in (1, 2):
         counting.crossings.clear()
         trained("counting", epochs=epochs)
         counts.append(np.array([counting.crossings.count(way) for way in ("to_device", "to_host")]))
-    assert (counts[1] - counts[0]).tolist() == [1, 1]
+    assert (counts[1] - counts[0]).tolist() == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -279,3 +280,34 @@ def test_kernels_of_another_name_or_signature_would_be_found(counting):
     assert not broken_rules(counting)
     counting.rellu, counting.softmax = counting.relu, counting.adam
     assert broken_rules(counting) == ["rellu", "softmax"]
+
+
+def test_auto_takes_the_next_backend_if_one_fails_in_any_way(monkeypatch):
+    def broken(name):
+        if name == "numba":
+            raise RuntimeError("cannot cache function")
+        return found(name)
+
+    module = importlib.import_module("tinynet.arrays.backend")
+    found = module.kernels_of
+    monkeypatch.setattr(module, "kernels_of", broken)
+    backend = tn.backend("auto")
+    assert backend.name == "numpy-fast"
+    assert "backend 'numba' fails: RuntimeError('cannot cache function')" in backend.note
+
+
+NO_PLACE = """
+import numba.core.caching
+numba.core.caching.CacheImpl._locator_classes = []
+import numpy as np
+import tinynet as tn
+net = tn.mlp(3, [2], 2, backend="numba")
+tn.fit(net, tn.Adam(net), np.zeros((4, 3)), [0, 1, 0, 1], epochs=1, progress=False)
+print(tn.backend("auto").name)
+"""
+
+
+@pytest.mark.slow
+def test_numba_works_where_no_cache_can_be_written():
+    done = subprocess.run([sys.executable, "-c", NO_PLACE], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("numba\n", 0), done.stderr

@@ -199,3 +199,28 @@ def test_every_listener_ends_even_if_the_end_of_one_fails(draw):
     with pytest.raises(OSError, match="disk full"):
         tn.fit(net, tn.SGD(net), *clouds(draw), epochs=1, callbacks=[Failing(), last])
     assert last.notes[-1] == "end None"
+
+
+class Steep(tn.MeanSquaredError):
+    """A loss whose gradient is too large for the squares in Adam's v."""
+
+    def backward(self):
+        return super().backward() * np.float32(1e4)
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
+def test_moments_that_overflow_stop_the_training_on_every_backend():
+    """Adam divides by the root of v. If v is inf, a weight stops moving, and the loss stays finite and wrong."""
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    net = tn.mlp(3, [4], 1)
+    with pytest.warns(RuntimeWarning, match=r"fit stops: Adam\.(v|theta) is not finite after epoch 1; a lower lr, or"):
+        history = tn.fit(net, tn.Adam(net), x, 1e18 * x[:, :1], epochs=3, loss=Steep(), progress=False)
+    assert len(history) == 1
+
+
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_targets_too_large_for_the_loss_are_named():
+    net = tn.mlp(3, [4], 1)
+    x = np.random.default_rng(0).normal(size=(400, 3)).astype(np.float32)
+    with pytest.warns(RuntimeWarning, match=r"smaller x and t, may help; first not finite: loss: .*t up to 5e\+18 in"):
+        tn.fit(net, tn.SGD(net, lr=1e-30), x, np.full((400, 1), 5e18), epochs=1, loss=tn.MeanSquaredError())

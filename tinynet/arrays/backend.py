@@ -130,11 +130,11 @@ def _fastest() -> Backend:
     for name in FASTEST_FIRST:
         try:
             found = backend(name)
-        except ImportError as error:
-            reasons.append(str(error))
+        except Exception as error:
+            reasons.append(str(error) if isinstance(error, ImportError) else f"backend {name!r} fails: {error!r}")
         else:
             return replace(found, note="; ".join(reasons))
-    raise ImportError("; ".join(reasons))
+    return replace(NUMPY, note="; ".join(reasons))
 
 
 def _use(name: str, module: ModuleType, device: str) -> None:

@@ -18,8 +18,8 @@ class BatchNorm(Layer):
 
     In training, mean and variance are those of the batch (for pictures, over all pixels). Two buffers follow them:
     mean <- (1 - momentum) mean + momentum (mean of the batch), and `variance` likewise, with n - 1 instead of n.
-    Otherwise these buffers are used, and no row depends on the others. gamma starts at 1, beta at 0. The buffers of a
-    frozen layer still follow the batches. Raises ValueError for arguments that are not positive, and in training for
+    Otherwise, and in a frozen layer, these buffers are used, and no row depends on the others. gamma starts at 1, beta
+    at 0. Raises ValueError for arguments that are not positive, and in training for
     a batch with only one number per feature. Ioffe and Szegedy 2015, Algorithms 1 and 2.
     """
 
@@ -31,18 +31,19 @@ class BatchNorm(Layer):
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self.output_shape(x.shape[1:])
-        self.memory = None
         mean, variance = self._along(x, self.mean), self._along(x, self.variance)
-        if train:
+        if train and self.trainable:
             mean, variance = self.ops.moments(x, self._axes(x))
             self._follow(mean, variance, x.size // self.features)
-            self.memory = x, mean, variance
+        self.memory = (x, mean, variance) if train else None
         return self.ops.batch_norm(x, self._along(x, self.gamma), self._along(x, self.beta), mean, variance, self.eps)
 
     def backward(self, dy: Array) -> Array:
-        self.backward_parameters(dy)  # dx needs dgamma and dbeta, also in a frozen layer
         x, mean, variance = self.recall()
         gamma, dgamma, dbeta = (self._along(x, vector) for vector in (self.gamma, self.dgamma, self.dbeta))
+        if not self.trainable:  # mean and variance are constants: dx = gamma dy / sqrt(variance + eps)
+            return self.ops.batch_norm(dy, gamma, 0 * mean, 0 * mean, variance, self.eps)
+        self.backward_parameters(dy)
         return self.ops.batch_norm_backward(dy, x, gamma, mean, variance, self.eps, dgamma, dbeta)
 
     def backward_parameters(self, dy: Array) -> None:

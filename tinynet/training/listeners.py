@@ -93,17 +93,27 @@ class Divergence(Listener):
         self.training = training
 
     def __call__(self, record: Record) -> None:
-        if not math.isfinite(record.loss):
-            raise StopTraining(self._reason(record))
+        if reason := self._reason(record):
+            warn(f"fit stops: {reason}", RuntimeWarning)
+            raise StopTraining(reason)
 
     def _reason(self, record: Record) -> str:
-        network, loss, x, t = self.training.network, self.training.loss, self.training.x, self.training.t
-        first = next(batches(network, np.arange(len(x)), self.training.batch_size, x, t))
-        origin = first_not_finite(network, loss, *first)
-        where = f"; first not finite: {origin}" if origin else ""
-        reason = f"the loss of epoch {record.epoch} is {record.loss}; a lower lr may help{where}"
-        warn(f"fit stops: {reason}", RuntimeWarning)
-        return reason
+        """Return what is not finite: the loss, or a vector, which may stop moving while the loss stays finite."""
+        advice = "a lower lr, or smaller x and t, may help"
+        if not math.isfinite(record.loss):
+            network, loss, x, t = self.training.network, self.training.loss, self.training.x, self.training.t
+            first = next(batches(network, np.arange(len(x)), self.training.batch_size, x, t))
+            origin = first_not_finite(network, loss, *first)
+            where = f"; first not finite: {origin}" if origin else ""
+            return f"the loss of epoch {record.epoch} is {record.loss}; {advice}{where}"
+        optimizer, backend = self.training.optimizer, self.training.network.backend
+        names = ["theta", *optimizer.slots]
+        finite = backend.to_host(
+            backend.xp.stack([backend.xp.isfinite(getattr(optimizer, name)).all() for name in names])
+        )
+        if finite.all():
+            return ""
+        return f"{type(optimizer).__name__}.{names[finite.argmin()]} is not finite after epoch {record.epoch}; {advice}"
 
 
 class EarlyStopping(Listener):

@@ -23,12 +23,16 @@ SOURCES = [(path.name, path.stat().st_mtime_ns) for path in sorted(Path(__file__
 
 
 def jit(function: Any, **options: Any) -> Any:
-    """Return the function compiled by Numba, on its first call. The machine code is cached on disk.
+    """Return the function compiled by Numba, on its first call. The machine code is cached on disk, if possible.
 
     A change of any file of this folder, not only of the function's own, makes the cache invalid, because the functions
     that it calls are compiled into it.
     """
-    compiled: Any = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath=FAST_MATH, **options)(function)
+    options |= {"nogil": True, "error_model": "numpy", "fastmath": FAST_MATH}
+    try:
+        compiled: Any = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither the package's folder nor the home folder can be written
+        return numba.njit(**options)(function)
     compiled._cache._cache_file._source_stamp = SOURCES
     return compiled
 
@@ -258,10 +262,16 @@ def rmsprop(theta: Array, grad: Array, v: Array, lr: float, rho: float, eps: flo
 
 @jit
 def clip_norm(grad: Array, largest: float) -> None:
+    size = 0.0
+    for k in range(grad.size):
+        size = max(size, abs(np.float64(grad[k])))
+    if size == 0:
+        return
     total = 0.0
     for k in range(grad.size):
-        total += float(grad[k]) * float(grad[k])
-    norm = total**0.5
+        part = np.float64(grad[k]) / size
+        total += part * part
+    norm = size * total**0.5
     if norm <= largest:
         return
     factor = grad.dtype.type(largest / norm)
