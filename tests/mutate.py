@@ -36,7 +36,7 @@ import numpy  # noqa: F401
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CORE = ("functions.py", "losses.py", "layers/*.py", "optim.py", "training/*.py", "gradcheck.py")
+CORE = ("functions.py", "losses.py", "layers/*.py", "optim.py", "training/*.py", "gradcheck/*.py")
 EQUIVALENT = ROOT / "tests/mutate_equivalent.txt"
 TESTS = {
     "functions": "functions each_layer pictures losses",
