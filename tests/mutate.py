@@ -46,9 +46,9 @@ TESTS = {
         "network_arguments network_parts blocks_and_freezing_on_numpy refused_layers pickle"
     ),
     "network": "network network_arguments network_parts freezing blocks blocks_and_freezing_on_numpy pickle",
-    "optim": "optim losses_and_optimizers_on_numpy fit freezing blocks refused_layers pickle",
+    "optim": "optim losses_and_optimizers_on_numpy fit freezing blocks refused_layers pickle files",
     "training": "fit evaluation weights listeners progress refused_settings refused_layers checkpoint augmentation",
-    "gradcheck": "gradcheck functions each_layer layer_arguments freezing blocks blocks_and_freezing_on_numpy",
+    "gradcheck": "gradcheck functions layer_arguments corpus other_libraries",
 }
 """The tests that may notice a fault in a file or folder, most likely first, after the tests of the file's own name."""
 

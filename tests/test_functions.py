@@ -918,3 +918,9 @@ def test_a_shift_of_all_logits_changes_nothing(rows, shift):
     t = distributions(*z.shape)
     assert np.array_equal(functions.softmax(z + shift), functions.softmax(z))
     assert functions.softmax_cross_entropy(z + shift, t)[0] == functions.softmax_cross_entropy(z, t)[0]
+
+
+def test_the_slope_at_the_kink_of_relu_is_the_one_on_the_left():
+    zero = np.zeros(1)
+    assert functions.relu_backward(np.ones(1), zero) == 0
+    assert functions.leaky_relu_backward(np.ones(1), zero, 0.1) == 0.1

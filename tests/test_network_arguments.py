@@ -130,6 +130,21 @@ def test_mlp_hands_on_what_it_is_given():
             "Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got [Dense(4, 3)]",
         ),
         (
+            lambda: tn.Network(tn.Dense(4, 3), "relu"),
+            TypeError,
+            "Network takes layers one by one, as in Network(Dense(2, 3), ReLU()); got 'relu'",
+        ),
+        (
+            lambda: tn.mlp(4, 3, 2),
+            TypeError,
+            "mlp takes hidden widths and dropout rates in lists; got 3 and ()",
+        ),
+        (
+            lambda: tn.mlp(4, [3], 2, dropout=0.5),
+            TypeError,
+            "mlp takes hidden widths and dropout rates in lists; got [3] and 0.5",
+        ),
+        (
             lambda: tn.Network(tn.ReLU(), seed=-1),
             ValueError,
             "Network takes a whole number of at least 0 as seed; got -1",
@@ -177,3 +192,9 @@ def test_a_copy_has_its_own_of_all_that_a_layer_carries():
     net = tn.Network(Counting())
     net.copy().forward(ROWS, train=True)
     assert net[0].seen == 0
+
+
+def test_a_network_and_its_parts_compute_with_the_functions_of_their_backend():
+    net = tn.mlp(4, [3], 2, backend="numpy-fast")
+    assert net.ops is net[:2].ops is net[0].ops is net.backend.ops
+    assert net.ops is not tn.functions

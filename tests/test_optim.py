@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Callable
@@ -215,3 +216,9 @@ def test_a_gradient_written_by_hand_counts_without_the_frozen_layers():
     net[1].trainable = False
     moved(tn.SGD(net, lr=1, clip_norm=1), [(1, 2, 30, -40, 4, 2)])
     np.testing.assert_allclose(net.theta, np.array(START * 3) - np.array([1, 2, 0, 0, 4, 2]) / 5, rtol=1e-15)
+
+
+@pytest.mark.parametrize("kind", [tn.SGD, tn.Adam, tn.RMSProp])
+def test_weight_decay_and_clip_norm_are_named(kind):
+    fields = [field for field in dataclasses.fields(kind) if field.kw_only]
+    assert [field.name for field in fields] == ["weight_decay", "clip_norm"]

@@ -22,23 +22,6 @@ WRONG = {
     "cupy": "dx = dy / size",
 }
 
-CONVERT = """
-import numpy as np
-import tinynet as tn
-
-def in_numpy(function):
-    def converted(*arrays):
-        found = function(*arrays)
-        return [*map(np.asarray, found)] if isinstance(found, tuple) else np.asarray(found)
-    return converted
-
-def converting(forward, backward, *inputs, check=tn.gradient_check_function):
-    return check(in_numpy(forward), in_numpy(backward), *inputs)
-
-tn.gradient_check_function = converting
-"""
-"""Delete this once `gradient_check_function` takes arrays of other libraries."""
-
 
 def code(library: str) -> str:
     """Return the block of the page that imports the library."""
@@ -47,7 +30,7 @@ def code(library: str) -> str:
 
 
 def printed(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", CONVERT + code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

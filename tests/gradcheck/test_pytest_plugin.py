@@ -75,7 +75,7 @@ def test_right_gradients_pass_and_the_report_is_returned(run):
         """
 def test_all(gradcheck):
     assert len(gradcheck(np.tanh, tanh_backward, X)) == 3
-    assert len(gradcheck(np.tanh, tanh_backward, X, full=True, seed=1)) == 12
+    assert len(gradcheck(np.tanh, tanh_backward, X, full=True, seed=1)) == 12 + 3
     assert gradcheck.layer(tn.Dense(3, 2), X, full=True)
     assert gradcheck.loss(tn.MeanSquaredError(), X, X + 1, seed=2)
     assert gradcheck.network(tn.mlp(3, [4], 3), X, T)
@@ -135,7 +135,8 @@ def test_two_reports():
     result.assert_outcomes(failed=4)
     shown = text_of(result)
     report = (
-        r"assert gradient check FAILED: 3 comparisons, 3 failed.*\nE         input 0 +3 x .*\n"
+        r"assert gradient check FAILED: 3 comparisons, 2 other checks, 3 failed.*\n"
+        r"E         input 0 +3 x .*\nE .*\nE .*\n"
         r"E       worst: .*\nE       hint: the sign is wrong \(everywhere\)\n"
     )
     assert len(re.findall(report, shown)) == 4

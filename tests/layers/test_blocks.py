@@ -62,7 +62,7 @@ def test_a_gradient_check_names_every_array_by_its_place():
     report = tn.gradient_check(network(), X, LABELS)
     assert report
     parameters = [f"{name}.{own}" for name in PARTS for own in layer_of(network(), name).shapes()]
-    assert list(dict.fromkeys(entry.name for entry in report)) == [*parameters, "x"]
+    assert list(dict.fromkeys(entry.name for entry in report)) == [*parameters, "x", "all together"]
     assert "2 Residual / 0 Dense(6, 5).W" in parameters
 
 

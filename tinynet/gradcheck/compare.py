@@ -90,11 +90,10 @@ def _sizes(gradient: np.ndarray) -> np.ndarray:
 
 def steps_for(array: np.ndarray) -> list[float]:
     """Return the steps to try for an array, the best guess first. Numbers far from its usual ones need others."""
-    unit, sizes = unit_of(array), abs(array[array != 0])
+    unit, sizes = max(unit_of(array), 0.1), abs(array[array != 0])
     steps = [unit * h for h in STEPS]
     small = [float(sizes.min()) * 10.0**-k for k in (3, 5, 7)] if sizes.size else []
-    large = [1.7 * 10.0**-k for k in range(12, 0, -1)]
-    return [*steps, *(h for h in small if h < min(steps)), *(h for h in large if h > 2 * max(steps))]
+    return [*steps, *(h for h in small if h < min(steps))]
 
 
 def compare(

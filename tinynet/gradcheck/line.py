@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..arrays import Array, module_of
+from .subject import number
 
 EPS = float(np.finfo(np.float64).eps)
 NEARBY = 16
@@ -54,8 +55,8 @@ class Line:
         self.terms, self.parts = terms, parts
         self.center, _ = self._evaluate(0.0, parts)
         products = [part.gradient * part.v for part in parts]
-        self.claimed = sum(float(product.sum()) for product in products)
-        self.typical = sum(float((product**2).sum()) for product in products) ** 0.5
+        self.claimed = sum(number(product.sum()) for product in products)
+        self.typical = sum(number((product**2).sum()) for product in products) ** 0.5
 
     def at(self, s: float) -> Point:
         """Return the change from the start to start + s v. The arrays keep their values."""
@@ -115,7 +116,7 @@ class Line:
         claimed = 0.0
         for part in parts:
             part.array[...] = part.start + s * part.v
-            claimed += float((part.gradient * (part.array - part.start)).sum())
+            claimed += number((part.gradient * (part.array - part.start)).sum())
         try:
             with np.errstate(all="ignore"):
                 return self.terms(), claimed
@@ -137,4 +138,4 @@ def _like(part: Part, draw: np.random.Generator) -> Array:
     """Return a random vector of the array's shape, as long as v."""
     u = draw.normal(size=part.v.shape)
     u /= max(np.linalg.norm(u), EPS)
-    return module_of(part.v).asarray(u) * float((part.v**2).sum()) ** 0.5
+    return module_of(part.v).asarray(u) * number((part.v**2).sum()) ** 0.5

@@ -37,7 +37,7 @@ class Comparison:
     @property
     def digits(self) -> int:
         """The number of digits to which both agree."""
-        return math.floor(-math.log10(min(1.0, max(self.error, 1e-15))))
+        return math.floor(-math.log10(min(max(self.error, 1e-15), 1.0)))
 
     def __str__(self) -> str:
         index = list(self.index) if self.index else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arrays import Array
+from ..arrays import Array, module_of
 from ..arrays.backend import NUMPY, Backend
 from ..layers.bound import walk
 from ..losses import Loss
@@ -142,11 +142,12 @@ def backward_pass(network: Network, x: Array, dy: Array, fill: float) -> Gradien
     network.grad[...] = fill
     for layer in reversed(network.layers):
         dy = unharmed(f"{layer}.backward", layer.backward, dy)
-    found = {
-        f"{where}.{name}": layer.views[f"d{name}"].copy()
-        for _, where, layer in walk(network.layers)
-        for name in layer.shapes()
-    }
+    found = {}
+    for _, where, layer in walk(network.layers):
+        for name in layer.shapes():
+            view = layer.views[f"d{name}"]
+            found[f"{where}.{name}"] = view.copy()
+            vars(layer)[f"d{name}"] = view  # again, if backward has replaced it
     return found | {"x": dy}
 
 
@@ -157,7 +158,7 @@ def unharmed(who: str, call: Callable[..., Any], *given: Any) -> Any:
     if found is None:
         raise TypeError(f"{who} returned None; return what it has computed")
     for array, values in zip(given, before, strict=True):
-        if not bool(((array == values) | ((array != array) & (values != values))).all()):
+        if not number(((array == values) | ((array != array) & (values != values))).all()):
             name = "x" if who == "forward" else "dy" if array is given[0] else "x"
             raise ValueError(f"{who} wrote into {name}, which must not change; work on a copy")
     return found
@@ -167,11 +168,16 @@ def on_host(value: Any) -> np.ndarray:
     """Return what a function of NumPy or of another library returned as a NumPy array."""
     if hasattr(value, "detach"):  # PyTorch
         value = value.detach().cpu()
-    if hasattr(value, "get") and hasattr(value, "__cuda_array_interface__"):  # CuPy
-        value = value.get()
+    if type(value).__module__.partition(".")[0] == "cupy":
+        value = module_of(value).asnumpy(value)
     if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
         return np.from_dlpack(value)
     return np.asarray(value)
+
+
+def number(value: Any) -> float:
+    """Return an array without axes as a number."""
+    return float(on_host(value))
 
 
 def real(value: Any) -> np.ndarray:
