@@ -83,7 +83,7 @@ def text(output: nbformat.NotebookNode) -> str:
     """Return the text of an output, without the rounding errors of gradient checks, which depend on the machine."""
     data = output.get("data", {})
     printed = output.get("text") or ("" if "text/html" in data else data.get("text/plain", ""))
-    return re.sub(r"relative error +\S+|^worst: .*$", "...", printed, flags=re.MULTILINE)
+    return re.sub(r" *\d+ digits \(relative error +\S+|^worst: .*$", " ...", printed, flags=re.MULTILINE)
 
 
 def save(pages: dict[str, str]) -> None:

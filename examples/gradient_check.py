@@ -1,5 +1,7 @@
 """Gradient checks of a function, a layer, a whole network, and a broken backward that fails.
 
+docs/howto/gradient_check.md explains the lines of the reports.
+
 python examples/gradient_check.py
 """
 

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "tinynet"
-COURSE = ["functions.py", "layers/", "losses.py", "network.py", "optim.py", "training/", "gradcheck.py"]
+COURSE = ["functions.py", "layers/", "losses.py", "network.py", "optim.py", "training/", "gradcheck/"]
 FOLDERS = ["arrays/", "data/", "files/", "interop/", "inspect/", "testing/", "parallel/", "kernels/", "report/"]
 EARLIEST_FIRST = [
     "arrays",
@@ -41,7 +41,6 @@ EARLIEST_FIRST = [
     "training.progress",
     "training.checkpoint",
     "training.fit",
-    "inspect.gradient_report",
     "gradcheck",
     "inspect",
     "files",

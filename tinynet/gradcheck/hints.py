@@ -107,10 +107,9 @@ def _wrong_axis(subject: Subject, name: str, g: np.ndarray, G: np.ndarray) -> st
     x = subject.to_host(array)
     with np.errstate(all="ignore"):
         shapes = [g - G, (g - G) / x, np.log(abs(g / G))]
-        shapes += [(g - G) / y, (g - G) / np.exp(y), (g - G) / (x - x.mean(axis=1, keepdims=True))] * (
-            y.shape == g.shape
-        )
-        shapes += [(g - G) / (x * y), (g - G) / x**3, (g - G) / y**3] * (y.shape == g.shape)
+        if y.shape == g.shape:
+            shapes += [(g - G) / y, (g - G) / np.exp(y), (g - G) / (x - x.mean(axis=1, keepdims=True))]
+            shapes += [(g - G) / (x * y), (g - G) / x**3, (g - G) / y**3]
     for shape in filter(_is_sum_of_row_and_column, shapes):
         if square and _close(shape, -shape.T):
             return "keepdims is missing: one number per row is broadcast along the columns (wrong axis)"
