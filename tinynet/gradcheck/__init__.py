@@ -8,15 +8,17 @@ memory layouts and other types, and `hints.py` names the likely mistake.
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..arrays import Array, rng
 from ..layers import Layer
-from ..layers.bound import Shape, Shapes
+from ..layers.bound import Shape, Shapes, paths
 from ..losses import Loss
 from ..network import Network
 from ..optim import SGD
@@ -30,10 +32,14 @@ from .contract import (
     dtype_of,
     for_other_layouts,
     for_other_rows,
+    for_other_sizes_of_dy,
     for_other_values,
+    is_close,
     is_wrong,
+    moved,
     precision,
     repeated,
+    unequal,
 )
 from .hints import guess
 from .report import Comparison, GradientReport, Point
@@ -47,7 +53,8 @@ from .subject import (
     of_loss,
     of_network,
     of_training,
-    on_host,
+    real,
+    same_buffers,
     training_pass,
     unit_of,
 )
@@ -55,6 +62,9 @@ from .subject import (
 DIRECTIONS = 3
 TOLERANCE = 1e-6
 NUDGE = 1e-3
+NOT_DEFINED = (ArithmeticError, ValueError, IndexError)
+"""Errors of a function where it is not defined."""
+
 UNTOLD = ("zero", "noisy")
 """Statuses that neither confirm nor deny a gradient."""
 
@@ -77,22 +87,27 @@ def gradient_check(
     to a `tolerance` relative to the gradient. On a backend with compiled training steps, one such step is compared with
     a readable one. Raises what `fit` raises for bad input, and ValueError if a backward writes into its dy.
     """
+    settings = Settings(full, seed, tolerance, directions)
     copy = network.copy(dtype="float64")
     copy.trainable = True
     copy.theta += copy.backend.to_device(NUDGE * rng.generator(seed, "nudge").normal(size=copy.theta.size))
+    theta = copy.theta.copy()
     loss, *data = prepare(copy, loss_for(network, loss), x, t)
     ((rows, targets),) = batches(copy, np.arange(len(data[0])), len(data[0]), *data)
     to_host, to_device = copy.backend.to_host, copy.backend.to_device
 
-    def make(seed: int, x: np.ndarray, t: np.ndarray) -> Subject:
+    def make(dy_for: Any, x: np.ndarray, t: np.ndarray) -> Subject:
         return of_training(copy, loss, to_device(x), to_device(t))
 
-    family = Family(make, [to_host(rows).copy()], [to_host(targets)], True, seed)
-    report = _report(family, len(rows), Settings(full, seed, tolerance, directions))
-    if not report:
-        return report
-    report.note(_in_float32(network, loss, *family.xs, *family.rest))
-    if network.backend.train_steps:
+    family = Family(make, [to_host(rows).copy()], [to_host(targets)], has_rows=True, has_dy=False, seed=seed)
+    report = _report(family, len(rows), settings)
+    report.note(_parameters_stay(copy.theta, theta))
+    if report:
+        report.note(_without_dx(family))
+        if not all(trainable := [layer.trainable for _, layer in paths(network.layers)]):
+            report.note(_frozen(copy, family, settings, trainable))
+        report.note(_in_float32(copy, loss, family))
+    if report and network.backend.train_steps:
         report.note(_compiled_step(network, loss, *family.xs, *family.rest))
     return report
 
@@ -112,15 +127,18 @@ def gradient_check_layer(
     called twice, with other rows, in other memory layouts, in float32 and inside of another layer. The keyword
     arguments are as in `gradient_check`.
     """
+    settings = Settings(full, seed, tolerance, directions)
     network = Network(layer.copy(), seed=seed, dtype="float64")
     network.trainable = True
-    x = np.array(x, dtype=np.float64)
-    settings = Settings(full, seed, tolerance, directions)
-    report = _report(_family_of(network, x, seed), len(x), settings)
-    if not report:
-        return report
-    report.note(_in_float32(network, None, x))
-    report.note(_in_a_block(network[0].copy(), x, settings))
+    x, theta = in_float64(x), network.theta.copy()
+    family = _family_of(network, x, seed)
+    report = _report(family, len(x), settings)
+    report.note(_parameters_stay(network.theta, theta))
+    if report:
+        report.note(_without_dx(family))
+        report.note(_frozen(network, family, settings, [False] * len(list(paths(network.layers)))))
+        report.note(_in_float32(network, None, family))
+        report.note(_in_a_block(network[0].copy(), x, settings))
     return report
 
 
@@ -139,10 +157,13 @@ def gradient_check_loss(
     The keyword arguments are as in `gradient_check`. Raises ValueError if the loss is not finite, if the gradient has
     another shape than z, and if forward writes into z or t.
     """
-    z, t = np.array(z, dtype=np.float64), np.asarray(t)
-    has_rows = z.ndim > 0 and t.ndim > 0 and len(t) == len(z)
-    family = Family(lambda seed, z, t: of_loss(loss, z, t), [z], [t], has_rows, seed)
-    report = _report(family, len(z), Settings(full, seed, tolerance, directions))
+    settings, z, t = Settings(full, seed, tolerance, directions), in_float64(z), np.asarray(t)
+    if not z.size:
+        raise ValueError(f"gradient_check_loss takes z (N, K) with at least one row; got {z.shape}")
+    is_square = (z.ndim > 1 and len(z) in z.shape[1:] and t.ndim == 1) or (t.ndim > 1 and t.shape[0] in t.shape[1:])
+    has_rows = z.ndim > 0 and t.ndim > 0 and len(t) == len(z) and (not is_square or t.shape == z.shape)
+    family = Family(lambda dy_for, z, t: of_loss(loss, z, t), [z], [t], has_rows, has_dy=False, seed=seed)
+    report = _report(family, len(z) if z.ndim else 1, settings)
     if report:
         report.note(_loss_in_float32(loss, z, t))
     return report
@@ -164,18 +185,19 @@ def gradient_check_function(
     any shape: f = sum of dy y with a random dy. The keyword arguments are as in `gradient_check`. Raises TypeError for
     complex numbers, and ValueError if a function writes into its arguments.
     """
+    settings = Settings(full, seed, tolerance, directions)
     arrays = [in_float64(array) for array in inputs]
-    y = on_host(forward(*(array.copy() for array in arrays)))
-    found = gradients_of(backward, _dy(y, seed), arrays)
+    y = real(forward(*(array.copy() for array in arrays)))
+    found = gradients_of(backward, np.ones(y.shape), arrays)
     moving = [k for k, array in enumerate(arrays) if found[k] is not None and array.dtype == np.float64]
 
-    def make(seed: int, *changed: np.ndarray) -> Subject:
+    def make(dy_for: Any, *changed: np.ndarray) -> Subject:
         given = dict(zip(moving, changed, strict=True))
         inputs = [given.get(k, array) for k, array in enumerate(arrays)]
-        return of_function(forward, backward, inputs, moving, _dy(y, seed))
+        return of_function(forward, backward, inputs, moving, dy_for(y))
 
-    family = Family(make, [arrays[k] for k in moving], [], False, seed)
-    return _report(family, len(y) if y.ndim else 1, Settings(full, seed, tolerance, directions))
+    family = Family(make, [arrays[k] for k in moving], [], has_rows=False, has_dy=True, seed=seed)
+    return _report(family, len(y) if y.ndim else 1, settings)
 
 
 @np.errstate(all="ignore")  # other values may lie outside of the domain
@@ -193,42 +215,58 @@ def _report(family: Family, N: int, settings: Settings) -> GradientReport:
             report += _compared(subject, name, gradient, settings)
     if len(gradients) > 1 and not report.failures:
         report.append(compare_together(subject, gradients, settings, "the gradient"))
-    for name in report.wrong:
-        report.add_hint(_hint(subject, name, gradients, N, settings), name)
     for point in (second_call, precision(family)):
         report.note(point)
-    if report.failures or second_call.status == "wrong":
-        return report
-    for point in [for_other_values(family, settings), *for_other_layouts(family)]:
-        report.note(point)
-    for point in for_other_rows(family, settings) if family.has_rows else ():
-        report.note(point)
+    if not report.hints:
+        for name in report.wrong:
+            report.add_hint(_hint(subject, name, gradients, N, settings), name)
+    if not report.failures and second_call.status != "wrong":
+        _check_contract(report, family, settings)
     return report
+
+
+def _check_contract(report: GradientReport, family: Family, settings: Settings) -> None:
+    points = [for_other_values(family, settings), *for_other_layouts(family)]
+    points += [for_other_sizes_of_dy(family)] if family.has_dy else []
+    points += for_other_rows(family, settings) if family.has_rows else []
+    for point in points:
+        report.note(point)
 
 
 def _compared(subject: Subject, name: str, gradient: Array, settings: Settings) -> list[Comparison]:
     """Compare one array; where nothing can be told of it here, for other values of all arrays, if that tells more."""
     found = compare_array(subject, name, gradient, settings)
-    if any(entry.status not in UNTOLD for entry in found):
+    statuses = {entry.status for entry in found}
+    if "kink" in statuses and statuses <= {"ok", "kink", "zero"}:
+        return found + _beside(subject, name, settings)
+    if not (statuses == {"zero"} or ("noisy" in statuses and statuses <= {"ok", *UNTOLD})):
         return found
     for values in _other_values(subject, settings):
-        with contextlib.suppress(ValueError), _holding(subject, values):  # f is not finite there
+        with contextlib.suppress(*NOT_DEFINED), _holding(subject, values):
             elsewhere = compare_array(subject, name, subject.gradients(0.0)[name], settings)
-            if any(entry.status not in UNTOLD for entry in elsewhere):
+            if (statuses := {entry.status for entry in elsewhere} - {"zero"}) and "noisy" not in statuses:
                 return elsewhere
     return found
+
+
+def _beside(subject: Subject, name: str, settings: Settings) -> list[Comparison]:
+    """Compare an array once more beside a kink, because there its slopes leave much room."""
+    with contextlib.suppress(*NOT_DEFINED), _holding(subject, next(_other_values(subject, settings, (1e-3,)))):
+        found = compare_array(subject, name, subject.gradients(0.0)[name], replace(settings, full=False))
+        return [entry for entry in found if entry.status not in UNTOLD]
+    return []
 
 
 def _hint(subject: Subject, name: str, gradients: Gradients, N: int, settings: Settings) -> str:
     """Return what looks wrong with an array. If it is right beside this point, only its slope at a kink is wrong."""
     if name not in subject.arrays:
         return "wrong at a kink, where all arrays move at once"
-    beside = next(_other_values(subject, settings, distances=(1e-3,)))
-    with _holding(subject, beside):
-        statuses = {entry.status for entry in compare_array(subject, name, subject.gradients(0.0)[name], settings)}
-    if statuses <= {"ok"}:
+    beside = _beside(subject, name, settings)
+    if beside and all(entry.status == "ok" for entry in beside):
         return "wrong at a kink: the claimed slope is not between the slopes on both sides"
-    return guess(subject, name, gradients, N)
+    with contextlib.suppress(*NOT_DEFINED, np.linalg.LinAlgError):
+        return guess(subject, name, gradients, N)
+    return ""
 
 
 def _other_values(
@@ -256,18 +294,39 @@ def _holding(subject: Subject, values: dict[str, np.ndarray]) -> Iterator[None]:
 
 
 def _family_of(network: Network, x: np.ndarray, seed: int) -> Family:
-    """Return a network as a function of x, with the same dy for the same shape of y."""
+    """Return a network as a function of x, for f = sum of dy network(x)."""
 
-    def make(seed: int, x: np.ndarray) -> Subject:
-        return of_network(network, x, _dy(training_pass(network, x), seed))
+    def make(dy_for: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> Subject:
+        with same_buffers(network):
+            return of_network(network, x, dy_for(training_pass(network, x)))
 
-    return Family(make, [x], [], True, seed)
+    return Family(make, [x], [], has_rows=True, has_dy=True, seed=seed)
 
 
-def _dy(y: np.ndarray, seed: int) -> np.ndarray:
-    """Return random numbers of y's shape and of both signs, none of them small."""
-    draw = rng.generator(seed, "dy")
-    return draw.uniform(0.5, 1.5, y.shape) * draw.choice([-1.0, 1.0], y.shape)
+def _parameters_stay(theta: Array, before: Array) -> Point:
+    """Check that all parameters have the values that they had before the check."""
+    stay = is_close(theta, before, tolerance=0)
+    return Point("parameters stay", "ok") if stay else Point("parameters stay", "wrong", "wrote into a parameter")
+
+
+def _without_dx(family: Family) -> Point:
+    """Check that the first layer's `backward_parameters`, which a training calls, writes what `backward` writes."""
+    name, subject = "first layer, without dx", family.same()
+    expected, found = subject.gradients(0.0), subject.in_training() if subject.in_training else {}
+    wrong = unequal(expected, found)
+    return Point(name, "wrong", f"backward_parameters writes another {wrong[0]}") if wrong else Point(name, "ok")
+
+
+def _frozen(network: Network, family: Family, settings: Settings, trainable: list[bool]) -> Point:
+    """Check the gradients of x and of the other layers while some layers are frozen."""
+    for (_, layer), flag in zip(paths(network.layers), trainable, strict=True):
+        layer.trainable = flag
+    try:
+        subject = family.same()
+        wrong = is_wrong(subject, subject.gradients(0.0), settings)
+    finally:
+        network.trainable = True
+    return Point("frozen layers", "wrong", "wrong while layers are frozen") if wrong else Point("frozen layers", "ok")
 
 
 def _in_a_block(layer: Layer, x: np.ndarray, settings: Settings) -> Point:
@@ -285,7 +344,7 @@ def _in_a_block(layer: Layer, x: np.ndarray, settings: Settings) -> Point:
 
 
 class Block(Layer):
-    """y = scale (layer(x) + copy(1.01 x)): two copies of a layer, behind another parameter."""
+    """y = scale (layer(x) + copy(x in another order of rows)): two copies of a layer, behind another parameter."""
 
     def __init__(self, layer: Layer) -> None:
         self.layer, self.another = layer, layer.copy()
@@ -297,33 +356,42 @@ class Block(Layer):
         return {"scale": np.ones(1)}
 
     def forward(self, x: Array, train: bool = False) -> Array:
-        self.memory = self.layer.forward(x, train) + self.another.forward(1.01 * x, train)
+        self.memory = self.layer.forward(x, train) + self.another.forward(x[::-1].copy(), train)
         return self.scale * self.memory
 
     def backward(self, dy: Array) -> Array:
         self.dscale[...] = (dy * self.memory).sum()
-        return self.layer.backward(self.scale * dy) + 1.01 * self.another.backward(self.scale * dy)
+        dy = self.scale * dy
+        return self.layer.backward(dy) + self.another.backward(dy)[::-1]
 
     def output_shape(self, shape: Shape) -> Shape:
         return self.layer.output_shape(shape)
 
 
-def _in_float32(network: Network, loss: Loss | None, x: np.ndarray, *t: np.ndarray) -> Point:
-    """Check that a float32 copy of the network computes in float32."""
-    copy = network.copy(dtype="float32")
-    x, *targets = (copy.backend.to_device(array.astype(np.float32)) for array in (x, *t))
-    with np.errstate(all="ignore"):
+def _in_float32(network: Network, loss: Loss | None, family: Family) -> Point:
+    """Check that a float32 copy of the network computes in float32, and the same as in float64."""
+    copy, exact = network.copy(dtype="float32"), family.same().gradients(0.0)
+    copy.trainable = True
+    x, *t = (copy.backend.to_device(array.astype(np.float32)) for array in (*family.xs, *family.rest))
+    try:
         y = training_pass(copy, x)
-        found = {"forward": loss.forward(y, *targets) if loss else y}
-        dy = loss.backward() if loss else copy.backend.to_device(_dy(y, 0).astype(np.float32))
-        found |= {"backward": backward_pass(copy, x, dy, 0.0)["x"]}
-    return dtype_of("float32", "float32", found)
+        outputs = loss.forward(y, *t) if loss else y
+        dy = loss.backward() if loss else copy.backend.to_device(family.dy(y).astype(np.float32))
+        found = backward_pass(copy, dy, 0.0)
+    except Exception as error:
+        return Point("float32", "note", f"refuses float32: {textwrap.shorten(str(error), 80)}")
+    if wrong := unequal(exact, {name: gradient.astype("float64") for name, gradient in found.items()}, 0.05, 0.01):
+        near = family.make(family.dy, moved(family.xs[0], family.seed, 4e-7), *family.rest).gradients(0.0)
+        if unequal(exact, near, 0.005, 0.01):
+            return Point("float32", "note", "cannot be compared: x in float32 is rounded, and the gradient feels it")
+        return Point("float32", "wrong", f"gives another gradient of {wrong[0]} in float32 than in float64")
+    return dtype_of("float32", "float32", {"forward": outputs, "backward": found["x"]})
 
 
 def _loss_in_float32(loss: Loss, z: np.ndarray, t: np.ndarray) -> Point:
     """Check that a loss computes in float32 for z in float32."""
     with np.errstate(all="ignore"):
-        targets = t.astype(np.float32) if t.dtype.kind == "f" else t
+        targets = t.astype(np.float32) if t.dtype.kind == "f" or t.shape == z.shape else t
         found = {"forward": loss.forward(z.astype(np.float32), targets), "backward": loss.backward()}
     return dtype_of("float32", "float32", found)
 

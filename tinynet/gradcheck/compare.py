@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +15,17 @@ from .line import Line, Measurement, Part
 from .report import Comparison
 from .subject import Gradients, Subject, unit_of
 
-STEPS = tuple(1.7 * 10.0**k for k in (-3, -4, -5, -6, -7, -2, -8, -1, -9, -10, -11))
+STEPS = tuple(1.7 * 10.0**k for k in (-4, -3, -5, -6, -7, -2, -8, -1, -9, -10, -11, -12, -13))
 """Steps h of the difference quotients, in units of the array's numbers. A typical function needs only the first."""
 
 RESOLVED = 3e-4
 """Largest uncertainty, relative to the gradient, with which a comparison can still tell right from wrong."""
+
+
+WHOLE = "whole numbers as directions, at least 1, and seed, at least 0"
+
+AT_KINKS = 8
+"""Coordinates that are tested one by one in an array with a kink."""
 
 
 @dataclass(frozen=True)
@@ -29,56 +37,80 @@ class Settings:
     tolerance: float
     directions: int
 
+    def __post_init__(self) -> None:
+        def require(holds: bool, expected: str, got: Any) -> None:
+            if not holds:
+                raise ValueError(f"a gradient check takes {expected}; got {got!r}")
+
+        tolerance, counts = self.tolerance, (self.directions, self.seed)
+        is_number = isinstance(tolerance, Real) and not isinstance(tolerance, bool)
+        require(isinstance(self.full, bool), "full = True or False", self.full)
+        require(is_number and 0 < tolerance <= 0.1, "a tolerance above 0 and up to 0.1", tolerance)
+        require(all(isinstance(count, Integral) and not isinstance(count, bool) for count in counts), WHOLE, counts)
+        require(self.directions >= 1 and self.seed >= 0, WHOLE, counts)
+
 
 def compare_array(subject: Subject, name: str, gradient: Array, settings: Settings) -> list[Comparison]:
-    """Compare one array's gradient along all its directions."""
+    """Compare one array's gradient along all its directions; at kinks, along some coordinates too."""
     array, on_host = subject.arrays[name], subject.to_host(gradient)
     size = float(np.linalg.norm(on_host)) / math.sqrt(on_host.size)
-    draw, steps, found = rng.generator(settings.seed, name), steps_for(subject.to_host(array)), []
-    for index, v in directions(on_host, settings, draw):
+    draw, steps = rng.generator(settings.seed, name), steps_for(subject.to_host(array))
+
+    def along(index: tuple[int, ...] | None, v: np.ndarray) -> Comparison:
         line = Line(subject.terms, [Part(array, array.copy(), gradient, subject.to_device(v))])
-        status, measured = compare(line, steps, size, settings.tolerance, draw)
-        found.append(comparison(line, name, index, status, measured))
-    return found
+        return comparison(line, name, index, *compare(line, steps, size, settings.tolerance, draw))
+
+    found = [along(None, v) for v in directions(on_host, settings, draw)]
+    every = list(np.ndindex(array.shape))
+    if not settings.full and any(entry.status == "kink" for entry in found):
+        every = [every[k] for k in draw.permutation(len(every))[:AT_KINKS]]
+    elif not settings.full:
+        every = []
+    return [along(index, _coordinate(array.shape, index)) for index in every] + found
 
 
 def compare_together(subject: Subject, gradients: Gradients, settings: Settings, along: str) -> Comparison:
-    """Compare once, where all arrays move: each at random, or along its claimed gradient."""
-    draw, parts = rng.generator(settings.seed, along), []
+    """Compare once, where all arrays move and contribute alike: each at random, or along its claimed gradient."""
+    draw, parts, vectors = rng.generator(settings.seed, along), [], {}
     for name, gradient in gradients.items():
-        array = subject.to_host(subject.arrays[name])
-        v = subject.to_host(gradient) if along == "the gradient" else draw.normal(size=array.shape)
-        v = v * unit_of(array) / (float(np.linalg.norm(v)) or 1.0)
-        parts.append(Part(subject.arrays[name], subject.arrays[name].copy(), gradient, subject.to_device(v)))
+        x, g = subject.to_host(subject.arrays[name]), subject.to_host(gradient)
+        v = g if along == "the gradient" else draw.normal(size=x.shape) * np.where(x == 0, unit_of(x), abs(x))
+        v = np.where(v == 0, np.sqrt(np.mean(v**2)) or 1.0, v)
+        vectors[name] = v / (float(np.linalg.norm(v)) or 1.0) * unit_of(x)
+    effects = {name: float(np.linalg.norm(subject.to_host(gradients[name]) * v)) for name, v in vectors.items()}
+    least = min((effect for effect in effects.values() if effect > 1e-9 * max(effects.values())), default=1.0)
+    for name, v in vectors.items():
+        v = subject.to_device(v * min(1.0, least / (effects[name] or least)))
+        parts.append(Part(subject.arrays[name], subject.arrays[name].copy(), gradients[name], v))
     line = Line(subject.terms, parts)
     status, measured = compare(line, list(STEPS), line.typical, settings.tolerance, draw)
     return comparison(line, "all together", None, status, measured)
 
 
-def directions(
-    gradient: np.ndarray, settings: Settings, draw: np.random.Generator
-) -> Iterator[tuple[tuple[int, ...] | None, np.ndarray]]:
-    """Yield (index, unit vector): with `full` one vector for each coordinate, then dense vectors with index None.
+def directions(gradient: np.ndarray, settings: Settings, draw: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield vectors of length one.
 
-    The dense vectors take turns: random numbers; random numbers divided by the claimed gradient, which make small
-    entries count as much as large ones; the claimed gradient itself, which moves tied entries the same way. One more
-    moves the entries that are claimed to be zero, if others are not.
+    They take turns: random numbers; random numbers divided by the claimed gradient, which make small entries count as
+    much as large ones; the claimed gradient itself, which moves tied entries the same way. One more moves all entries
+    that are claimed to be zero the same way, if others are not.
     """
-    for index in np.ndindex(gradient.shape if settings.full else (0,)):
-        v = np.zeros(gradient.shape)
-        v[index] = 1
-        yield index, v
     zero = gradient == 0
     for k in range(settings.directions + (zero.any() and not zero.all())):
         v = draw.normal(size=gradient.shape)
         if k == settings.directions:
-            v *= zero
+            v = zero.astype(float)
         elif k % 3 == 1:
             v /= _sizes(gradient)
         elif k % 3 == 2:
             v = gradient if np.isfinite(gradient).all() and gradient.any() else np.ones(gradient.shape)
         v = v / abs(v).max()
-        yield None, v / np.linalg.norm(v)
+        yield v / np.linalg.norm(v)
+
+
+def _coordinate(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
+    v = np.zeros(shape)
+    v[index] = 1
+    return v
 
 
 def _sizes(gradient: np.ndarray) -> np.ndarray:
@@ -109,15 +141,13 @@ def compare(
         raise ValueError(f"f is {found} here, and has no derivative to compare with; check it where it is finite")
     tried: list[Measurement] = []
     for h in steps:
-        measured = line.measure(h)
-        tried.append(measured)
+        tried.append(line.measure(h))
+        measured = tried[-1]
         error, scale = abs(measured.error), max(line.typical, abs(line.claimed - measured.error))
-        if error <= tolerance * scale and measured.resolution < scale:
+        if error <= tolerance * scale and (measured.resolution < scale or (size and not scale)):
             return "ok", measured
-        if not contradicted(tried) and size and error <= measured.uncertainty <= tolerance * size:
-            return "ok", measured
-        if measured.uncertainty <= tolerance * scale / 10 and error > 10 * tolerance * scale:
-            break
+        if len(tried) == 5 and max(one.resolution for one in tried) < 2 * min(one.resolution for one in tried):
+            break  # at a kink, a smaller step resolves no more
     best = _best(line, tried)
     return _undecided(line, tried, best, size, tolerance, draw), best
 
@@ -127,37 +157,39 @@ def _best(line: Line, tried: list[Measurement]) -> Measurement:
 
     A large step sees a fast wave of small amplitude as flat.
     """
-    best = min(tried, key=lambda measured: measured.uncertainty)
+    bounds = {measured.h: line.uncertainty(measured, tried) for measured in tried}
+    best = min(tried, key=lambda measured: bounds[measured.h])
     scale = max(line.typical, abs(line.claimed - best.error))
     smaller = [
         measured
         for measured in tried
         if measured.h < best.h
-        and measured.uncertainty <= 10 * RESOLVED * scale
-        and abs(measured.error - best.error) > measured.uncertainty + best.uncertainty
+        and bounds[measured.h] <= 10 * RESOLVED * max(scale, abs(line.claimed - measured.error))
+        and abs(measured.error - best.error) > bounds[measured.h] + bounds[best.h]
     ]
-    return min(smaller, key=lambda measured: measured.uncertainty, default=best)
+    return min(smaller, key=lambda measured: bounds[measured.h], default=best)
 
 
-def contradicted(tried: list[Measurement]) -> bool:
+def contradicted(line: Line, tried: list[Measurement]) -> bool:
     """Return whether a step has resolved that the claimed slope is wrong."""
-    return any(abs(measured.error) > 2 * measured.uncertainty for measured in tried)
+    return any(abs(measured.error) > 2 * line.uncertainty(measured, tried) for measured in tried)
 
 
 def _undecided(
     line: Line, tried: list[Measurement], best: Measurement, size: float, tolerance: float, draw: np.random.Generator
 ) -> str:
     """Return the status if no step agreed to the tolerance."""
-    claimed, slope, uncertainty = line.claimed, line.claimed - best.error, best.uncertainty
+    claimed, slope, uncertainty = line.claimed, line.claimed - best.error, line.uncertainty(best, tried)
     if not math.isfinite(claimed):
         return "wrong"
     scale = max(line.typical, abs(slope))
-    if abs(claimed) <= uncertainty and abs(slope) <= best.resolution:
-        return "ok" if size and uncertainty <= RESOLVED * size else "zero"
-    if abs(best.error) <= uncertainty <= RESOLVED * max(scale, size):
+    zero = abs(claimed) <= uncertainty and abs(slope) <= best.resolution
+    if not zero and not contradicted(line, tried) and abs(best.error) <= uncertainty <= RESOLVED * max(scale, size):
         return "ok"
-    if slopes := _slopes_around(line, tried, best, draw):
+    if (line.is_irregular(best) or not zero) and (slopes := _slopes_around(line, tried, best, draw)):
         return "kink" if slopes[0] <= claimed <= slopes[1] else "wrong at a kink"
+    if zero:
+        return "ok" if size and uncertainty <= RESOLVED * size and not contradicted(line, tried) else "zero"
     return "wrong" if abs(best.error) > max(2 * uncertainty, tolerance * scale) else "noisy"
 
 
@@ -165,9 +197,9 @@ def _slopes_around(
     line: Line, tried: list[Measurement], best: Measurement, draw: np.random.Generator
 ) -> tuple[float, float] | None:
     """Look for a kink with a step of medium size among those that are about as certain as the best."""
-    if not math.isfinite(best.uncertainty):
+    if not math.isfinite(best.resolution):
         return None
-    similar = sorted(measured.h for measured in tried if measured.uncertainty <= 1.5 * best.uncertainty)
+    similar = sorted(measured.h for measured in tried if measured.resolution <= 1.5 * best.resolution)
     return line.slopes_around(similar[len(similar) // 2], best.error, draw)
 
 

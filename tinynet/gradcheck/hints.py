@@ -14,11 +14,14 @@ MOST_NUMBERS = 400
 """Largest array whose whole gradient is computed to find a hint."""
 
 
+NOT_WRITTEN = "not written; write into the view, self.dW[...] = or out=self.dW, and never rebind it"
+
+
 def guess(subject: Subject, name: str, gradients: Gradients, N: int) -> str:
     """Return what looks wrong with the gradient of one array; "" if it looks like nothing familiar."""
     g = subject.to_host(gradients[name])
     if np.isnan(g).any():
-        return "not written; write into the view, self.dW[...] = or out=self.dW, and never rebind it"
+        return NOT_WRITTEN if "." in name else "backward gives NaN"
     if not g.any():
         return "backward gives zero"
     if g.size > MOST_NUMBERS:
@@ -189,9 +192,9 @@ def _best(line: Line, unit: float) -> Measurement:
     tried = []
     for h in (1.7e-4, 1.7e-2, 1.7e-6):
         tried.append(line.measure(unit * h))
-        if tried[-1].uncertainty <= 1e-6 * abs(tried[-1].error):
+        if tried[-1].resolution <= 1e-6 * abs(tried[-1].error):
             return tried[-1]
-    return min(tried, key=lambda measured: measured.uncertainty)
+    return min(tried, key=lambda measured: measured.resolution)
 
 
 def _close(one: np.ndarray, other: np.ndarray, tolerance: float = 1e-4) -> bool:

@@ -36,16 +36,16 @@ class Point(NamedTuple):
 
 
 class Measurement(NamedTuple):
-    """A difference quotient with step h: `error` = claimed slope - quotient.
+    """A difference quotient with step h: `error` = claimed slope - quotient. `moved` tells which terms changed.
 
-    `uncertainty` bounds what the quotient itself may be off: by rounding, and by the end of Taylor's series.
-    `resolution` is the same bound for the terms that moved; the others may hide a slope below their rounding.
+    `resolution` bounds what the quotient itself may be off: by rounding of the terms that moved, and by the end of
+    Taylor's series.
     """
 
     h: float
     error: float
-    uncertainty: float
     resolution: float
+    moved: np.ndarray
 
 
 class Line:
@@ -60,7 +60,7 @@ class Line:
 
     def at(self, s: float) -> Point:
         """Return the change from the start to start + s v. The arrays keep their values."""
-        terms, claimed = self._evaluate(s, self.parts)
+        terms, claimed = self._nearby(s, self.parts)
         return Point(terms - self.center, claimed)
 
     def measure(self, h: float) -> Measurement:
@@ -74,10 +74,22 @@ class Line:
         fourth = up.terms - 4 * half_up.terms - 4 * half_down.terms + down.terms
         moved = (up.terms != 0) | (down.terms != 0) | (half_up.terms != 0) | (half_down.terms != 0)
         moving = self.center[moved] if moved.any() else self.center
-        irregular, series = 5 / 8 * _norm(fourth), abs(half - whole)
-        bounds = (max(irregular, 2 * EPS * _norm(values)) / h + series for values in (self.center, moving))
-        uncertainty, resolution = (bound if np.isfinite(bound) else np.inf for bound in bounds)
-        return Measurement(h, (4 * half - whole) / 3, uncertainty, resolution)
+        rounding = max(5 / 8 * _norm(fourth), 2 * EPS * _norm(moving))
+        resolution = rounding / h + abs(half - whole)
+        return Measurement(h, (4 * half - whole) / 3, resolution if np.isfinite(resolution) else np.inf, moved)
+
+    def uncertainty(self, measured: Measurement, tried: list[Measurement]) -> float:
+        """Return the resolution, plus the slope that the rounding of terms may hide that did not move.
+
+        A term that moves with another step hides up to its rounding; one that never moves, hardly anything.
+        """
+        ever = np.any([one.moved for one in tried], axis=0)
+        now, never = _norm(self.center[ever & ~measured.moved]), _norm(self.center[~ever])
+        return measured.resolution + 2 * EPS * (now / measured.h + never / max(one.h for one in tried))
+
+    def is_irregular(self, measured: Measurement) -> bool:
+        """Return whether a quotient is less certain than rounding of f explains: f may have a kink here."""
+        return measured.resolution > 1000 * EPS * (_norm(self.center) / measured.h + abs(self.claimed))
 
     def slopes_around(self, h: float, error: float, draw: np.random.Generator) -> tuple[float, float] | None:
         """Return the least and the largest slope that a subgradient may have along v; None if f is smooth here.
@@ -93,7 +105,7 @@ class Line:
             return None
         low_far, high_far = self._slopes_within(h, draw)
         far = float((high_far - low_far).sum())
-        if near < 0.4 * far:
+        if not 0.4 * far <= near <= 9 * far:  # a smooth f, or one that jumps
             return None
         left, right = -self.at(-h / 10).terms / (h / 10), self.at(h / 10).terms / (h / 10)
         least, largest = np.minimum(left, right), np.maximum(left, right)
@@ -108,7 +120,7 @@ class Line:
         h, slopes = distance / 30, []
         for _ in range(NEARBY):
             parts = [part._replace(start=part.start + distance * _like(part, draw)) for part in self.parts]
-            slopes.append((self._evaluate(h, parts)[0] - self._evaluate(-h, parts)[0]) / (2 * h))
+            slopes.append((self._nearby(h, parts)[0] - self._nearby(-h, parts)[0]) / (2 * h))
         return np.min(slopes, axis=0), np.max(slopes, axis=0)
 
     def _evaluate(self, s: float, parts: list[Part]) -> tuple[np.ndarray, float]:
@@ -123,6 +135,14 @@ class Line:
         finally:
             for part in self.parts:
                 part.array[...] = part.start
+
+    def _nearby(self, s: float, parts: list[Part]) -> tuple[np.ndarray, float]:
+        """Return the same; NaN where forward raises an error, or returns another number of terms."""
+        try:
+            terms, claimed = self._evaluate(s, parts)
+        except Exception:
+            terms, claimed = np.full((), np.nan), np.nan
+        return (terms, claimed) if terms.shape == self.center.shape else (self.center * np.nan, claimed)
 
 
 def _error(one: Point, other: Point, width: float) -> float:

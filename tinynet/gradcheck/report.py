@@ -75,8 +75,9 @@ class GradientReport(list[Comparison]):
 
     @property
     def worst(self) -> Comparison | None:
-        """The comparison with the largest relative error, without those at a kink."""
-        return max((entry for entry in self if entry.status != "kink"), key=lambda entry: entry.error, default=None)
+        """The comparison with the largest relative error, without those at a kink and of slopes that are zero."""
+        compared = (entry for entry in self if entry.status not in ("kink", "zero"))
+        return max(compared, key=lambda entry: entry.error, default=None)
 
     @property
     def wrong(self) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from ..arrays import Array, module_of
 from ..arrays.backend import NUMPY, Backend
+from ..layers import Layer
 from ..layers.bound import walk
 from ..losses import Loss
 from ..network import Network
@@ -23,7 +25,7 @@ class Subject:
     """f = sum of `terms()`, a function of `arrays`; `outputs()` is what forward returns.
 
     `gradients(fill)` runs forward and backward, and returns a gradient for each array. A layer finds the views into
-    which it writes its gradients filled with the number `fill`. With forward=False it runs backward alone, once more.
+    which it writes its gradients filled with the number `fill`. With twice=True, backward runs twice.
     """
 
     arrays: dict[str, Array]
@@ -33,6 +35,9 @@ class Subject:
     backend: Backend = NUMPY
     evaluation: Callable[[], np.ndarray] | None = None
     """The terms of f in evaluation instead of training."""
+
+    in_training: Callable[[], Gradients] | None = None
+    """The gradients that a training step writes, where the first layer has no dx."""
 
     def to_host(self, array: Array) -> np.ndarray:
         return self.backend.to_host(array)
@@ -49,20 +54,22 @@ def of_function(
     dy: np.ndarray,
 ) -> Subject:
     """Return the subject for f = sum of dy forward(*inputs), a function of the inputs whose indices are `moving`."""
+    names = [f"input {k}" for k in range(len(inputs))]
 
     def outputs() -> np.ndarray:
-        return real(unharmed("forward", forward, *inputs))
+        return real(unharmed("forward", forward, *inputs, names=names))
 
-    def gradients(fill: float, forward: bool = True) -> Gradients:
+    def gradients(fill: float, twice: bool = False) -> Gradients:
         found = gradients_of(backward, dy, inputs)
-        return {f"input {k}": on_host(found[k]) for k in moving}
+        return {f"input {k}": real(found[k]).copy() for k in moving}
 
     return Subject({f"input {k}": inputs[k] for k in moving}, outputs, lambda: dy * outputs(), gradients)
 
 
 def gradients_of(backward: Callable[..., Any], dy: np.ndarray, inputs: Sequence[np.ndarray]) -> Sequence[Any]:
     """Return backward(dy, *inputs), one gradient for each input."""
-    found = unharmed("backward", backward, dy, *inputs)
+    names = ["dy", *(f"input {k}" for k in range(len(inputs)))]
+    found = unharmed("backward", backward, dy, *inputs, names=names)
     found = found if isinstance(found, tuple | list) else [found]
     if len(found) != len(inputs):
         raise ValueError(f"backward must return {len(inputs)} gradients, one for each input, got {len(found)}")
@@ -73,12 +80,16 @@ def of_loss(loss: Loss, z: np.ndarray, t: np.ndarray) -> Subject:
     """Return the subject for f = loss.forward(z, t)."""
 
     def outputs() -> np.ndarray:
-        return on_host(unharmed("forward", loss.forward, z, t))
+        y = real(unharmed("forward", loss.forward, z, t, names=("z", "t")))
+        if y.shape:
+            raise ValueError(f"{type(loss).__name__}.forward must return one number, of shape (); got {y.shape}")
+        return y
 
-    def gradients(fill: float, forward: bool = True) -> Gradients:
-        if forward:
-            outputs()
-        return {"z": on_host(loss.backward())}
+    def gradients(fill: float, twice: bool = False) -> Gradients:
+        outputs()
+        if twice:
+            loss.backward()
+        return {"z": real(unharmed("backward", lambda z, t: loss.backward(), z, t, names=("z", "t"))).copy()}
 
     return Subject({"z": z}, outputs, outputs, gradients)
 
@@ -87,12 +98,13 @@ def of_network(network: Network, x: Array, dy: Array) -> Subject:
     """Return the subject for f = sum of dy network(x), as in a training pass."""
 
     def outputs() -> Array:
-        return training_pass(network, x)
+        with same_buffers(network):
+            return training_pass(network, x)
 
-    def gradients(fill: float, forward: bool = True) -> Gradients:
-        if forward:
-            outputs()
-        return backward_pass(network, x, dy, fill)
+    def gradients(fill: float, twice: bool = False) -> Gradients:
+        with same_buffers(network):
+            training_pass(network, x)
+            return backward_pass(network, dy, fill, twice)
 
     def terms() -> np.ndarray:
         return network.backend.to_host(dy * outputs())
@@ -100,66 +112,113 @@ def of_network(network: Network, x: Array, dy: Array) -> Subject:
     def evaluation() -> np.ndarray:
         return network.backend.to_host(dy * network.forward(x))
 
-    return Subject(parameters(network) | {"x": x}, outputs, terms, gradients, network.backend, evaluation)
+    def in_training() -> Gradients:
+        with same_buffers(network):
+            training_pass(network, x)
+            return first_layer_pass(network, dy)
+
+    arrays = parameters(network) | {"x": x}
+    return Subject(arrays, outputs, terms, gradients, network.backend, evaluation, in_training)
 
 
 def of_training(network: Network, loss: Loss, x: Array, t: Any) -> Subject:
     """Return the subject for f = loss of network(x) and t."""
 
     def outputs() -> Array:
-        return loss.forward(training_pass(network, x), t)
+        with same_buffers(network):
+            return loss.forward(training_pass(network, x), t)
 
-    def gradients(fill: float, forward: bool = True) -> Gradients:
-        if forward:
-            outputs()
-        return backward_pass(network, x, loss.backward(), fill)
+    def gradients(fill: float, twice: bool = False) -> Gradients:
+        with same_buffers(network):
+            loss.forward(training_pass(network, x), t)
+            return backward_pass(network, loss.backward(), fill, twice)
 
     def terms() -> np.ndarray:
         return network.backend.to_host(outputs())
 
-    return Subject(parameters(network) | {"x": x}, outputs, terms, gradients, network.backend)
+    def in_training() -> Gradients:
+        with same_buffers(network):
+            loss.forward(training_pass(network, x), t)
+            return first_layer_pass(network, loss.backward())
+
+    arrays = parameters(network) | {"x": x}
+    return Subject(arrays, outputs, terms, gradients, network.backend, in_training=in_training)
+
+
+def trainable_layers(network: Network) -> list[tuple[str, Layer]]:
+    """Return the layers that are not frozen, by the names of a report."""
+    return [(name, layer) for _, name, layer in walk(network.layers) if layer.trainable]
 
 
 def parameters(network: Network) -> dict[str, Array]:
-    """Return the views of all parameters by the names of a report, such as "0 Dense(4, 3).W"."""
-    layers = [(where, layer) for _, where, layer in walk(network.layers)]
-    return {f"{where}.{name}": layer.views[name] for where, layer in layers for name in layer.shapes()}
+    """Return the views of all parameters that are not frozen, by names such as "0 Dense(4, 3).W"."""
+    return {
+        f"{where}.{name}": layer.views[name] for where, layer in trainable_layers(network) for name in layer.shapes()
+    }
+
+
+@contextlib.contextmanager
+def same_buffers(network: Network) -> Iterator[None]:
+    """Restore the buffers after the with-block."""
+    before = network.buffers.copy()
+    try:
+        yield
+    finally:
+        network.buffers[...] = before
 
 
 def training_pass(network: Network, x: Array) -> Array:
-    """Run a training pass with the same random numbers each time, without changing the buffers."""
+    """Run a training pass with the same random numbers each time. Raises TypeError unless it returns an array."""
     for _, _, layer in walk(network.layers):
         layer.counter = 0
-    before = network.buffers.copy()
     y = unharmed("forward", lambda x: network.forward(x, train=True), x)
-    network.buffers[...] = before
+    if not isinstance(y, network.backend.xp.ndarray):
+        raise TypeError(f"forward must return an array (N, ...); got {type(y).__name__}")
     return y
 
 
-def backward_pass(network: Network, x: Array, dy: Array, fill: float) -> Gradients:
+def backward_pass(network: Network, dy: Array, fill: float, twice: bool = False) -> Gradients:
     """Return copies of the gradients of all parameters and of x. The gradient vector is filled before."""
+    if twice:
+        backward_pass(network, dy, fill)
     network.check_views()
     network.grad[...] = fill
+    buffers = network.buffers.copy()
     for layer in reversed(network.layers):
-        dy = unharmed(f"{layer}.backward", layer.backward, dy)
+        dx = unharmed(f"{layer}.backward", layer.backward, dy, names=("dy",))
+        if not isinstance(dx, network.backend.xp.ndarray):
+            raise TypeError(f"{layer}.backward must return an array, dx; got {type(dx).__name__}")
+        dy = dx
+    if not number((buffers == network.buffers).all()):
+        raise ValueError("backward wrote into a buffer; only forward may change buffers")
+    return _written(network) | {"x": dy.copy()}
+
+
+def first_layer_pass(network: Network, dy: Array) -> Gradients:
+    """Return copies of the gradients that a training writes, by `backward_parameters` of the first layer."""
+    network.grad[...] = 0
+    network.backward(dy)
+    return _written(network)
+
+
+def _written(network: Network) -> Gradients:
     found = {}
-    for _, where, layer in walk(network.layers):
+    for where, layer in trainable_layers(network):
         for name in layer.shapes():
             view = layer.views[f"d{name}"]
             found[f"{where}.{name}"] = view.copy()
             vars(layer)[f"d{name}"] = view  # again, if backward has replaced it
-    return found | {"x": dy}
+    return found
 
 
-def unharmed(who: str, call: Callable[..., Any], *given: Any) -> Any:
+def unharmed(who: str, call: Callable[..., Any], *given: Any, names: Sequence[str] = ("x",)) -> Any:
     """Return call(*given). Raises an error if it returns None, or has written into an array that it was given."""
     before = [array.copy() for array in given]
     found = call(*given)
     if found is None:
         raise TypeError(f"{who} returned None; return what it has computed")
-    for array, values in zip(given, before, strict=True):
+    for name, array, values in zip(names, given, before, strict=True):
         if not number(((array == values) | ((array != array) & (values != values))).all()):
-            name = "x" if who == "forward" else "dy" if array is given[0] else "x"
             raise ValueError(f"{who} wrote into {name}, which must not change; work on a copy")
     return found
 
@@ -172,7 +231,10 @@ def on_host(value: Any) -> np.ndarray:
         value = module_of(value).asnumpy(value)
     if not hasattr(value, "__array__") and hasattr(value, "__dlpack__"):
         return np.from_dlpack(value)
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise TypeError(f"a gradient check takes arrays of numbers; got {type(value).__name__}: {error}") from None
 
 
 def number(value: Any) -> float:
@@ -185,13 +247,15 @@ def real(value: Any) -> np.ndarray:
     array = on_host(value)
     if array.dtype.kind == "c":
         raise TypeError("a gradient check takes real numbers, got complex ones; check the real and imaginary parts")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"a gradient check takes arrays of numbers; got {type(value).__name__} of {array.dtype}")
     return array
 
 
 def in_float64(value: Any) -> np.ndarray:
     """Return a copy in float64, or integers unchanged."""
-    array = real(value)
-    return np.array(array, dtype=np.float64) if array.dtype.kind == "f" else array
+    array = on_host(value)
+    return np.array(real(array), dtype=np.float64) if array.dtype.kind in "fc" else array
 
 
 def unit_of(array: np.ndarray) -> float:

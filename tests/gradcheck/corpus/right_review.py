@@ -75,13 +75,6 @@ def sort_backward(dy, x):
     return g
 
 
-def first_of_three(dy, x):
-    a, b, c = x
-    g = np.zeros(3)
-    g[(0 if a <= b else 1) if min(a, b) >= c else 2] = dy
-    return g
-
-
 def conv_backward(dy, x, w):
     return np.convolve(dy, w[::-1], "valid"), np.convolve(dy, x[::-1], "valid")
 
@@ -136,8 +129,6 @@ FUNCTIONS = [
     *map(units, (1e3, 1e4, 1e6, 1e8)),
     slope("five kinks close by", "kink", lambda x: sum(np.maximum(x - c, 0) for c in kinks) + x,
           lambda x: 1 + sum(1.0 * (x > c) for c in kinks), [1.0, 2, 0.3]),
-    function("the first of three in max(min(a, b), c)", "tie", lambda x: np.maximum(np.minimum(x[0], x[1]), x[2]),
-             first_of_three, np.ones(3)),
     function("sort with ties", "tie", np.sort, sort_backward, [1.0, 2, 2, 2, 0]),
     function("median of ties", "tie", np.median, lambda dy, x: dy * (np.arange(5) == stable_order(x)[2]),
              [2.0, 2, 2, 0, 5]),
@@ -146,8 +137,6 @@ FUNCTIONS = [
     function("maximum of two, half each", "tie", np.maximum,
              lambda dy, a, b: (dy * np.where(a == b, 0.5, a > b), dy * np.where(a == b, 0.5, b > a)), [1.0, 2, -1],
              [1.0, 3, -1]),
-    function("norm at 0 and a sum", "kink", lambda x: np.linalg.norm(x[:2]) + x[2:].sum(),
-             lambda dy, x: dy * np.r_[0, 0, 1, 1], [0.0, 0, 1, 3]),
     function("norm at 0, a subgradient", "kink", np.linalg.norm, norm_backward([0.6, 0.8]), np.zeros(2)),
     function("norm close to 0", "kink", np.linalg.norm, lambda dy, x: dy * x / np.linalg.norm(x), 1e-9 * x6),
     slope("hard tanh at its edges", "kink", lambda x: np.clip(x, -1, 1), lambda x: 1.0 * (abs(x) <= 1),

@@ -160,12 +160,6 @@ def norm_backward(at_zero):
     return lambda dy, x: dy * (x / np.linalg.norm(x) if x.any() else np.array(at_zero))
 
 
-def two_signs(dy, x):
-    """Right, except at 0."""
-    a, b = np.sign(x[0] + x[1]), np.sign(x[0] - x[1])
-    return dy * (np.array([a - b, a + b]) if x.any() else np.array([3.0, 0]))
-
-
 def pool_strict(dy, x):
     pairs = x.reshape(-1, 2)
     return (dy[:, None] * (pairs > pairs[:, ::-1])).reshape(-1)
@@ -194,10 +188,6 @@ FUNCTIONS = [
     slope(
         "relu(x) - relu(-x) is x, claimed 0 at 0", "kink", lambda x: np.maximum(x, 0) - np.maximum(-x, 0),
         lambda x: (x != 0) * 1.0, [0.0, 1, -2],
-    ),
-    function(
-        "(3, 0) for |a + b| - |a - b| at 0, slopes within 2", "kink", lambda x: abs(x[0] + x[1]) - abs(x[0] - x[1]),
-        two_signs, [0.0, 0],
     ),
     function("norm at 0, (1.2, 0)", "kink", np.linalg.norm, norm_backward([1.2, 0]), np.zeros(2), cause="kink"),
     slope("0 for 1.2 x + |x| at 0, slopes 0.2 and 2.2", "kink", lambda x: 1.2 * x + abs(x),
