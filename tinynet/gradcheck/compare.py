@@ -61,8 +61,10 @@ def compare_array(subject: Subject, name: str, gradient: Array, settings: Settin
         return comparison(line, name, index, *compare(line, steps, size, settings.tolerance, draw))
 
     found = [along(None, v) for v in directions(on_host, settings, draw)]
-    every = list(np.ndindex(array.shape))
-    if not settings.full and any(entry.status == "kink" for entry in found):
+    every, has_kinks = list(np.ndindex(array.shape)), any(entry.status == "kink" for entry in found)
+    if has_kinks and (apart := _without_ties(subject.to_host(array))).any():
+        found.append(along(None, apart * draw.normal(size=array.shape) / math.sqrt(apart.sum())))
+    if not settings.full and has_kinks:
         every = [every[k] for k in draw.permutation(len(every))[:AT_KINKS]]
     elif not settings.full:
         every = []
@@ -107,6 +109,12 @@ def directions(gradient: np.ndarray, settings: Settings, draw: np.random.Generat
         yield v / np.linalg.norm(v)
 
 
+def _without_ties(array: np.ndarray) -> np.ndarray:
+    """Return where the numbers are not 0 and occur once: those are seldom at a kink."""
+    _, where, counts = np.unique(array, return_inverse=True, return_counts=True)
+    return (counts[where].reshape(array.shape) == 1) & (array != 0)
+
+
 def _coordinate(shape: tuple[int, ...], index: tuple[int, ...]) -> np.ndarray:
     v = np.zeros(shape)
     v[index] = 1
@@ -144,10 +152,14 @@ def compare(
         tried.append(line.measure(h))
         measured = tried[-1]
         error, scale = abs(measured.error), max(line.typical, abs(line.claimed - measured.error))
-        if error <= tolerance * scale and (measured.resolution < scale or (size and not scale)):
+        if error <= tolerance * scale and measured.resolution < scale:
             return "ok", measured
+        if len(tried) == 1 and size and not scale:
+            return "zero", measured
         if len(tried) == 5 and max(one.resolution for one in tried) < 2 * min(one.resolution for one in tried):
-            break  # at a kink, a smaller step resolves no more
+            status = _undecided(line, tried, measured, size, tolerance, draw)
+            if "kink" in status:  # a smaller step resolves no more
+                return status, measured
     best = _best(line, tried)
     return _undecided(line, tried, best, size, tolerance, draw), best
 
@@ -170,11 +182,6 @@ def _best(line: Line, tried: list[Measurement]) -> Measurement:
     return min(smaller, key=lambda measured: bounds[measured.h], default=best)
 
 
-def contradicted(line: Line, tried: list[Measurement]) -> bool:
-    """Return whether a step has resolved that the claimed slope is wrong."""
-    return any(abs(measured.error) > 2 * line.uncertainty(measured, tried) for measured in tried)
-
-
 def _undecided(
     line: Line, tried: list[Measurement], best: Measurement, size: float, tolerance: float, draw: np.random.Generator
 ) -> str:
@@ -184,12 +191,12 @@ def _undecided(
         return "wrong"
     scale = max(line.typical, abs(slope))
     zero = abs(claimed) <= uncertainty and abs(slope) <= best.resolution
-    if not zero and not contradicted(line, tried) and abs(best.error) <= uncertainty <= RESOLVED * max(scale, size):
+    if not zero and abs(best.error) <= uncertainty <= RESOLVED * max(scale, size):
         return "ok"
     if (line.is_irregular(best) or not zero) and (slopes := _slopes_around(line, tried, best, draw)):
         return "kink" if slopes[0] <= claimed <= slopes[1] else "wrong at a kink"
     if zero:
-        return "ok" if size and uncertainty <= RESOLVED * size and not contradicted(line, tried) else "zero"
+        return "zero"
     return "wrong" if abs(best.error) > max(2 * uncertainty, tolerance * scale) else "noisy"
 
 

@@ -73,8 +73,8 @@ class Line:
         whole, half = _error(up, down, 2 * h), _error(half_up, half_down, h)
         fourth = up.terms - 4 * half_up.terms - 4 * half_down.terms + down.terms
         moved = (up.terms != 0) | (down.terms != 0) | (half_up.terms != 0) | (half_down.terms != 0)
-        moving = self.center[moved] if moved.any() else self.center
-        rounding = max(5 / 8 * _norm(fourth), 2 * EPS * _norm(moving))
+        sizes = abs(self.center) + abs(up.terms) + abs(down.terms)
+        rounding = max(5 / 8 * _norm(fourth), 2 * EPS * _norm(sizes[moved] if moved.any() else sizes))
         resolution = rounding / h + abs(half - whole)
         return Measurement(h, (4 * half - whole) / 3, resolution if np.isfinite(resolution) else np.inf, moved)
 
@@ -99,11 +99,12 @@ class Line:
         whose slopes add up in more ways than the points show, so the range is doubled. Slopes that differ by much less
         than `error` explain nothing.
         """
-        low, high = self._slopes_within(h / 10, draw)
+        nearby = [[_like(part, draw) for part in self.parts] for _ in range(NEARBY)]
+        low, high = self._slopes_within(h / 10, nearby)
         near, noise = float((high - low).sum()), 1000 * EPS * _norm(self.center) / h
         if not near > max(noise, 1e-9 * self.typical, 0.01 * abs(error)):
             return None
-        low_far, high_far = self._slopes_within(h, draw)
+        low_far, high_far = self._slopes_within(h, nearby)
         far = float((high_far - low_far).sum())
         if not 0.4 * far <= near <= 9 * far:  # a smooth f, or one that jumps
             return None
@@ -115,11 +116,13 @@ class Line:
         bounds = np.minimum(low, least) - extra, np.maximum(high, largest) + extra
         return float(bounds[0].sum()) - margin, float(bounds[1].sum()) + margin
 
-    def _slopes_within(self, distance: float, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return the least and the largest slope of each term along v, at random points at this distance."""
+    def _slopes_within(self, distance: float, nearby: list[list[Array]]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the least and the largest slope of each term along v, at these points at this distance."""
         h, slopes = distance / 30, []
-        for _ in range(NEARBY):
-            parts = [part._replace(start=part.start + distance * _like(part, draw)) for part in self.parts]
+        for directions in nearby:
+            parts = [
+                part._replace(start=part.start + distance * u) for part, u in zip(self.parts, directions, strict=True)
+            ]
             slopes.append((self._nearby(h, parts)[0] - self._nearby(-h, parts)[0]) / (2 * h))
         return np.min(slopes, axis=0), np.max(slopes, axis=0)
 

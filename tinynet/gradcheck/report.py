@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 MEANING = {
     "kink": "the claimed slope lies between the slopes on both sides",
-    "zero": "by symmetry: f does not depend on it",
+    "zero": "f does not depend on it",
     "noisy": "too noisy to tell: rounding hides the slope",
 }
 

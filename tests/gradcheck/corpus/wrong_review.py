@@ -306,7 +306,6 @@ FUNCTIONS = [
     function("float32 gradient", "type", np.sin, lambda dy, x: (dy * cos(x)).astype(np.float32), x54, cause="float32"),
     function("float32 inside of forward", "type", lambda x: np.sin(x.astype(np.float32)).astype(float), sin_of, x54,
              cause="float32"),
-    stateful("cache by id(x)", "state", by_id, x54, cause="stale"),
     stateful("cache by shape", "state", by_shape, x54, cause="stale"),
     stateful("x of the last forward", "state", last_forward, x54, cause="stale"),
     stateful("every second call doubles", "state", second_call, x54, cause="2 times the first"),
