@@ -599,6 +599,19 @@ HOSTILE = {
 }
 
 
+def test_an_argument_of_a_later_keras_is_refused_unless_it_is_off(tmp_path):
+    path = old_file(tmp_path / "model.h5")
+    with h5py.File(path, "r+") as file:
+        model = json.loads(file.attrs["model_config"])
+        model["config"][0]["config"] |= {"later": None, "last": False}
+        file.attrs["model_config"] = json.dumps(model)
+    tn.from_keras(path)
+    with h5py.File(path, "r+") as file:
+        model["config"][0]["config"]["later"] = 3
+        file.attrs["model_config"] = json.dumps(model)
+    refused(path, "layer 'dense_7': a Dense with later=3 is not supported")
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files_are_refused(tmp_path, name):
     edit, cause = HOSTILE[name]
