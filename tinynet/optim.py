@@ -175,6 +175,7 @@ class Adam(Optimizer):
     This is the paper's Algorithm 1, as in PyTorch: eps is added to the corrected root. Keras follows the paper's
     section 2 ("epsilon hat") and adds its epsilon to sqrt(v) before the correction. At step k, Keras's epsilon equals
     an eps of epsilon / sqrt(1 - beta2^k) here: 32 times as much at the first step, and the same in the limit.
+    `resume_keras` returns a subclass with Keras's rule.
     """
 
     slots = ("m", "v")
@@ -202,7 +203,10 @@ def AdamW(network: Network, lr: float | Schedule = 0.001, weight_decay: float = 
 
 @dataclass(eq=False, repr=False)
 class RMSProp(Optimizer):
-    """v <- rho v + (1 - rho) g^2,  theta <- theta - lr g / (sqrt(v) + eps)        Hinton 2012, lecture 6e"""
+    """v <- rho v + (1 - rho) g^2,  theta <- theta - lr g / (sqrt(v) + eps)        Hinton 2012, lecture 6e
+
+    Keras divides by sqrt(v + eps). `resume_keras` returns a subclass with Keras's rule.
+    """
 
     slots = ("v",)
     lr: float | Schedule = 0.001

@@ -154,6 +154,26 @@ def test_networks_that_cannot_be_written_are_refused_and_leave_no_file(tmp_path)
     refused(path, net, "theta holds numbers that are not finite")
 
 
+class Halved(tn.Residual):
+    """A block that adds half of its layers."""
+
+
+class FlatAverage(tn.GlobalAveragePool):
+    """A layer with the base class of one that needs two operators."""
+
+
+@pytest.mark.parametrize("layer", [Halved(tn.Conv2D(1, 1, 1)), FlatAverage()], ids=["block", "two operators"])
+def test_a_subclass_is_not_written_as_its_base_class(tmp_path, layer):
+    refused(tmp_path / "net.onnx", tn.Network(layer), "has no operator in ONNX", logits=True, shape=(1, 4, 4))
+
+
+@pytest.mark.parametrize("vector", ["theta", "buffers"])
+def test_numbers_beyond_float32_are_refused(tmp_path, vector):
+    net = tn.Network(tn.Dense(2, 2), tn.BatchNorm(2), dtype="float64")
+    getattr(net, vector)[-1] = 1e300
+    refused(tmp_path / "net.onnx", net, "holds numbers that are not finite in float32")
+
+
 class Odds(tn.Loss):
     """A loss that defines its own predictions."""
 

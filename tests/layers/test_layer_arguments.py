@@ -89,6 +89,7 @@ WHOLE = "Conv2D takes whole numbers of at least 1, and padding of at least 0; go
         ),
         (lambda: tn.BatchNorm(4, 0), "BatchNorm takes a momentum above 0 and up to 1; got 0"),
         (lambda: tn.BatchNorm(4, 1.1), "BatchNorm takes a momentum above 0 and up to 1; got 1.1"),
+        (lambda: tn.BatchNorm(4, ddof=2), "BatchNorm takes a ddof of 0 or 1; got 2"),
         (
             lambda: tn.LayerNorm(2.5),
             "LayerNorm takes a whole number of features of at least 1, and eps above 0; got 2.5, 1e-05",
@@ -128,6 +129,7 @@ def test_a_constructor_says_what_it_takes(make, message):
         (tn.GlobalAveragePool(), "GlobalAveragePool()"),
         (tn.BatchNorm(4), "BatchNorm(4)"),
         (tn.BatchNorm(4, 0.25), "BatchNorm(4, 0.25, 1e-05)"),
+        (tn.BatchNorm(4, ddof=0), "BatchNorm(4, 0.1, 1e-05, 0)"),
         (tn.BatchNorm(4, eps=np.float32(0.5)), "BatchNorm(4, 0.1, 0.5)"),
         (tn.LayerNorm(4), "LayerNorm(4)"),
         (tn.LayerNorm(4, 0.25), "LayerNorm(4, 0.25)"),

@@ -123,7 +123,7 @@ def _of_hdf5(file: Any) -> Contents:
     state = _inside(file, "optimizer_weights") if "optimizer_weights" in file else None
     return Contents(
         from_json(config),
-        {"loss": training.get("loss"), "optimizer": training.get("optimizer_config")},
+        training | {"optimizer": training.get("optimizer_config")},
         [weights for layer in layers if (weights := _named(layer))],
         _named(state) if state is not None else [],
     )

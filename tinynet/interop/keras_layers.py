@@ -13,6 +13,7 @@ import numpy as np
 
 from ..files.archive import ModelFileError, require
 from ..layers import AveragePool2D, Conv2D, Dense, Flatten, GlobalAveragePool, Layer, MaxPool2D
+from .keras_arguments import LAYERS, is_from_keras, unusual
 from .keras_files import Contents, layer_entries
 from .keras_readers import LayerAndArrays, Options
 from .layer_names import ROWS, Keras
@@ -21,18 +22,6 @@ READERS = {row.keras.name: (row.keras.read, bool(row.pytorch)) for row in ROWS.v
 """For each class of Keras, its reader, and whether it has arrays."""
 
 ACTIVATIONS = {row.keras.activation: kind for kind, row in ROWS.items() if row.keras and row.keras.activation}
-USUAL: Options = {
-    "max_value": (None,),
-    "threshold": (None, 0),
-    "axis": (None, -1, [-1]),
-    "noise_shape": (None,),
-    "data_format": (None, "channels_last"),
-    "dilation_rate": (None, 1, [1, 1]),
-    "groups": (None, 1),
-    "keepdims": (None, False),
-    "rms_scaling": (None, False),
-}
-"""Options and the values they must have if they are present: with others a layer computes something else."""
 
 
 class Part(NamedTuple):
@@ -103,6 +92,8 @@ def parts_of(found: Contents) -> list[Part]:
                 layer.trainable = options.get("trainable") is not False
                 parts.append(Part(layer, arrays, form.flattened))
                 form = form.behind(layer)
+            if not is_from_keras(entry):
+                raise ValueError(f"{entry.get('registered_name')} is a class of your own, which is not supported")
         except (KeyError, TypeError, ValueError) as error:
             cause = f"{error} is missing" if isinstance(error, KeyError) else error
             raise ModelFileError(f"layer {options.get('name', kind)!r}: {cause}") from None
@@ -110,6 +101,16 @@ def parts_of(found: Contents) -> list[Part]:
     require(next(weights, None) is None, "it has weights of more layers than its model")
     require(form.has_same_order, "its outputs are flattened pictures, which have another order here; it needs a Dense")
     return parts
+
+
+def training_problems(found: Contents) -> list[str]:
+    """Return the arguments of layers that change the training in a way that tinynet does not support."""
+    return [
+        f"layer {entry['config'].get('name', entry['class_name'])!r} has {', '.join(others)}, "
+        "with which tinynet does not train"
+        for entry in layer_entries(found.model)
+        if (others := unusual(LAYERS, entry["class_name"], entry["config"], "changes the training"))
+    ]
 
 
 def _channels(entries: list[dict[str, Any]]) -> int | None:
@@ -131,9 +132,10 @@ def _layers(kind: str, options: Options, weights: Iterator[list[np.ndarray]], fo
     if kind not in supported:
         raise ValueError(f"a {kind} is not supported; supported are {', '.join(supported)}")
     last = 3 if form.pictures else 1
-    for name, usual in USUAL.items():
-        if options.get(name) not in (*usual, *((last, [last]) if name == "axis" else ())):
-            raise ValueError(f"a {kind} with {name}={options[name]} is not supported")
+    if options.get("axis") in (last, [last]):
+        options = options | {"axis": -1}
+    if others := unusual(LAYERS, kind, options, "changes the outputs"):
+        raise ValueError(f"a {kind} with {', '.join(others)} is not supported")
     layers: list[LayerAndArrays] = []
     if kind in READERS:
         read, has_arrays = READERS[kind]

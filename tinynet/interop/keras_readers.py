@@ -25,12 +25,13 @@ def pool(kind: type[MaxPool2D | AveragePool2D]) -> Reader:
 
 
 def relu(options: Options, arrays: list[np.ndarray]) -> LayerAndArrays:
-    slope = options.get("negative_slope")
+    slope = options.get("negative_slope") or 0
     return (LeakyReLU(slope) if slope else ReLU()), {}
 
 
 def leaky_relu(options: Options, arrays: list[np.ndarray]) -> LayerAndArrays:
-    return LeakyReLU(options.get("negative_slope") or options["alpha"]), {}
+    slope = options["negative_slope"] if "negative_slope" in options else options["alpha"]
+    return relu({"negative_slope": slope}, arrays)
 
 
 def dropout(options: Options, arrays: list[np.ndarray]) -> LayerAndArrays:
@@ -58,7 +59,7 @@ def conv2d(options: Options, arrays: list[np.ndarray]) -> LayerAndArrays:
 def batch_norm(options: Options, arrays: list[np.ndarray]) -> LayerAndArrays:
     vectors = _vectors(options, arrays, ["mean", "variance"])
     momentum = round(1 - options["momentum"], 12)
-    return BatchNorm(len(vectors["mean"]), momentum, options["epsilon"]), vectors
+    return BatchNorm(len(vectors["mean"]), momentum, options["epsilon"], ddof=0), vectors
 
 
 def layer_norm(options: Options, arrays: list[np.ndarray]) -> LayerAndArrays:

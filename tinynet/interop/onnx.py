@@ -40,10 +40,12 @@ def to_onnx(
     With `logits`, y is what `outputs` returns, without the softmax or sigmoid of the loss. `shape` is the shape of a
     row if that is not (D,), such as (1, 28, 28) for Conv2D or Flatten. x holds floats: divide pixels by 255. Nodes and
     parameters have the names of their layers, as in `activations`. The entry "tinynet" of the metadata is the header
-    that `save` writes. The file is written atomically.
+    that `save` writes, with the loss and the notes. The optimizer and its schedule are not in the file. The file is
+    written atomically.
 
-    Raises ModelFileError for layers of your own and as `save` does, ValueError if the network cannot take the shape or
-    the meaning of the outputs is unknown, and ImportError without onnx (extra `onnx`).
+    Raises ModelFileError for layers of your own, for numbers beyond the range of float32 and as `save` does, ValueError
+    if the network cannot take the shape or the meaning of the outputs is unknown, and ImportError without onnx
+    (extra `onnx`).
     """
     onnx = optional_import("onnx", "onnx")
     with about(Path(path)):
@@ -89,8 +91,11 @@ def _model(onnx: Any, network: Network, shape: tuple[int, ...], activation: str)
 
 
 def _float32(name: str, values: np.ndarray) -> np.ndarray:
-    """Return a parameter in ONNX's shape: all except weights are vectors."""
-    return values.astype(np.float32).reshape(values.shape if name == "W" else -1)
+    """Return a parameter or buffer in ONNX's shape: all except weights are vectors."""
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32).reshape(values.shape if name == "W" else -1)
+    require(np.isfinite(single).all(), f"a {name} holds numbers that are not finite in float32")
+    return single
 
 
 def _chain(layers: Sequence[Layer], around: str, x: str) -> Iterator[Node]:
@@ -107,14 +112,14 @@ def _named(layer: Layer, around: str, k: int) -> str:
 
 def _nodes(layer: Layer, around: str, k: int, x: str) -> Iterator[Node]:
     name = _named(layer, around, k)
-    if isinstance(layer, Residual):
+    if type(layer) is Residual:  # a subclass may add something else
         inside, last = f"{name} / ", len(layer.layers) - 1
         yield from _chain(layer.layers, inside, x)
         if layer.shortcut:
             yield from _nodes(layer.shortcut, inside, last + 1, x)
         shortcut = _named(layer.shortcut, inside, last + 1) if layer.shortcut else x
         yield Node("Add", [_named(layer.layers[last], inside, last), shortcut], name)
-    elif isinstance(layer, GlobalAveragePool):
+    elif type(layer) is GlobalAveragePool:
         yield Node("GlobalAveragePool", [x], f"{name}.mean")
         yield Node("Flatten", [f"{name}.mean"], name)
     elif type(layer) in ROWS and (operator := ROWS[type(layer)].onnx):
@@ -122,4 +127,5 @@ def _nodes(layer: Layer, around: str, k: int, x: str) -> Iterator[Node]:
         yield Node(operator.name, [x, *inputs], name, operator.attributes(layer))
     else:
         known = ", ".join(kind.__name__ for kind in ROWS)
-        raise ModelFileError(f"layer {name} has no operator in ONNX; supported layers are {known}")
+        kind = type(layer).__name__
+        raise ModelFileError(f"layer {name}, a {kind}, has no operator in ONNX; supported layers are {known}")

@@ -40,9 +40,11 @@ def to_safetensors(network: Network, path: str | os.PathLike[str]) -> None:
     """Write the network with the names of a PyTorch Sequential of the same layers: "1.weight" (M, D), "1.bias" (M,).
 
     The number is the position of the layer; layers inside a block have two. W of a Dense is transposed. Dense, Conv2D,
-    BatchNorm and LayerNorm use PyTorch's names, layers of your own keep theirs. From the metadata, `from_safetensors`
-    makes the same network, bit for bit. The file is written atomically. Raises ModelFileError as `save` does, and
-    ImportError without safetensors (extra `safetensors`).
+    BatchNorm and LayerNorm use PyTorch's names, layers of your own keep theirs. From the metadata,
+    `from_safetensors` makes the same network, bit for bit: its loss, frozen layers, counters of Dropout, dtype,
+    seed, epoch and notes. The optimizer is not in the file; `save` writes both. PyTorch reads only the arrays. The
+    file is written atomically. Raises ModelFileError as `save` does, and ImportError without safetensors (extra
+    `safetensors`).
     """
     to_bytes = optional_import("safetensors.numpy", "safetensors").save
     with about(Path(path)):
@@ -69,8 +71,9 @@ def from_safetensors(
     For a file without metadata, such as a PyTorch state_dict of Linear, Conv2d, BatchNorm and LayerNorm, `layers` is
     the list of layers, such as [tn.Dense(784, 48), tn.ReLU(), tn.Dense(48, 10)]. Tensors named by position go to that
     layer. Otherwise they go to the layer of their shape; several of one shape are ordered by the numbers in their
-    names. A missing bias is zeros. For a file with metadata, `layers` and `losses` are classes of your own, as for
-    `load`.
+    names. A missing bias is zeros. A state_dict holds neither eps and momentum nor activation functions nor frozen
+    layers: they are those of `layers`, and so they are if the file has metadata. For a file with metadata, `layers` and
+    `losses` are classes of your own, as for `load`.
 
     Raises ModelFileError if the file is missing or damaged, does not match the layers, or holds numbers that are not
     finite, ValueError if the layers do not fit each other, and ImportError without safetensors (extra `safetensors`).

@@ -17,17 +17,19 @@ class BatchNorm(Layer):
     """y = gamma (x - mean) / sqrt(variance + eps) + beta, feature by feature        x (N, D) or (N, C, rows, columns)
 
     In training, mean and variance are those of the batch (for pictures, over all pixels). Two buffers follow them:
-    mean <- (1 - momentum) mean + momentum (mean of the batch), and `variance` likewise, with n - 1 instead of n.
-    Otherwise, and in a frozen layer, these buffers are used, and no row depends on the others. gamma starts at 1, beta
-    at 0. Raises ValueError for arguments that are not positive, and in training for
-    a batch with only one number per feature. Ioffe and Szegedy 2015, Algorithms 1 and 2.
+    mean <- (1 - momentum) mean + momentum (mean of the batch), and `variance` likewise, with n - ddof instead of n.
+    `ddof` is 1 as in PyTorch, or 0 as in Keras. Otherwise, and in a frozen layer, these buffers are used, and no row
+    depends on the others. gamma starts at 1, beta at 0. Raises ValueError for arguments that are not positive, and in
+    training for a batch with only one number per feature. Ioffe and Szegedy 2015, Algorithms 1 and 2.
     """
 
-    def __init__(self, features: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
+    def __init__(self, features: int, momentum: float = 0.1, eps: float = 1e-5, ddof: int = 1) -> None:
         _check_normalization(self, features, eps)
         if not 0 < momentum <= 1:
             raise ValueError(f"BatchNorm takes a momentum above 0 and up to 1; got {momentum!r}")
-        self.features, self.momentum, self.eps = int(features), float(momentum), float(eps)
+        if ddof not in (0, 1):
+            raise ValueError(f"BatchNorm takes a ddof of 0 or 1; got {ddof!r}")
+        self.features, self.momentum, self.eps, self.ddof = int(features), float(momentum), float(eps), int(ddof)
 
     def forward(self, x: Array, train: bool = False) -> Array:
         self.output_shape(x.shape[1:])
@@ -53,7 +55,8 @@ class BatchNorm(Layer):
 
     def config(self) -> dict[str, Any]:
         config = {"features": self.features, "momentum": self.momentum, "eps": self.eps}
-        return {"features": self.features} if (self.momentum, self.eps) == (0.1, 1e-5) else config
+        config |= {} if self.ddof == 1 else {"ddof": self.ddof}
+        return {"features": self.features} if (self.momentum, self.eps, self.ddof) == (0.1, 1e-5, 1) else config
 
     def shapes(self) -> Shapes:
         return {"gamma": (self.features,), "beta": (self.features,)}
@@ -78,7 +81,7 @@ class BatchNorm(Layer):
                 "another batch_size, or a row more or less, leaves no batch of one"
             )
         self.mean[...] += self.momentum * (mean.reshape(-1) - self.mean)
-        self.variance[...] += self.momentum * (variance.reshape(-1) * (n / (n - 1)) - self.variance)
+        self.variance[...] += self.momentum * (variance.reshape(-1) * (n / (n - self.ddof)) - self.variance)
 
     @staticmethod
     def _axes(x: Array) -> tuple[int, ...]:
