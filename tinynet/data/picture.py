@@ -11,6 +11,7 @@ import numpy as np
 
 from ..arrays.optional import optional_import
 from .digits import DataError
+from .ink import find_ink
 
 
 def digit_image(path: str | Path, as_is: bool = False) -> np.ndarray:
@@ -55,16 +56,8 @@ def _gray(picture: Any) -> np.ndarray:
     return _round(opacity * gray + (1 - opacity) * behind)
 
 
-def _prepare(gray: np.ndarray, path: str | Path) -> np.ndarray:
-    border = np.concatenate([gray[0], gray[-1], gray[1:-1, 0], gray[1:-1, -1]])
-    paper = np.median(border)
-    ink = gray - paper if gray.max() - paper > paper - gray.min() else paper - gray
-    if ink.max() < 25:
-        raise DataError(
-            f"digit_image: {path} is blank: expected a contrast of 25, found {ink.max():.0f}; draw with darker ink"
-        )
-    noise = np.clip(8 * np.median(np.abs(border - paper)), ink.max() / 10, ink.max() / 2)
-    return _round(_center(_fit(np.where(ink < noise, 0, ink))))
+def _prepare(gray: np.ndarray, name: str) -> np.ndarray:
+    return _round(_center(_fit(find_ink(gray, name))))
 
 
 def _fit(ink: np.ndarray) -> np.ndarray:
