@@ -49,6 +49,7 @@ def test_loaded_picture_is_prepared_as_in_python(tab: Tab) -> None:
         assert np.abs(tab.seen() - tn.data.digit_image(file).astype(int)).max() <= 1, file.name
 
 
+@pytest.mark.filterwarnings("ignore:digit_image")
 def test_turned_and_large_pictures_are_prepared_as_in_python(tab: Tab, tmp_path: Path) -> None:
     with Image.open(DIGITS / "4_large_off_center.png") as picture:
         large = picture.convert("RGB").resize((1501, 997))
@@ -59,6 +60,7 @@ def test_turned_and_large_pictures_are_prepared_as_in_python(tab: Tab, tmp_path:
     assert np.abs(tab.seen() - tn.data.digit_image(tmp_path / "turned.png").astype(int)).max() <= 1
 
 
+@pytest.mark.filterwarnings("ignore:digit_image")
 def test_random_drawings_are_prepared_as_in_python(tab: Tab, tmp_path: Path, draw: np.random.Generator) -> None:
     worst = 0
     for _ in range(40):

@@ -79,7 +79,7 @@ def _without_lines(ink: np.ndarray) -> np.ndarray:
 
 
 def _without_rows(ink: np.ndarray) -> np.ndarray:
-    long = _opened(ink.T > 0, ink.shape[1] // 8).T
+    long = _opened(ink.T > 0, max(1, ink.shape[1] // 8)).T
     groups = _groups(long)
     through = set(groups[:, 0]) & set(groups[:, -1]) - {0, *groups[0], *groups[-1]}
     for group in through:
