@@ -3,7 +3,8 @@
 const BLANK = 25; // pictures with less contrast are blank
 const LONGEST = 280;
 
-// picture: { data: red, green, blue, opacity, red, ...; width, height }. Returns 784 grays, or null if it does not show one digit.
+// picture: { data: red, green, blue, opacity, red, ...; width, height }.
+// Returns 784 grays, or null if it is blank or does not show one digit.
 function prepare(picture) {
   const ink = inkIn(picture);
   return ink && digitOf(ink);
