@@ -91,6 +91,9 @@ def main() -> int:
         if images:
             import tables  # here, because the processes that train import this file too, and do not need it
 
+            for number, (path, image) in enumerate(zip(options.image, images, strict=True), 1):
+                seen = options.out / f"seen_{number}_{path.stem}.png"
+                print(f"{path} as the networks see it, in {seen}:\n{tables.shown(image, seen)}\n")
             print(tables.markdown(tables.answers([*runs, *from_keras], options.image, np.stack(images))))
         elif runs:
             compare(runs, from_keras, digits, options.out)

@@ -107,6 +107,14 @@ def answers(runs: list[tn.Run], paths: list[Path], images: np.ndarray) -> pd.Dat
     return pd.DataFrame(columns)
 
 
+def shown(image: np.ndarray, path: Path) -> str:
+    """Write a picture, uint8 (28, 28), to a PNG file, and return it as text: two characters per pixel."""
+    from PIL import Image
+
+    Image.fromarray(image).save(path)
+    return "\n".join("".join(" .:-=+*#%@"[level // 26] * 2 for level in row).rstrip() for row in image)
+
+
 def markdown(table: pd.DataFrame) -> str:
     """Return the table as Markdown, with the first column aligned left and the others right."""
     alignment = ["left"] + ["right"] * (len(table.columns) - 1)

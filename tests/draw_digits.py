@@ -2,9 +2,11 @@
 
 import math
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 FOLDER = Path(__file__).parent / "digits"
@@ -98,6 +100,47 @@ PICTURES = {
     "8_small_28x28": Style((28, 28), "black", "white", 2.4, 17, (14, 14), slant=0.15),
     "9_turned": Style((160, 160), "white", "#0b6b3a", 13, 116, (80, 80), turn=14),
 }
+
+
+def photo(digit: str) -> np.ndarray:
+    """Return gray (200, 200): a digit in dark ink on white paper."""
+    style = Style((200, 200), "#ebebeb", "#232323", 11, 112, (100, 100), slant=0.1)
+    return np.asarray(draw(digit, style).convert("L"), dtype=float)
+
+
+ROW, COLUMN = np.mgrid[:200, :200]
+FROM_EDGE = np.minimum(np.minimum(ROW, 199 - ROW), np.minimum(COLUMN, 199 - COLUMN))
+
+
+def with_noise(gray: np.ndarray, spread: float) -> np.ndarray:
+    return gray + np.random.default_rng(0).normal(0, spread, gray.shape)
+
+
+def ruled(gray: np.ndarray, level: int = 150, slope: float = 0) -> np.ndarray:
+    return np.where((ROW + slope * COLUMN) % 25 < 1.5, np.minimum(gray, level), gray)
+
+
+DISTURBED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "shadow": lambda gray: np.where(ROW + COLUMN > 220, 0.6 * gray, gray),
+    "dark shadow": lambda gray: np.where(COLUMN > 80, 0.4 * gray, gray),
+    "soft shadow": lambda gray: gray * (1 - 0.5 / (1 + np.exp((120 - ROW - 0.4 * COLUMN) / 12))),
+    "lamp on one side": lambda gray: gray * (1 - 0.6 * COLUMN / 200),
+    "desk": lambda gray: np.where(COLUMN < 15, 60, gray),
+    "desk at an angle": lambda gray: np.where(COLUMN < 6 + 0.12 * ROW, 60, gray),
+    "ruled": ruled,
+    "ruled in dark": lambda gray: ruled(gray, 60),
+    "ruled at an angle": lambda gray: ruled(gray, 150, 0.02),
+    "squared": lambda gray: ruled(ruled(gray, 180).T, 180).T,
+    "frame": lambda gray: np.where(FROM_EDGE < 3, 0, gray),
+    "paper on a desk": lambda gray: np.pad(gray, 33, constant_values=60),
+    "noise": lambda gray: with_noise(gray, 12),
+    "low contrast": lambda gray: with_noise(160 + 0.2 * gray, 2),
+    "dust": lambda gray: np.where(np.random.default_rng(3).random(gray.shape) < 2e-4, 0, gray),
+    "light on dark": lambda gray: 255 - gray,
+    "desk, shadow and lines": lambda gray: with_noise(DISTURBED["desk"](DISTURBED["shadow"](ruled(gray))), 3),
+}
+"""What happens to the pictures that people take: the digit stays the same."""
+
 
 if __name__ == "__main__":
     main()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from draw_digits import FOLDER, PICTURES, Style, draw
+from draw_digits import DISTURBED, FOLDER, FROM_EDGE, PICTURES, Style, draw, photo
 from PIL import Image
 
 from tinynet import data
@@ -78,7 +78,6 @@ VARIANTS = {name: (image, 12, 0.5) for name, image in STYLES.items()} | {
     "in a corner": (picture(255 * in_a_corner()), 0, 0),
     "twice as large": (picture(255 * INK[:, :140].repeat(2, axis=0).repeat(2, axis=1)), 1, 1),
     "12 times as large": (picture(255 - 255 * INK.repeat(12, axis=0).repeat(12, axis=1)), 40, 2),
-    "cut close": (picture(255 * cut_close()), 0, 0),
     "with a smudge": (picture(with_a_smudge()), 0, 0),
     "with noise and shadow": (picture(with_noise_and_shadow()), 255, 6),
 }
@@ -94,6 +93,119 @@ def test_variants_of_a_picture_give_the_same_digit(tmp_path, name):
     assert difference.mean() <= mean
 
 
+@pytest.mark.parametrize("name", DISTURBED)
+def test_disturbance_does_not_change_the_digit(name):
+    clean = np.array([data.digit_image(photo(digit)).astype(int) for digit in "0123456789"])
+    disturb = DISTURBED[name]
+    found = [data.digit_image(np.floor(disturb(photo(digit)).clip(0, 255)).astype(np.uint8)) for digit in "0123456789"]
+    differences = np.abs(np.array(found)[:, None] - clean).mean(axis=(2, 3))
+    np.testing.assert_array_equal(differences.argmin(axis=1), range(10))
+    assert np.median(differences.diagonal()) < 5
+    assert differences.diagonal().max() < 16  # a shift by one pixel
+
+
+REFUSED = {
+    "two digits": (np.hstack([photo("4"), photo("2")]), "found two separate shapes"),
+    "two digits, one above the other": (np.vstack([photo("4"), photo("2")]), "found two separate shapes"),
+    "a drawn box": (np.where((FROM_EDGE > 20) & (FROM_EDGE < 24), 0, photo("4")), "found two separate shapes"),
+    "a desk alone": (np.where(np.arange(200) < 15, 60, np.full((200, 200), 235)), "no ink except along the edges"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_picture_that_does_not_show_one_digit_is_refused(name):
+    gray, message = REFUSED[name]
+    with pytest.raises(DataError, match=message):
+        data.digit_image(gray.astype(np.uint8))
+
+
+def with_a_bar() -> np.ndarray:
+    gray = photo("1")
+    gray[36:44, 140:185] = 35
+    return gray
+
+
+def touching_digits() -> np.ndarray:
+    ink = 235 - photo("2")
+    columns = np.flatnonzero(ink.any(axis=0))
+    return 235 - np.pad(np.hstack([ink[:, columns[0] : columns[-1] - 3]] * 2), 30)
+
+
+WARNED = {
+    "cut close": (255 - 255 * cut_close(), "the ink reaches the edge"),
+    "cut off": (photo("8")[:130], "the ink reaches the edge"),
+    "touching digits": (touching_digits(), "pixels wide and"),
+    "detached part": (with_a_bar(), "a part of the ink is separate"),
+}
+
+
+@pytest.mark.parametrize("name", WARNED)
+def test_picture_that_may_be_cut_wrongly_is_read_with_a_warning(name):
+    gray, message = WARNED[name]
+    with pytest.warns(UserWarning, match=message) as warned:
+        data.digit_image(gray.astype(np.uint8))
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+@pytest.mark.filterwarnings("ignore:.*the ink reaches the edge")
+def test_digit_that_is_cut_close_loses_nothing():
+    close, wide = (data.digit_image(np.floor(255.5 - 255 * ink).astype(np.uint8)) for ink in (cut_close(), INK))
+    np.testing.assert_array_equal(close, wide)
+
+
+ARRAYS = {
+    "uint8": lambda gray: gray,
+    "integers": lambda gray: gray.astype(int),
+    "8 of 16 bits": lambda gray: gray.astype(np.uint16),
+    "12 of 16 bits": lambda gray: (gray * (4095 / 255)).astype(np.uint16),
+    "16 bits": lambda gray: gray.astype(np.uint16) * 257,
+    "0 to 1": lambda gray: gray / 255,
+    "0 to 255": lambda gray: gray.astype(np.float32),
+    "colors": lambda gray: np.stack([gray] * 3, axis=-1),
+    "colors from 0 to 1": lambda gray: np.stack([gray] * 3, axis=-1) / 255,
+    "opacity": lambda gray: np.stack([np.zeros_like(gray)] * 3 + [255 - gray], axis=-1),
+    "every second column of a larger one": lambda gray: gray.repeat(2, axis=1)[:, ::2],
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_array_is_read_like_a_file(tmp_path, name):
+    gray = np.floor(255.5 - 200 * INK).astype(np.uint8)
+    array = ARRAYS[name](gray)
+    expected = prepared(Image.fromarray(gray), tmp_path)
+    assert np.abs(data.digit_image(array).astype(int) - expected).max() <= 1
+    if array.dtype == np.uint16:
+        assert np.abs(prepared(Image.fromarray(array), tmp_path).astype(int) - expected).max() <= 1
+
+
+def test_array_of_two_values_is_read(tmp_path):
+    np.testing.assert_array_equal(data.digit_image(INK > 0.5), prepared(picture(255 * (INK > 0.5)), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.ma.masked_less(255 * INK, 9), "got a masked array"),
+        (-INK, "expected numbers from 0 to 65535, got -1.0 to"),
+        (INK * np.nan, "got nan to nan"),
+        (INK * 1e6, r"expected numbers from 0 to 65535, got 0\.0 to 1000000\.0"),
+        (INK.astype(str), "expected numbers from 0 to 65535, got <U"),
+        (INK.ravel(), r"expected an array \(H, W\), \(H, W, 3\) or \(H, W, 4\), got \(19500,\)"),
+        (INK[None], r"got \(1, 130, 150\)"),
+        (INK[:0], r"got \(0, 150\)"),
+    ],
+)
+def test_array_that_is_not_a_picture_is_refused(array, message):
+    with pytest.raises(DataError, match=message):
+        data.digit_image(array)
+
+
+def test_16_bits_as_they_are_need_the_full_scale(tmp_path):
+    Image.fromarray(data.mnist().x_test[3].astype(np.uint16)).save(tmp_path / "dark.png")
+    with pytest.raises(DataError, match=r"dark\.png: as_is .* found values only up to 25\d of 65535"):
+        data.digit_image(tmp_path / "dark.png", as_is=True)
+
+
 @pytest.mark.parametrize(
     ("color", "gray"), [((255, 0, 0), 76), ((0, 255, 0), 150), ((0, 0, 255), 29), ((1, 2, 250), 30)]
 )
@@ -102,11 +214,20 @@ def test_gray_weights_the_colors(tmp_path, color, gray):
     assert (data.digit_image(tmp_path / "flat.png", as_is=True) == gray).all()
 
 
-@pytest.mark.parametrize(("mode", "name"), [("CMYK", "digit.tif"), ("RGB", "digit.jpg")])
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [("CMYK", "digit.tif"), ("RGB", "digit.jpg"), ("L", "digit.webp"), ("P", "digit.gif"), ("L", "digit.bmp")],
+)
 def test_picture_format_does_not_matter(tmp_path, mode, name):
     reference = prepared(picture(255 - 255 * INK), tmp_path)
     found = prepared(picture(255 - 255 * INK).convert("RGB").convert(mode), tmp_path, name, quality=95)
     assert np.abs(found.astype(int) - reference).max() <= 12
+
+
+@pytest.mark.parametrize("name", ["digit.ppm", "digit.tga", "digit.ico"])
+def test_other_format_is_refused(tmp_path, name):
+    with pytest.raises(DataError, match=r"give a PNG, JPEG, GIF, BMP, WebP or TIFF"):
+        prepared(picture(255 * INK), tmp_path, name)
 
 
 def test_picture_may_have_dust_if_it_is_large(tmp_path):
@@ -159,9 +280,10 @@ def test_picture_becomes_like_mnist(name):
         assert abs(center - 14) <= 0.51 or inked[0] == 0 or inked[-1] == 27
 
 
-def test_mnist_digits_change_little(tmp_path):
+@pytest.mark.filterwarnings("ignore:digit_image")
+def test_mnist_digits_change_little():
     digits = data.mnist().x_test[:200]
-    found = np.array([prepared(Image.fromarray(digit), tmp_path) for digit in digits])
+    found = np.array([data.digit_image(digit) for digit in digits])
     changes = np.abs(found.astype(int) - digits)
     assert (changes.max(axis=(1, 2)) < 26).mean() > 0.95
     assert changes.mean() < 1

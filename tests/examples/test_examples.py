@@ -137,6 +137,11 @@ def test_pictures_are_read_by_every_network(compared: tuple[Path, str]) -> None:
     printed = run("mnist_compare.py", *SMALL, "--out", compared[0], "--image", *pictures).stdout
     assert len(re.findall(r"\d \(\d+%\)", printed)) == 4
     assert "5_blue_on_cream.png" in printed
+    for number, path in enumerate(pictures, 1):
+        with Image.open(compared[0] / f"seen_{number}_{path.stem}.png") as seen:
+            image = np.asarray(seen)
+        np.testing.assert_array_equal(image, tn.data.digit_image(path))
+        assert "\n".join("".join(" .:-=+*#%@"[k // 26] * 2 for k in row).rstrip() for row in image) in printed
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from draw_digits import DISTURBED, photo
 from PIL import Image, ImageDraw
 from report_pages import DIGITS, Tab, answers_of, facts_of, trained
 
@@ -49,6 +50,7 @@ def test_loaded_picture_is_prepared_as_in_python(tab: Tab) -> None:
         assert np.abs(tab.seen() - tn.data.digit_image(file).astype(int)).max() <= 1, file.name
 
 
+@pytest.mark.filterwarnings("ignore:digit_image")
 def test_turned_and_large_pictures_are_prepared_as_in_python(tab: Tab, tmp_path: Path) -> None:
     with Image.open(DIGITS / "4_large_off_center.png") as picture:
         large = picture.convert("RGB").resize((1501, 997))
@@ -59,17 +61,13 @@ def test_turned_and_large_pictures_are_prepared_as_in_python(tab: Tab, tmp_path:
     assert np.abs(tab.seen() - tn.data.digit_image(tmp_path / "turned.png").astype(int)).max() <= 1
 
 
+@pytest.mark.filterwarnings("ignore:digit_image")
 def test_random_drawings_are_prepared_as_in_python(tab: Tab, tmp_path: Path, draw: np.random.Generator) -> None:
     worst = 0
     for _ in range(40):
         picture = random_drawing(draw)
         picture.save(tmp_path / "drawing.png")
-        rgba = base64.b64encode(picture.convert("RGBA").tobytes()).decode()
-        script = """([text, width, height]) => {
-            const grays = prepare({ data: bytesOf(text), width, height });
-            return grays && [...grays];
-        }"""
-        found = tab.page.evaluate(script, [rgba, *picture.size])
+        found = prepared_on_the_page(tab, picture)
         try:
             expected = tn.data.digit_image(tmp_path / "drawing.png")
         except tn.data.DataError:
@@ -77,6 +75,28 @@ def test_random_drawings_are_prepared_as_in_python(tab: Tab, tmp_path: Path, dra
             continue
         worst = max(worst, np.abs(np.array(found).reshape(28, 28) - expected).max())
     assert worst <= 1
+
+
+@pytest.mark.parametrize("name", DISTURBED)
+def test_disturbed_photos_are_prepared_as_in_python(tab: Tab, name: str) -> None:
+    for digit in "27":
+        gray = np.floor(DISTURBED[name](photo(digit)).clip(0, 255)).astype(np.uint8)
+        found = prepared_on_the_page(tab, Image.fromarray(gray))
+        assert np.abs(np.array(found).reshape(28, 28) - tn.data.digit_image(gray)).max() <= 1
+
+
+def test_two_digits_are_not_prepared(tab: Tab) -> None:
+    two = np.hstack([photo("4"), photo("2")]).astype(np.uint8)
+    assert prepared_on_the_page(tab, Image.fromarray(two)) is None
+
+
+def prepared_on_the_page(tab: Tab, picture: Image.Image) -> list[int] | None:
+    rgba = base64.b64encode(picture.convert("RGBA").tobytes()).decode()
+    script = """([text, width, height]) => {
+        const grays = prepare({ data: bytesOf(text), width, height });
+        return grays && [...grays];
+    }"""
+    return tab.page.evaluate(script, [rgba, *picture.size])
 
 
 def random_drawing(draw: np.random.Generator) -> Image.Image:

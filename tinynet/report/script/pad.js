@@ -151,7 +151,7 @@ class Pad {
 
   take(picture) {
     const ink = inkIn(picture);
-    if (!ink) return this.say("That picture is blank: its contrast is too low.");
+    if (!ink) return this.say("That picture is blank, or does not show one digit.");
     this.put(onPaper(ink), digitOf(ink));
   }
 
