@@ -3,10 +3,13 @@
 python examples/gradient_check.py
 """
 
+import argparse
+
 import numpy as np
 
 import tinynet as tn
 
+argparse.ArgumentParser(description=__doc__).parse_args()
 draw = np.random.default_rng(1)
 
 

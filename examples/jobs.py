@@ -140,10 +140,9 @@ def is_saved(job: tn.Job, out: Path) -> bool:
     if not path.exists():
         return False
     if changes := list(differences(read(path).notes.get("signature") or {}, signature(job))):
-        raise FileExistsError(
-            f"{path} holds a network of other settings or data: {'; '.join(changes)}. "
-            "Keep it and choose another --out, or replace it with --retrain."
-        )
+        what = "data" if all(change.startswith("data:") for change in changes) else "settings"
+        cure = "Keep it and choose another --out, or replace it with --retrain."
+        raise FileExistsError(f"{path} holds a network of other {what}; {'; '.join(changes)}. {cure}")
     return True
 
 

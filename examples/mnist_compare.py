@@ -8,8 +8,8 @@
     python examples/mnist_compare.py --data FOLDER          Kaggle's train.csv and test.csv; writes submission.csv too
 
 Trained networks are saved, and the next run loads them. Each source of digits and each choice of networks has its own
-folder; --out replaces it. With --data, submission.csv is for Kaggle. The comparison repeats that of a blog post of 2020,
-"Deep Learning - Digit recognizer for MNIST - part 1", and shows the figures of the post in the tables.
+folder; --out replaces it. The comparison repeats that of a blog post of 2020, "Deep Learning - Digit recognizer for
+MNIST - part 1", and shows the figures of the post in the tables.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def main() -> int:
         images = [tn.data.digit_image(path) for path in options.image]
         digits = jobs.read_digits(options.data)
         from_keras = [jobs.keras_run(path, digits) for path in options.keras]
-        options.results.mkdir(parents=True, exist_ok=True)
+        options.out.mkdir(parents=True, exist_ok=True)
         data = jobs.digits_to_train_on(options.data, digits)
         wanted = {job_for(network, seed, options, data): network for network in options.models for seed in seeds}
         with executor_named(options.executor, jobs.__file__) as executor:
@@ -96,7 +96,7 @@ def main() -> int:
             import tables  # here, because the processes that train import this file too, and do not need it
 
             print(tables.markdown(tables.answers([*runs, *from_keras], options.image, np.stack(images))))
-            print(f"To draw a digit for them, open the page that the command without --image writes. {TOUR}")
+            print(f"{where_to_draw(options.results / 'report.html')}\n{TOUR}")
         elif runs:
             compare(runs, from_keras, digits, options)
         if failed:
@@ -123,6 +123,7 @@ def compare(
     import tables
 
     out = options.results
+    out.mkdir(exist_ok=True)
     runs = [*trained, *from_keras]
     best = max(runs, key=lambda run: run.history[-1].val_accuracy)
     first = [run for run in trained if run.network.seed == FIRST_SEED]
@@ -186,9 +187,15 @@ def write_report(runs: list[tn.Run], validation: tuple[np.ndarray, np.ndarray], 
     try:
         heading = "Networks that read handwritten digits"
         page = tn.report(runs, path, title=heading, validation=validation, failed_below=FAILED)
-        return f"To look at, with a pad on which every network reads your digit: {page}"
+        return where_to_draw(page)
     except ValueError as error:
         return f"No report was written: {error}"
+
+
+def where_to_draw(page: Path) -> str:
+    if page.exists():
+        return f"To look at, with a pad on which every network reads your digit: {page}"
+    return "The same command without --image writes a page with a pad on which every network reads your digit."
 
 
 def epochs_of(run: tn.Run) -> int:

@@ -3,8 +3,8 @@
 The backend "numpy" is `functions.py` itself: `backend("numpy").ops is tinynet.functions`. Any other backend is a module
 in `tinynet.kernels`. It holds kernels under the names of the functions that they replace, and takes the remaining
 functions from `functions.py`. It may also define `train_steps` and `evaluate_steps`, compiled versions of those in
-`training/`; `compile_step`; `describe` and `note`; and, if its arrays live on a device, `xp`, `to_device`, `to_host`, `synchronize` and
-`use`.
+`training/`; `compile_step`; `describe` and `note`; and, if its arrays live on a device, `xp`, `to_device`, `to_host`,
+`synchronize` and `use`.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ class Networks {
     fill(
       byId("network"),
       scrolling("Summary", element("pre.summary", network.summary)),
+      this.whereToLook(network),
       element("div.pair",
         element("div", element("h3", "Confusion matrix"), this.confusion(network)),
         element("div", element("h3", "Errors per class"), this.classes(network)),
@@ -35,6 +36,12 @@ class Networks {
         ? this.gallery(network, network.surest_mistakes)
         : element("p.note", "It made no mistakes."),
     );
+  }
+
+  whereToLook(network) {
+    const link = element("a", { href: "#draw" }, "Draw a digit");
+    const pad = this.facts.pad && network.layers ? [link, " and look inside the network to see what each layer computes. "] : "";
+    return element("p.note", pad, "In Python, examples/tour.ipynb of tinynet's repository shows how to look inside a network.");
   }
 
   confusion(network) {
@@ -79,11 +86,11 @@ class Networks {
 
   classes(network) {
     const totals = network.confusion.map((row) => row.reduce((a, b) => a + b, 0));
-    const wrong = network.confusion.map((row, r) => (totals[r] ? 1 - row[r] / totals[r] : 0));
+    const wrong = network.confusion.map((row, r) => totals[r] - row[r]);
     const items = network.confusion.map((row, r) => {
       const bar = element("i", { style: { width: `${(100 * wrong[r]) / (Math.max(...wrong) || 1)}%` } });
-      const words = totals[r] ? `${whole(totals[r] - row[r])} of ${whole(totals[r])}` : "no rows";
-      const share = totals[r] ? `${percent(1 - wrong[r])} correct` : "";
+      const words = totals[r] ? `${whole(wrong[r])} of ${whole(totals[r])}` : "no rows";
+      const share = totals[r] ? `${percent(row[r] / totals[r])} correct` : "";
       const values = [words, share].map((value) => element("span.value", value));
       return element("li", element("b", r), element("span.well", bar), values);
     });
