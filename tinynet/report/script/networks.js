@@ -1,4 +1,4 @@
-// One network in detail: summary, confusion matrix, errors per class, filters, uncertain rows and mistakes.
+// One network in detail: summary, confusion matrix, error rates per class, filters, uncertain rows and mistakes.
 
 const MOST_FILTERS = 96;
 
@@ -25,7 +25,7 @@ class Networks {
       this.whereToLook(network),
       element("div.pair",
         element("div", element("h3", "Confusion matrix"), this.confusion(network)),
-        element("div", element("h3", "Errors per class"), this.classes(network)),
+        element("div", element("h3", "Error rate per class"), this.classes(network)),
       ),
       this.cellDigits,
       network.layers ? this.filters(network) : null,
@@ -86,12 +86,12 @@ class Networks {
 
   classes(network) {
     const totals = network.confusion.map((row) => row.reduce((a, b) => a + b, 0));
-    const wrong = network.confusion.map((row, r) => totals[r] - row[r]);
+    const wrong = network.confusion.map((row, r) => (totals[r] ? 1 - row[r] / totals[r] : 0));
     const items = network.confusion.map((row, r) => {
       const bar = element("i", { style: { width: `${(100 * wrong[r]) / (Math.max(...wrong) || 1)}%` } });
-      const words = totals[r] ? `${whole(wrong[r])} of ${whole(totals[r])}` : "no rows";
-      const share = totals[r] ? `${percent(row[r] / totals[r])} correct` : "";
-      const values = [words, share].map((value) => element("span.value", value));
+      const share = totals[r] ? percent(wrong[r]) : "";
+      const count = totals[r] ? `${whole(totals[r] - row[r])} of ${whole(totals[r])}` : "no rows";
+      const values = [share, count].map((value) => element("span.value", value));
       return element("li", element("b", r), element("span.well", bar), values);
     });
     return element("ul.classes", items);
