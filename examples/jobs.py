@@ -148,10 +148,10 @@ def is_saved(job: tn.Job, out: Path) -> bool:
 
 def differences(found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
     """Yield the parts that differ, such as "epochs: expected 2, got 1"."""
-    for name, value in wanted.items():
-        got = found.get(name, "an unknown value")
+    for name in {**wanted, **found}:
+        value, got = wanted.get(name, "no value"), found.get(name, "no value")
         if isinstance(value, dict) and isinstance(got, dict):
-            yield from differences(got, {key: value.get(key, "no value") for key in {**value, **got}})
+            yield from differences(got, value)
         elif got != value:
             yield f"{name}: expected {value}, got {got}"
 
