@@ -70,17 +70,19 @@ def test_nothing_is_compiled_by_the_first_epoch_and_the_training_is_the_same(nam
 
 def test_the_clock_starts_after_compilation_and_the_bar_says_why_it_waits(monkeypatch) -> None:
     x, t = rows((64,))
-    waits, texts = 0.5, []
+    waits, texts, waited = 0.5, [], []
     bar = pytest.importorskip("tqdm").tqdm(total=1, file=io.StringIO())
     monkeypatch.setattr(bar, "set_postfix_str", lambda text, refresh=True: texts.append(text))
 
     def compile_step(*given: Any) -> None:
         assert texts == [progress.COMPILES]
         time.sleep(waits)
+        waited.append(waits)
 
     slow = replace(backend("numba"), compile_step=compile_step)
     network = tn.mlp(64, [12], 10, backend=slow)
     history = tn.fit(network, tn.Adam(network), x, t, epochs=1, progress=bar)
+    assert waited == [waits]
     assert history[0].seconds < waits
     assert "compile" not in texts[-1]
 
