@@ -5,10 +5,13 @@ docs/howto/gradient_check.md explains the lines of the reports.
 python examples/gradient_check.py
 """
 
+import argparse
+
 import numpy as np
 
 import tinynet as tn
 
+argparse.ArgumentParser(description=__doc__).parse_args()
 draw = np.random.default_rng(1)
 
 

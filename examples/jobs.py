@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+import warnings
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,16 @@ import numpy as np
 from tqdm import tqdm
 
 import tinynet as tn
+from tinynet.arrays.checksum import checksum
+from tinynet.layers.bound import walk
 
 FAILED = 0.85
 """A run below this validation accuracy counts as failed: the ReLUs of a narrow layer died."""
 
 FIRST_SEED = 1
+
+COMPILES = "The first run on a machine compiles for up to a minute before any clock or progress bar starts."
+"""What explains the wait: `fit` compiles before it measures, and Numba keeps the result for later runs."""
 
 
 # ----------------------------------------------------------------------------------- what a job is made of
@@ -35,18 +42,46 @@ def new_network(hidden: Sequence[int], folder: Path, **settings: Any) -> tn.Netw
     return tn.mlp(784, hidden, 10, **settings)
 
 
-@functools.cache
-def training_digits(folder: Path | None) -> tuple[np.ndarray, ...]:
-    """Return x, labels, x_val and labels_val, read once per process."""
-    return read_digits(folder)[:4]
-
-
 def read_digits(folder: Path | None) -> tn.data.Split:
     """Return the digits of Kaggle's CSV files in this folder; None: the embedded MNIST."""
+    stamps = (
+        [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in folder.glob("*.csv")] if folder else []
+    )
+    return _read_once(folder, tuple(sorted(stamps)))
+
+
+@functools.lru_cache(maxsize=1)
+def _read_once(folder: Path | None, stamps: tuple[tuple[str, int, int], ...]) -> tn.data.Split:
+    """Read the digits. Files with other `stamps` are read again."""
     return tn.data.kaggle(folder) if folder else tn.data.mnist_split()
 
 
-def signature(job: tn.Job) -> Any:
+def digits_to_train_on(folder: Path | None, digits: tn.data.Split) -> Callable[[], tuple[np.ndarray, ...]]:
+    """Return the `data` of jobs that train on these digits, which were read from this folder."""
+    return functools.partial(training_digits, folder, checksums(digits[:4]))
+
+
+def training_digits(folder: Path | None, expected: tuple[str, ...]) -> tuple[np.ndarray, ...]:
+    """Return x, labels, x_val and labels_val. Raises DataError if their checksums are not the expected ones."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about test.csv, on which no network trains
+        digits = read_digits(folder)[:4]
+    if (found := checksums(digits)) != expected:
+        cause = f"expected the digits {expected} of the main process in {folder}, got {found}"
+        raise tn.data.DataError(f"training_digits: {cause}. Start again, with the same files on every machine.")
+    return digits
+
+
+def checksums(arrays: Sequence[np.ndarray]) -> tuple[str, ...]:
+    return tuple(map(checksum, arrays))
+
+
+@functools.cache
+def _data_checksums(data: Callable[[], tuple[np.ndarray, ...]]) -> tuple[str, ...]:
+    return checksums(data())
+
+
+def signature(job: tn.Job) -> dict[str, Any]:
     """Return all that decides the result of a job, as JSON reads it back.
 
     The backend is left out: all backends train the same network, up to rounding.
@@ -56,12 +91,26 @@ def signature(job: tn.Job) -> Any:
     parts = {
         "layers": [repr(layer) for layer in network],
         "seed": network.seed,
+        "initial parameters": checksum(network.theta),
+        "initial buffers": checksum(network.buffers),
+        "frozen layers": [path for path, _, layer in walk(network.layers) if not layer.trainable],
         "optimizer": job.optimizer,
-        "data": job.data,
+        "data": _data_checksums(job.data),
         "epochs": job.epochs,
         "settings": {name: value for name, value in job.settings.items() if name not in no_effect},
     }
     return json.loads(json.dumps(parts, default=_as_json))
+
+
+def short_signature(job: tn.Job) -> str:
+    """Return a checksum of the job's signature, for names of files and for tables."""
+    return f"{zlib.crc32(json.dumps(signature(job), sort_keys=True).encode()):08x}"
+
+
+def with_checkpoint(job: tn.Job, out: Path, **settings: Any) -> tn.Job:
+    """Return the job with a checkpoint in `out`. Its name holds the signature: other settings never resume from it."""
+    checkpoint = out / f"{job.name}.{short_signature(job)}.checkpoint"
+    return replace(job, settings={**job.settings, "checkpoint": checkpoint, **settings})
 
 
 def _as_json(part: Any) -> Any:
@@ -90,13 +139,21 @@ def is_saved(job: tn.Job, out: Path) -> bool:
     path = path_of(job, out)
     if not path.exists():
         return False
-    found, wanted = read(path).notes.get("signature"), signature(job)
-    if found != wanted:
-        raise FileExistsError(
-            f"{path} holds a network of other settings: {found}, wanted {wanted}; "
-            "keep it with another --out, or replace it with --retrain"
-        )
+    if changes := list(differences(read(path).notes.get("signature") or {}, signature(job))):
+        what = "data" if all(change.startswith("data:") for change in changes) else "settings"
+        cure = "Keep it and choose another --out, or replace it with --retrain."
+        raise FileExistsError(f"{path} holds a network of other {what}; {'; '.join(changes)}. {cure}")
     return True
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any]) -> Iterator[str]:
+    """Yield the parts that differ, such as "epochs: expected 2, got 1"."""
+    for name in {**wanted, **found}:
+        value, got = wanted.get(name, "no value"), found.get(name, "no value")
+        if isinstance(value, dict) and isinstance(got, dict):
+            yield from differences(got, value)
+        elif got != value:
+            yield f"{name}: expected {value}, got {got}"
 
 
 def save(job: tn.Job, trained: tn.Trained, out: Path, **notes: Any) -> None:
@@ -135,7 +192,7 @@ def train_missing(jobs: list[tn.Job], out: Path, executor: Any, side_by_side: in
     if len(jobs) > len(missing):
         print(f"{len(jobs) - len(missing)} of {len(jobs)} networks are saved and loaded; --retrain trains anew")
     if missing:
-        print(f"{len(missing)} networks to train; the first run of all compiles, some seconds", flush=True)
+        print(f"{len(missing)} networks to train. {COMPILES}", flush=True)
     failed = {}
     with contextlib.closing(tn.train_many(missing, executor, side_by_side=side_by_side)) as outcomes:
         for job, trained, error in outcomes:

@@ -135,7 +135,7 @@ def main() -> int:
     """Train or load the networks, then evaluate them and show the results."""
     options = parse_options()
     settings = FULL if options.full else BEST
-    options.out.mkdir(parents=True, exist_ok=True)
+    options.results.mkdir(parents=True, exist_ok=True)
     try:
         runs = [trained(settings, seed, options) for seed in range(1, settings.seeds + 1)]
     except KeyboardInterrupt:
@@ -150,7 +150,7 @@ def trained(settings: Settings, seed: int, options: argparse.Namespace) -> tn.Ru
     job = job_for(settings, seed, options)
     if options.retrain or not jobs.is_saved(job, options.out):
         parameters, rows = job.network(backend="numpy").theta.size, len(job.data()[0])
-        print(f"{settings.name}, seed {seed}: {parameters:,} parameters, {rows:,} digits", flush=True)
+        print(f"{settings.name}, seed {seed}: {parameters:,} parameters, {rows:,} digits. {jobs.COMPILES}", flush=True)
         jobs.save(job, job.train(lambda record: print_epoch(record, job.epochs)), options.out)
     network, history = jobs.load(job, options.out, options.backend)
     return tn.Run(settings.name, network, history)
@@ -163,8 +163,8 @@ def job_for(settings: Settings, seed: int, options: argparse.Namespace) -> tn.Jo
     schedule = partial(up_and_down, steps_of(len(data()[0]), epochs), RATE, WARM_UP)
     network = partial(new_network, settings.layers, seed=seed, backend=options.backend)
     for_fit = {"batch_size": BATCH_SIZE, "augment": tn.data.augment, "progress": None}
-    for_fit["checkpoint"] = options.out / f"{name}.checkpoint"
-    return tn.Job(name, network, partial(adamw, schedule=schedule, **ADAMW), data, epochs, for_fit)
+    job = tn.Job(name, network, partial(adamw, schedule=schedule, **ADAMW), data, epochs, for_fit)
+    return jobs.with_checkpoint(job, options.out)
 
 
 def print_epoch(record: tn.Record, epochs: int) -> None:
@@ -201,7 +201,8 @@ def show(runs: list[tn.Run], x: np.ndarray, labels: np.ndarray, options: argpars
 
     named = [replace(run, name=f"{run.name}, seed {run.network.seed}") for run in runs]
     best = named[int(np.argmax(scores))]
-    write(options.out / "results.md", text)
+    out = options.results
+    write(out / "results.md", text)
     write(options.out / f"{runs[0].name}.csv", results.to_csv(index=False))
     drawn = {
         "curves": pictures.curves(named),
@@ -210,9 +211,11 @@ def show(runs: list[tn.Run], x: np.ndarray, labels: np.ndarray, options: argpars
         "costs": pictures.costs(compared(options.out)),
     }
     for name, figure in drawn.items():
-        write(options.out / f"{name}.png", pictures.png(figure))
-    page = tn.report(runs, options.out / "report.html", title="MNIST as well as we can", validation=(x, labels))
-    print(f"Table, pictures and networks are in {options.out}.\nTo look at, with a pad to draw digits on: {page}")
+        write(out / f"{name}.png", pictures.png(figure))
+    page = tn.report(runs, out / "report.html", title="MNIST as well as we can", validation=(x, labels))
+    print(
+        f"Table and pictures are in {out}, networks in {options.out}.\nTo look at, with a pad to draw digits on: {page}"
+    )
 
 
 def accuracies(p: np.ndarray, labels: np.ndarray) -> list[float]:
@@ -277,7 +280,9 @@ def parse_options() -> argparse.Namespace:
     options = parser.parse_args()
     options.full |= options.ensemble
     kinds = [name for name in ("quick", "held_out") if getattr(options, name)]
-    options.out = options.out or OUT.with_name("_".join([OUT.name, *kinds]))
+    folder = OUT.with_name("_".join([OUT.name, *kinds]))
+    selection = "ensemble" if options.ensemble else "full" if options.full else ""
+    options.results, options.out = options.out or folder / selection, options.out or folder
     return options
 
 

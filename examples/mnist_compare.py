@@ -5,9 +5,11 @@
     python examples/mnist_compare.py --seeds 5              each network from five seeds: mean, spread, failed runs
     python examples/mnist_compare.py --image my_digit.png   what each network reads in your own picture
     python examples/mnist_compare.py --keras my_model.h5    networks from Keras in the same tables
+    python examples/mnist_compare.py --data FOLDER          Kaggle's train.csv and test.csv; writes submission.csv too
 
-Trained networks are saved in --out, and the next run loads them. The comparison repeats that of a blog post of 2020,
-"Deep Learning - Digit recognizer for MNIST - part 1", and shows the figures of the post in the tables.
+Trained networks are saved, and the next run loads them. Each source of digits and each choice of networks has its own
+folder; --out replaces it. The comparison repeats that of a blog post of 2020, "Deep Learning - Digit recognizer for
+MNIST - part 1", and shows the figures of the post in the tables.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -27,6 +30,7 @@ from command_line import executor_name, executor_named, positive, status_of, sto
 from jobs import FAILED, FIRST_SEED
 
 import tinynet as tn
+from tinynet.data.kaggle_csv import TEST_ROWS
 
 # ------------------------------------------------------------------------------------------- settings
 
@@ -57,19 +61,18 @@ QUICK_NETWORKS, QUICK_EPOCHS = ["12x8x10", "24x12x6x10", "48x24x10"], 3
 SIDE_BY_SIDE = 2
 """Networks that train at the same time, each in a process with one BLAS thread."""
 OUT = Path("runs/mnist_compare")
+TOUR = "To look inside a network in Python, open examples/tour.ipynb."
 
 
-def job_for(network: str, seed: int, options: argparse.Namespace) -> tn.Job:
-    """Return the training of one network from one seed."""
+def job_for(network: str, seed: int, options: argparse.Namespace, digits: Callable[[], Any]) -> tn.Job:
+    """Return the training of one network from one seed, on what `digits` returns."""
     _, epochs, batch_size, dropout = NETWORKS[network]
     *hidden, _ = map(int, network.split("x"))
-    name, settings = jobs.job_name(network, seed), {"batch_size": batch_size}
-    if max(hidden) >= LARGE:
-        settings |= {"checkpoint": options.out / f"{name}.checkpoint", "every": 1000}
     made_with = {"dropout": dropout, "seed": seed, "backend": options.backend}
     make = partial(jobs.new_network, tuple(hidden), options.out, **made_with)
-    digits = partial(jobs.training_digits, options.data)
-    return tn.Job(name, make, partial(tn.Adam, **ADAM), digits, options.epochs or epochs, settings)
+    name, adam, settings = jobs.job_name(network, seed), partial(tn.Adam, **ADAM), {"batch_size": batch_size}
+    job = tn.Job(name, make, adam, digits, options.epochs or epochs, settings)
+    return jobs.with_checkpoint(job, options.out, every=1000) if max(hidden) >= LARGE else job
 
 
 # ----------------------------------------------------------------------------------------------- main
@@ -79,12 +82,13 @@ def main() -> int:
     """Train or load the networks, then compare them, or show what they read in the user's pictures."""
     options = parse_options()
     seeds = range(FIRST_SEED, FIRST_SEED + options.seeds)
-    wanted = {job_for(network, seed, options): network for network in options.models for seed in seeds}
     try:
         images = [tn.data.digit_image(path) for path in options.image]
         digits = jobs.read_digits(options.data)
         from_keras = [jobs.keras_run(path, digits) for path in options.keras]
         options.out.mkdir(parents=True, exist_ok=True)
+        data = jobs.digits_to_train_on(options.data, digits)
+        wanted = {job_for(network, seed, options, data): network for network in options.models for seed in seeds}
         with executor_named(options.executor, jobs.__file__) as executor:
             failed = jobs.train_missing(list(wanted), options.out, executor, options.jobs, options.retrain)
         runs = [run_of(network, job, options.out) for job, network in wanted.items() if job.name not in failed]
@@ -95,12 +99,14 @@ def main() -> int:
                 seen = options.out / f"seen_{number}_{path.stem}.png"
                 print(f"{path} as the networks see it, in {seen}:\n{tables.shown(image, seen)}\n")
             print(tables.markdown(tables.answers([*runs, *from_keras], options.image, np.stack(images))))
+            print(f"{where_to_draw(options.results / 'report.html')}\n{TOUR}")
         elif runs:
-            compare(runs, from_keras, digits, options.out)
+            compare(runs, from_keras, digits, options)
         if failed:
             return stop("\n".join(["error:", *failed.values(), "The same command tries them again."]), 1)
     except KeyboardInterrupt:
-        saved = ", ".join(job.name for job in wanted if jobs.path_of(job, options.out).exists()) or "none yet"
+        names = [jobs.job_name(network, seed) for network in options.models for seed in seeds]
+        saved = ", ".join(name for name in names if (options.out / f"{name}.npz").exists()) or "none yet"
         command = "The same command without --retrain" if options.retrain else "The same command"
         return stop(f"\nStopped. Finished and saved: {saved}. {command} continues with the others.", 130)
     return 0
@@ -113,10 +119,14 @@ def run_of(network: str, job: tn.Job, out: Path) -> tn.Run:
     return tn.Run(network, trained, history, tn.Evaluation(*trained.notes["train"]), figures)
 
 
-def compare(trained: list[tn.Run], from_keras: list[tn.Run], digits: tn.data.Split, out: Path) -> None:
-    """Print the table, write tables, pictures and the submission to `out`, and evaluate the best network."""
+def compare(
+    trained: list[tn.Run], from_keras: list[tn.Run], digits: tn.data.Split, options: argparse.Namespace
+) -> None:
+    """Print the table, write tables, pictures and a submission, and evaluate the best network."""
     import tables
 
+    out = options.results
+    out.mkdir(exist_ok=True)
     runs = [*trained, *from_keras]
     best = max(runs, key=lambda run: run.history[-1].val_accuracy)
     first = [run for run in trained if run.network.seed == FIRST_SEED]
@@ -130,7 +140,7 @@ def compare(trained: list[tn.Run], from_keras: list[tn.Run], digits: tn.data.Spl
         print(f"Trained for {epochs_of(trained[0])} epochs; the blog's networks trained for 20 or 25.")
     write(out / "results.md", f"{table}\n")
     write(out / "results.csv", tables.plain_numbers(runs).to_csv(index=False))
-    write(out / "submission.csv", tables.submission(predicted).to_csv(index=False))
+    write_submission(best.name, predicted, options)
     drawings = {
         "curves": (first,),
         "predictions": (best, digits.x_test[:500], predicted),
@@ -146,11 +156,26 @@ def compare(trained: list[tn.Run], from_keras: list[tn.Run], digits: tn.data.Spl
         for picture, png in drawn.items():
             write(out / f"{picture}.png", png.result())
 
-    print(f"Tables, pictures, networks and {best.name}'s submission.csv are in {out}.\n{report}")
+    print(f"Tables and pictures are in {out}, networks in {options.out}.\n{report}\n{TOUR}")
     if digits.y_test is not None:
         accuracy = (predicted == digits.y_test).mean()
         name = f"{best.name}, best on the validation digits"
         print(f"{name}, on the {len(predicted):,} it never saw: accuracy {accuracy:.4f}")
+
+
+def write_submission(name: str, predicted: np.ndarray, options: argparse.Namespace) -> None:
+    """Write submission.csv if these are answers for Kaggle's test.csv. Otherwise delete one of an earlier run."""
+    import tables
+
+    path = options.results / "submission.csv"
+    if options.data and len(predicted) == TEST_ROWS:
+        write(path, tables.submission(predicted).to_csv(index=False))
+        print(f"{path} holds the answers of {name} for {options.data / 'test.csv'}, to upload to Kaggle.")
+        return
+    path.unlink(missing_ok=True)
+    if options.data:
+        got = f"{options.data / 'test.csv'} has {len(predicted):,} rows, and Kaggle's has {TEST_ROWS:,}"
+        print(f"No submission.csv is written: {got}.")
 
 
 def draw(picture: str, *of: Any) -> bytes:
@@ -165,9 +190,15 @@ def write_report(runs: list[tn.Run], validation: tuple[np.ndarray, np.ndarray], 
     try:
         heading = "Networks that read handwritten digits"
         page = tn.report(runs, path, title=heading, validation=validation, failed_below=FAILED)
-        return f"To look at, with a pad on which every network reads your digit: {page}"
+        return where_to_draw(page)
     except ValueError as error:
         return f"No report was written: {error}"
+
+
+def where_to_draw(page: Path) -> str:
+    if page.exists():
+        return f"To look at, with a pad on which every network reads your digit: {page}"
+    return "The same command without --image writes a page with a pad on which every network reads your digit."
 
 
 def epochs_of(run: tn.Run) -> int:
@@ -190,7 +221,8 @@ def parse_options() -> argparse.Namespace:
     add("--image", **files, help="show the networks pictures of one digit each")
     add("--keras", **files, help="compare networks from Keras's files too")
     add("--data", type=Path, metavar="DIR", help="Kaggle's train.csv and test.csv, instead of the embedded MNIST")
-    add("--out", type=Path, metavar="DIR", help=f"where everything is written ({OUT})")
+    where = f"where everything is written ({OUT}; other digits, epochs or networks have folders of their own)"
+    add("--out", type=Path, metavar="DIR", help=where)
     add("--backend", choices=["auto", *tn.backends()], default="auto", help="backend (auto: the fastest)")
     add("--jobs", type=positive, default=SIDE_BY_SIDE, metavar="N", help=f"train N networks at once ({SIDE_BY_SIDE})")
     where = "where to train: processes of this machine; mpi, under mpiexec -m mpi4py.futures; dask://host:port"
@@ -199,8 +231,31 @@ def parse_options() -> argparse.Namespace:
     options = parser.parse_args()
     options.models = options.models or (QUICK_NETWORKS if options.quick else list(NETWORKS))
     options.epochs = options.epochs or (QUICK_EPOCHS if options.quick else None)
-    options.out = options.out or (OUT.with_name(f"{OUT.name}_quick") if options.quick else OUT)
+    options.results = options.out or default_folder(options) / selection(options)
+    options.out = options.out or default_folder(options)
     return options
+
+
+def default_folder(options: argparse.Namespace) -> Path:
+    """Return the folder of the networks: one for each source of digits and number of epochs."""
+    epochs = QUICK_EPOCHS if options.quick else None
+    parts = [
+        "_quick" if options.quick else "",
+        f"_epochs{options.epochs}" if options.epochs != epochs else "",
+        f"_data_{options.data.resolve().name}" if options.data else "",
+    ]
+    return OUT.with_name(OUT.name + "".join(parts))
+
+
+def selection(options: argparse.Namespace) -> str:
+    """Return the folder of the results inside that of the networks: "" for the networks that the defaults choose."""
+    usual = QUICK_NETWORKS if options.quick else list(NETWORKS)
+    parts = [
+        *(options.models if options.models != usual else []),
+        *([f"seeds{options.seeds}"] if options.seeds > 1 else []),
+        *(path.name for path in options.keras),
+    ]
+    return "_".join(parts)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import itertools
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jobs
 import numpy as np
@@ -29,7 +30,8 @@ from tqdm import tqdm
 import tinynet as tn
 
 OUT = Path("runs/search")
-KEYS = ["hidden", "lr", "dropout", "epochs", "seed"]
+KEYS = ["hidden", "lr", "dropout", "epochs", "seed", "signature"]
+"""What identifies a result. The signature covers the rest: digits, initial parameters, batch size and so on."""
 FORMATS = ["", "g", "g", ".4f", ".4f", ".4f", ".4f", ""]
 SHOWN = 20
 """Maximum number of settings in the table and in the picture."""
@@ -40,50 +42,56 @@ def main() -> int:
     options = parse_options()
     options.out.mkdir(parents=True, exist_ok=True)
     file = options.out / "results.csv"
-    found = pd.read_csv(file, dtype={"hidden": str}) if file.exists() else pd.DataFrame(columns=[*KEYS, "accuracy"])
+    types = {"hidden": str, "signature": str}
+    found = pd.read_csv(file, dtype=types) if file.exists() else pd.DataFrame()
+    found = found.reindex(columns=[*KEYS, "accuracy"])
     settings = itertools.product(options.hidden, options.lr, options.dropout, [options.epochs], range(options.seeds))
-    wanted = list(dict.fromkeys(settings))
-    missing = [setting for setting in wanted if setting not in set(map(tuple, found[KEYS].to_numpy().tolist()))]
+    data = jobs.digits_to_train_on(None, jobs.read_digits(None))
+    all_jobs = {setting: job_for(*setting, options.backend, data) for setting in dict.fromkeys(settings)}
+    wanted = {(*setting, jobs.short_signature(job)): job for setting, job in all_jobs.items()}
+    done = set(map(tuple, found[KEYS].to_numpy().tolist()))
+    missing = {job: key for key, job in wanted.items() if key not in done}
     print(f"{len(wanted)} trainings, {len(wanted) - len(missing)} of them done before", flush=True)
     try:
         found = search(missing, found, options, file)
     except KeyboardInterrupt:
         return stop(f"\nStopped. The results so far are in {file}. The same command resumes the search.", 130)
-    chosen = found.merge(pd.DataFrame(wanted, columns=KEYS), on=KEYS)
+    chosen = found.merge(pd.DataFrame(list(wanted), columns=KEYS), on=KEYS)
     if chosen.empty:
         return 1
     table = summary(chosen).head(SHOWN)
+    print("\nAccuracy on the 10,000 validation digits after the last epoch, over the seeds of each setting:")
     print(f"\n{table.to_markdown(index=False, floatfmt=FORMATS)}\n")
     write(options.out / "search.png", png(drawn(chosen, table)))
     print(f"All results and a picture are in {options.out}.")
     return 0 if len(chosen) == len(wanted) else 1
 
 
-def search(missing: list[tuple], found: pd.DataFrame, options: argparse.Namespace, file: Path) -> pd.DataFrame:
-    """Train the missing combinations. Add each result to the table, and write the file, once it is known."""
-    settings = {job_for(*setting, options.backend): setting for setting in missing}
+def search(missing: dict[tn.Job, tuple], found: pd.DataFrame, options: argparse.Namespace, file: Path) -> pd.DataFrame:
+    """Train the missing jobs. Add each result to the table, and write the file, once it is known."""
     with (
         executor_named(options.executor, jobs.__file__) as executor,
-        contextlib.closing(tn.train_many(settings, executor, side_by_side=options.jobs)) as outcomes,
-        tqdm(total=len(settings), desc="trainings", disable=None, position=options.jobs) as bar,
+        contextlib.closing(tn.train_many(missing, executor, side_by_side=options.jobs)) as outcomes,
+        tqdm(total=len(missing), desc="trainings", disable=None, position=options.jobs) as bar,
     ):
+        bar.set_postfix_str(jobs.COMPILES)
         for job, trained, error in outcomes:
+            bar.set_postfix_str("", refresh=False)
             bar.update()
             if error:
                 tqdm.write(f"{job.name}: {error}", file=sys.stderr)
                 continue
-            row = dict(zip(KEYS, settings[job], strict=True)) | {"accuracy": trained.history[-1].val_accuracy}
+            row = dict(zip(KEYS, missing[job], strict=True)) | {"accuracy": trained.history[-1].val_accuracy}
             found = pd.DataFrame([*found.to_dict("records"), row])
             write(file, found.to_csv(index=False))
     return found
 
 
-def job_for(hidden: str, lr: float, dropout: float, epochs: int, seed: int, backend: str) -> tn.Job:
+def job_for(hidden: str, lr: float, dropout: float, epochs: int, seed: int, backend: str, data: Any) -> tn.Job:
     """Return one training, with dropout before every Dense except the first."""
     widths = [int(width) for width in hidden.split("x")]
     rates = [0.0, *[dropout] * len(widths)]
     network = partial(tn.mlp, 784, tuple(widths), 10, dropout=tuple(rates), seed=seed, backend=backend)
-    data = partial(jobs.training_digits, None)
     return tn.Job(f"{hidden} {lr:g} {dropout:g} {seed}", network, partial(tn.Adam, lr=lr), data, epochs)
 
 
@@ -92,7 +100,7 @@ def summary(found: pd.DataFrame) -> pd.DataFrame:
     groups = found.groupby(["hidden", "lr", "dropout"], sort=False)["accuracy"]
     table = groups.agg(["mean", "std", "min", "max", "count"]).round(4).reset_index()
     table = table.sort_values("mean", ascending=False, kind="stable").astype(object)
-    return table.where(table.notna(), "")  # one seed has no spread
+    return table.where(table.notna(), "").rename(columns={"count": "seeds"})  # one seed has no spread
 
 
 def drawn(found: pd.DataFrame, table: pd.DataFrame) -> Figure:

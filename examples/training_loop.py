@@ -3,9 +3,13 @@
 python examples/training_loop.py
 """
 
+import argparse
+
 import numpy as np
 
 import tinynet as tn
+
+argparse.ArgumentParser(description=__doc__).parse_args()
 
 EPOCHS = 5
 BATCH = 32

@@ -262,7 +262,7 @@ def broken_rules(module: ModuleType) -> list[str]:
     return [
         name
         for name, function in offered.items()
-        if name not in ("to_device", "to_host", "synchronize", "describe", "use")
+        if name not in ("to_device", "to_host", "synchronize", "describe", "use", "compile_step")
         and (name not in originals or parameters(function) != parameters(originals[name]))
     ]
 

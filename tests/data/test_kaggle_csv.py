@@ -30,6 +30,7 @@ def full(tmp_path, monkeypatch):
     """A folder with a complete train.csv, with 300 rows for training and 10 for validation to make it short."""
     monkeypatch.setattr("tinynet.data.kaggle_csv.TRAINING_ROWS", 300)
     monkeypatch.setattr("tinynet.data.kaggle_csv.VALIDATION_ROWS", 10)
+    monkeypatch.setattr("tinynet.data.kaggle_csv.TEST_ROWS", 2)
     (tmp_path / "train.csv").write_text(text(TRAIN_HEADER, *map(row, range(312))))
     return tmp_path
 
@@ -162,6 +163,24 @@ def test_error_names_the_first_wrong_column(small, header, message):
     assert f"train.csv: line 1, {message}" in error_of(small)
 
 
+@pytest.mark.parametrize(("separator", "name"), [(";", "semicolons"), ("\t", "tabs")])
+def test_another_separator_is_named(small, separator, name):
+    header, *rows = text(TRAIN_HEADER, row(0), row(1)).splitlines()
+    for line, lines in ((1, [header, *rows]), (2, [None, *rows])):
+        written = [header if each is None else each.replace(",", separator) for each in lines]
+        (small / "train.csv").write_text("\n".join(written) + "\n")
+        expected = f"line {line}: expected commas between the cells, found {name}; save the file with commas; "
+        assert expected in error_of(small)
+
+
+def test_a_short_test_csv_is_said(full):
+    (full / "test.csv").write_text(text(PIXELS, row(7)[1:]))
+    with pytest.warns(
+        UserWarning, match=r"test.csv: expected Kaggle's 2 rows after the header, got 1; for a submission"
+    ):
+        assert len(data.kaggle(full).x_test) == 1
+
+
 def test_refuses_another_encoding(small):
     (small / "train.csv").write_text(text(TRAIN_HEADER, row(0)), encoding="utf-16")
     assert "train.csv: line 1, column 1: expected 'label', found" in error_of(small)
@@ -169,7 +188,8 @@ def test_refuses_another_encoding(small):
 
 @pytest.mark.parametrize("rows", [0, 5])
 def test_counts_too_few_rows(small, rows):
-    assert (kaggle_csv.TRAINING_ROWS, kaggle_csv.VALIDATION_ROWS) == (32_000, 10_000)
+    rows_of = kaggle_csv.TRAINING_ROWS, kaggle_csv.VALIDATION_ROWS, kaggle_csv.TEST_ROWS
+    assert rows_of == (32_000, 10_000, 28_000)
     (small / "train.csv").write_text(text(TRAIN_HEADER, *map(row, range(rows))))
     assert f"train.csv: expected 42000 rows or more after the header, found {rows}" in error_of(small)
 

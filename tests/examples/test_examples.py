@@ -1,6 +1,9 @@
 """The examples, run as users run them."""
 
+import argparse
 import ast
+import functools
+import importlib
 import os
 import re
 import shutil
@@ -12,6 +15,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,6 +69,22 @@ def test_training_loop_learns_and_is_short() -> None:
     assert len((EXAMPLES / "training_loop.py").read_text().splitlines()) < 60
 
 
+@pytest.mark.parametrize("name", ["gradient_check", "training_loop", "training_loop_mpi", "mnist_compare", "search"])
+def test_help_only_explains(name: str) -> None:
+    printed = run(f"{name}.py", "--help").stdout
+    assert printed.startswith(f"usage: {name}.py [-h]")
+    assert "accuracy 0." not in printed
+    assert "passed" not in printed
+
+
+def test_mpi_example_without_mpi_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "mpi4py.py").write_text("raise RuntimeError('cannot load MPI library')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    done = run("training_loop_mpi.py", status=1)
+    assert done.stderr.startswith("error: expected mpi4py and an MPI library, got ")
+    assert done.stderr.endswith("Install the extra `mpi`.\n")
+
+
 def test_gradient_check_passes_three_and_catches_the_broken_one() -> None:
     printed = run("gradient_check.py").stdout
     assert printed.count("gradient check passed") == 3
@@ -78,14 +99,159 @@ def test_compare_prints_one_row_per_network_with_the_blogs_figures(compared: tup
     assert re.search(r"on the 28,000 it never saw: accuracy 0\.[89]", compared[1])
 
 
-def test_compare_writes_tables_networks_and_submission(compared: tuple[Path, str]) -> None:
+def test_compare_writes_tables_and_no_submission_for_its_own_digits(compared: tuple[Path, str]) -> None:
     out = compared[0]
-    submission = pd.read_csv(out / "submission.csv")
-    assert list(submission.columns) == ["ImageId", "Label"]
-    assert submission["ImageId"].tolist() == list(range(1, 28_001))
-    assert submission["Label"].between(0, 9).all()
     assert pd.read_csv(out / "results.csv")["parameters"].tolist() == [9_614, 39_295]
     assert (out / "results.md").read_text() in compared[1]
+    assert not (out / "submission.csv").exists()
+    assert "submission" not in compared[1]
+
+
+@pytest.fixture
+def main_job(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    return importlib.import_module("mnist_compare")
+
+
+def options_of(main_job: ModuleType, monkeypatch: pytest.MonkeyPatch, words: str) -> argparse.Namespace:
+    monkeypatch.setattr(sys, "argv", ["mnist_compare.py", *words.split()])
+    return main_job.parse_options()
+
+
+@pytest.mark.parametrize(("rows", "is_written"), [(28_000, True), (27_999, False)])
+def test_a_submission_is_for_kaggles_test_csv(
+    main_job, monkeypatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: int, is_written: bool
+) -> None:
+    options = options_of(main_job, monkeypatch, f"--data {tmp_path} --out {tmp_path}")
+    path = tmp_path / "submission.csv"
+    path.write_text("of a run before")
+    main_job.write_submission("12x8x10", np.arange(rows) % 10, options)
+    printed = capsys.readouterr().out
+    assert path.exists() == is_written
+    if is_written:
+        submission = pd.read_csv(path)
+        assert submission["ImageId"].tolist() == list(range(1, 28_001))
+        assert submission["Label"].tolist() == [k % 10 for k in range(rows)]
+        assert printed == f"{path} holds the answers of 12x8x10 for {tmp_path / 'test.csv'}, to upload to Kaggle.\n"
+    else:
+        expected = f"{tmp_path / 'test.csv'} has 27,999 rows, and Kaggle's has 28,000.\n"
+        assert printed == f"No submission.csv is written: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("words", "networks", "results"),
+    [
+        ("", "mnist_compare", ""),
+        ("--image 5.png", "mnist_compare", ""),
+        ("--retrain --jobs 1", "mnist_compare", ""),
+        ("--quick", "mnist_compare_quick", ""),
+        ("--epochs 4", "mnist_compare_epochs4", ""),
+        ("--quick --epochs 3", "mnist_compare_quick", ""),
+        ("--data some/kaggle", "mnist_compare_data_kaggle", ""),
+        ("--seeds 3 --models 12x8x10", "mnist_compare", "12x8x10_seeds3"),
+        ("--quick --seeds 2", "mnist_compare_quick", "seeds2"),
+        ("--keras some/model.h5", "mnist_compare", "model.h5"),
+        ("--seeds 3 --out here", "here", None),
+    ],
+)
+def test_each_source_of_digits_and_each_selection_has_its_own_folder(
+    main_job, monkeypatch, words: str, networks: str, results: str | None
+) -> None:
+    options = options_of(main_job, monkeypatch, words)
+    expected = Path(networks) if results is None else Path("runs") / networks
+    assert (options.out, options.results) == (expected, expected / (results or ""))
+
+
+def small_job(jobs: ModuleType, out: Path, **changes: Any) -> tn.Job:
+    """Return a job on ten random digits. `changes` are arguments of the network, of Adam, of fit, or the labels."""
+    draw = np.random.default_rng(1)
+    x, labels = draw.integers(0, 256, (10, 784)).astype(np.uint8), changes.pop("labels", np.arange(10))
+    made_with = {name: changes.pop(name) for name in ("seed", "dropout", "init") if name in changes}
+    adam = {name: changes.pop(name) for name in ("lr", "beta2") if name in changes}
+    network = functools.partial(jobs.new_network, (4,), out, **{"seed": 1} | made_with)
+    adam_of, epochs = functools.partial(tn.Adam, **{"lr": 0.001} | adam), changes.pop("epochs", 1)
+    return tn.Job("small", network, adam_of, lambda: (x, labels, x, labels), epochs, {"batch_size": 5} | changes)
+
+
+CHANGES = [
+    ({"labels": (np.arange(10) + 1) % 10}, "of other data; data: expected ['uint8 (10, 784) "),
+    ({"epochs": 2}, "of other settings; epochs: expected 2, got 1. Keep it"),
+    ({"batch_size": 4}, "of other settings; batch_size: expected 4, got 5. Keep it"),
+    ({"seed": 2}, "of other settings; seed: expected 2, got 1; initial parameters: expected float32 (3190,) "),
+    ({"init": "zeros"}, "of other settings; layers: expected ["),
+    ({"dropout": (0.5,)}, "of other settings; layers: expected ['Dropout(0.5)', "),
+    (
+        {"lr": 0.002},
+        "of other settings; optimizer: expected ['Adam', [], {'lr': 0.002}], got ['Adam', [], {'lr': 0.001}]",
+    ),
+    ({"patience": 2}, "of other settings; patience: expected 2, got no value. Keep it"),
+    ({"augment": tn.data.augment}, "of other settings; augment: expected augment, got no value. Keep it"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), CHANGES, ids=[next(iter(change)) for change, _ in CHANGES])
+def test_a_saved_network_is_used_for_the_same_job_only(main_job, tmp_path: Path, change, message: str) -> None:
+    import jobs
+
+    job = small_job(jobs, tmp_path)
+    jobs.save(job, job.train(lambda record: None), tmp_path)
+    assert jobs.is_saved(small_job(jobs, tmp_path), tmp_path)
+    other = small_job(jobs, tmp_path, **change)
+    with pytest.raises(FileExistsError, match=re.escape(message)):
+        jobs.is_saved(other, tmp_path)
+    checkpoints = {jobs.with_checkpoint(each, tmp_path).settings["checkpoint"] for each in (job, other)}
+    assert len(checkpoints) == 2
+    assert jobs.with_checkpoint(small_job(jobs, tmp_path), tmp_path).settings["checkpoint"] in checkpoints
+
+
+def test_an_interrupted_training_of_edited_settings_is_not_resumed(main_job, tmp_path: Path) -> None:
+    import jobs
+
+    def stop(record: tn.Record) -> None:
+        raise KeyboardInterrupt
+
+    for rate in (0.001, 0.5):
+        job = jobs.with_checkpoint(small_job(jobs, tmp_path, lr=rate, epochs=3), tmp_path, every=1)
+        with pytest.raises(KeyboardInterrupt):
+            job.train(stop)
+    alone = small_job(jobs, tmp_path, lr=0.5, epochs=3).train(lambda record: None)
+    resumed = job.train(lambda record: None)
+    np.testing.assert_array_equal(resumed.network.theta, alone.network.theta)
+
+
+def test_a_process_does_not_train_on_other_digits_than_the_main_process(main_job, monkeypatch, tmp_path: Path) -> None:
+    """As in a worker that outlives a comparison, or on a machine with another file of the same name."""
+    import jobs
+
+    labels = {"value": 1}
+
+    def kaggle(folder: Path) -> tn.data.Split:
+        y = np.full(3, labels["value"])
+        return tn.data.Split(np.zeros((3, 784)), y, np.zeros((2, 784)), y[:2], np.zeros((1, 784)), None)
+
+    monkeypatch.setattr(tn.data, "kaggle", kaggle)
+    file = tmp_path / "train.csv"
+    file.write_text("1")
+    data = jobs.digits_to_train_on(tmp_path, jobs.read_digits(tmp_path))
+    assert data()[1].tolist() == [1, 1, 1]
+    labels["value"] = 2
+    file.write_text("22")
+    with pytest.raises(tn.data.DataError, match="Start again, with the same files on every machine"):
+        data()
+    assert jobs.digits_to_train_on(tmp_path, jobs.read_digits(tmp_path))()[1].tolist() == [2, 2, 2]
+
+
+@pytest.mark.slow
+def test_a_replaced_train_csv_is_noticed(tmp_path: Path) -> None:
+    digits, header = tn.data.mnist_split(), [f"pixel{k}" for k in range(784)]
+    x, y = np.concatenate([digits.x_train, digits.x_val]), np.concatenate([digits.y_train, digits.y_val])
+    pd.DataFrame(digits.x_test, columns=header).to_csv(tmp_path / "test.csv", index=False)
+    command = ["mnist_compare.py", *SMALL, "--data", tmp_path, "--out", tmp_path / "out"]
+    for labels, status in (((y + 1) % 10, 0), (y, 2)):
+        pd.DataFrame(np.c_[labels, x], columns=["label", *header]).to_csv(tmp_path / "train.csv", index=False)
+        done = run(*command, status=status)
+    assert "12x8x10.npz holds a network of other data; data: " in done.stderr
+    assert len(pd.read_csv(tmp_path / "out" / "submission.csv")) == 28_000
 
 
 def test_saved_network_gives_the_accuracy_of_the_table(compared: tuple[Path, str]) -> None:
@@ -142,6 +308,8 @@ def test_pictures_are_read_by_every_network(compared: tuple[Path, str]) -> None:
             image = np.asarray(seen)
         np.testing.assert_array_equal(image, tn.data.digit_image(path))
         assert "\n".join("".join(" .:-=+*#%@"[k // 26] * 2 for k in row).rstrip() for row in image) in printed
+    assert f"reads your digit: {compared[0] / 'report.html'}" in printed
+    assert "examples/tour.ipynb" in printed
 
 
 @pytest.fixture
@@ -369,7 +537,12 @@ def test_search_trains_only_new_settings(tmp_path: Path) -> None:
     assert len(after) == len(after.drop_duplicates(["hidden", "seed"])) == 4
     assert after.accuracy.between(0.3, 1).all()
     best = after.groupby("hidden").accuracy.mean().idxmax()
-    assert printed.splitlines()[4].split("|")[1].strip() == best
+    assert "Accuracy on the 10,000 validation digits after the last epoch, over the seeds of each setting:" in printed
+    table = [line.split("|") for line in printed.splitlines() if line.startswith("|")]
+    assert [cell.strip() for cell in table[0][4:-1]] == ["mean", "std", "min", "max", "seeds"]
+    assert table[2][1].strip() == best
+    after.assign(signature="edited").to_csv(tmp_path / "results.csv", index=False)
+    assert "2 trainings, 0 of them done before" in run("search.py", *settings, "--seeds", 1).stdout
     with Image.open(tmp_path / "search.png") as picture:
         assert len(set(picture.convert("L").tobytes())) > 10
 

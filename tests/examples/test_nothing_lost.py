@@ -21,7 +21,7 @@ import tinynet as tn
 
 MAIN = Path(__file__).parents[2] / "examples" / "mnist_compare.py"
 NETWORK = "12x8x10.npz"
-WRITTEN = ["results.md", "results.csv", "submission.csv", "report.html"]
+WRITTEN = ["results.md", "results.csv", "report.html"]
 WRITTEN += [f"{picture}.png" for picture in ("curves", "predictions", "mistakes", "weights", "confusion")]
 """In the order in which they are written, after the network."""
 
@@ -64,7 +64,6 @@ def assert_complete(folder: Path, networks: tuple[str, ...] = (NETWORK,)) -> Non
     for network in networks:
         tn.load(folder / network)
     assert len(pd.read_csv(folder / "results.csv")) == len(networks)
-    assert len(pd.read_csv(folder / "submission.csv")) == 28_000
     assert (folder / "results.md").read_text().endswith("|\n")
     assert (folder / "report.html").read_text().rstrip().endswith("</html>")
     for picture in folder.glob("*.png"):
@@ -107,7 +106,7 @@ def at_most(size: int) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("size", "name"),
     [
-        (1_000, "submission.csv"),
+        (100, "results.md"),
         pytest.param(300_000, "report.html", marks=pytest.mark.slow),
         pytest.param(700_000, "predictions.png", marks=pytest.mark.slow),
     ],
@@ -200,7 +199,7 @@ def test_streams_that_are_closed(tmp_path: Path, closed: str) -> None:
 @pytest.mark.parametrize("ended", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.slow
 def test_signals_while_pictures_are_drawn(trained: Path, ended: signal.Signals, pause: float) -> None:
-    (trained / "submission.csv").unlink()
+    (trained / "results.csv").unlink()
     process = subprocess.Popen(
         command(trained),
         stdout=subprocess.PIPE,
@@ -209,7 +208,7 @@ def test_signals_while_pictures_are_drawn(trained: Path, ended: signal.Signals, 
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    wait_for(trained / "submission.csv")
+    wait_for(trained / "results.csv")
     time.sleep(pause)  # processes start, import and draw
     os.killpg(process.pid, ended) if ended is signal.SIGINT else process.send_signal(ended)
     _, errors = process.communicate(timeout=30)  # returns when every process has closed its stderr
@@ -292,7 +291,7 @@ def test_the_same_command_continues_after_a_full_disk(trained: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("pages", "name"), [(0, "results.md"), (20, "submission.csv"), (80, "report.html")])
+@pytest.mark.parametrize(("pages", "name"), [(0, "results.md"), (1, "results.csv"), (80, "report.html")])
 def test_a_disk_that_is_full(finished: Path, tmp_path: Path, pages: int, name: str) -> None:
     """A disk with this many free pages. No part of the file that did not fit is left."""
     disk, start, seen = (tmp_path / folder for folder in ("disk", "start", "seen"))
@@ -320,7 +319,7 @@ def test_a_folder_that_is_read_only_and_empty(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [NETWORK, "submission.csv"])
+@pytest.mark.parametrize("name", [NETWORK, "results.csv"])
 def test_a_folder_that_is_renamed(tmp_path: Path, name: str) -> None:
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
     process = started(command(out))

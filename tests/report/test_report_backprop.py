@@ -28,8 +28,10 @@ def test_backpropagation_is_shown_as_tinynet_computes_it(
         if isinstance(layer, tn.Dense):
             np.testing.assert_allclose(step["dW"], layer.dW.ravel(), rtol=1e-3, atol=1e-9)
             np.testing.assert_allclose(step["db"], layer.db.ravel(), rtol=1e-3, atol=1e-9)
-    assert shown["update"]["loss"] < shown["loss"]["value"]
+            np.testing.assert_allclose(step["b"], layer.b.ravel(), rtol=1e-3, atol=1e-9)
     text = tab.text("#backprop")
+    for size in (12, 8, 10):
+        assert re.search(rf"^b, {size} numbers$", text, re.M)
     for formula in ("y = x W + b", "dx = dy W^T", "dW = x^T dy", "dx = dy [y > 0]", "dz = (p - t) / N"):
         assert formula in text
     tab.page.locator("#backprop canvas[aria-label='gradient, 12 by 8']").hover()
@@ -37,6 +39,35 @@ def test_backpropagation_is_shown_as_tinynet_computes_it(
     row, column, value = re.match(r"row (\d+), column (\d+): (.*)", title).groups()
     assert float(value) == pytest.approx(reference[2].dW[int(row), int(column)], rel=1e-2)
     tab.shot("backprop", "#backprop")
+
+
+def test_the_step_is_so_small_that_the_first_order_predicts_its_change(tab: Tab, eight: Path) -> None:
+    shown = facts_of(eight)["backprop"]
+    update, before = shown["update"], shown["loss"]["value"]
+    assert update["predicted_change"] == pytest.approx(-update["lr"] * update["gradient_norm"] ** 2, rel=1e-3)
+    assert update["predicted_change"] == pytest.approx(-0.1 * before, rel=0.5)
+    assert update["loss"] - before == pytest.approx(update["predicted_change"], rel=0.15)
+    changes = [f"{value:.3g}".replace("-", "\u2212") for value in (update["loss"] - before, update["predicted_change"])]
+    figures = dict(zip(*(tab.page.locator(f".update {tag}").all_inner_texts() for tag in ("dt", "dd")), strict=True))
+    assert figures["change of the loss"].rstrip("0") == changes[0].rstrip("0")
+    assert figures["change predicted by the first order, \u2212lr |grad|\u00b2"].rstrip("0") == changes[1].rstrip("0")
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1, 1e3])
+def test_the_step_suits_gradients_of_any_size(digits: tn.data.Split, scale: float) -> None:
+    network = tn.mlp(784, [12, 8], 10, seed=1, dtype="float64")
+    network.theta[...] *= scale
+    update = (step := backprop.trace(network, digits.x_val[:1] / 255, int(digits.y_val[0])))["update"]
+    assert 0 < update["lr"] <= 0.01
+    assert step["loss"]["value"] + update["predicted_change"] > 0.8 * step["loss"]["value"]
+
+
+def test_parameters_of_every_layer_are_recorded_and_a_large_w_is_named(digits: tn.data.Split) -> None:
+    layers = [tn.Dense(784, 64), tn.LayerNorm(64), tn.ReLU(), tn.Dense(64, 10)]
+    step = backprop.trace(tn.Network(*layers, seed=1), digits.x_val[:1] / 255, 3)
+    assert [each["parameters"] for each in step["steps"]] == [["b"], ["gamma", "beta"], [], ["W", "b"]]
+    assert step["steps"][0]["shape"] == (784, 64)
+    assert [len(step["steps"][1][name]) for name in ("gamma", "dgamma", "beta", "dbeta")] == [64] * 4
 
 
 def test_dropout_masks_are_the_same_before_and_after_the_step(digits: tn.data.Split) -> None:
@@ -141,6 +172,7 @@ def test_one_large_network_has_no_picture_of_its_weights(open_page: Any, runs: l
     tab.draw("0")
     assert tab.text("#verdict") == "It reads 0."
     assert "960 numbers" in tab.text("#backprop")
+    assert "W 784 \u00d7 960: too large to be shown here" in tab.text("#backprop")
     assert "mask 0 with probability rate" in tab.text("#backprop")
     assert tab.page.locator("#backprop .unit").count() == 0
     tab.shot("one_large", "#backprop")

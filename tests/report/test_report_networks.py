@@ -36,7 +36,23 @@ def test_confusion_cell_shows_its_digits(tab: Tab, eight: Path, runs: list[tn.Ru
     bars = tab.page.locator(".classes i").evaluate_all("bars => bars.map(bar => bar.clientWidth)")
     wrong = 1 - confusion.diagonal() / confusion.sum(axis=1)
     np.testing.assert_allclose(np.array(bars) / max(bars), wrong / wrong.max(), atol=0.02)
+    written = tab.page.locator(".classes li .value:nth-last-child(2)").all_inner_texts()
+    assert written == [f"{100 * share:.1f} %" for share in wrong]
     tab.shot("confusion", "#networks")
+
+
+def test_summary_names_no_backend_and_points_to_the_pad_and_the_tour(tab: Tab, runs: list[tn.Run]) -> None:
+    """The runs were trained by "auto", and a saved run is loaded on "numpy": the page cannot know."""
+    tab.page.select_option("#network-choice", "0")
+    assert tab.text(".summary").splitlines()[-1] == "float32, seed 1, 1 epochs trained"
+    assert tab.text(".summary").splitlines()[:-1] == runs[0].network.summary().splitlines()[: -1 - len(notes(runs[0]))]
+    below = tab.page.locator(".scroll:has(.summary) + .note")
+    assert below.locator("a").get_attribute("href") == "#draw"
+    assert "examples/tour.ipynb" in below.inner_text()
+
+
+def notes(run: tn.Run) -> list[str]:
+    return [run.network.backend.note] if run.network.backend.note else []
 
 
 def test_cell_shows_as_many_rows_as_the_facts_say(open_page: Any, small_page: Path, tmp_path: Path) -> None:

@@ -142,6 +142,23 @@ def test_validation_digit_is_put_on_the_pad_unchanged(tab: Tab, digits: tn.data.
     np.testing.assert_array_equal(tab.seen().ravel(), digits.x_val[row])
 
 
+def test_true_classes_are_written_and_a_digit_replaces_what_is_on_the_pad(tab: Tab, digits: tn.data.Split) -> None:
+    buttons = tab.page.locator("#samples button")
+    rows = [int(re.search(r"row (\d+)", button.get_attribute("aria-label"))[1]) for button in buttons.all()]
+    assert tab.page.locator("#samples figcaption").all_inner_texts() == [f"is {digits.y_val[row]}" for row in rows]
+    for k, row in enumerate(rows[:2]):
+        buttons.nth(k).click()
+        tab.settle()
+        assert tab.text("#pad-state") == f"A validation digit of class {digits.y_val[row]} on the pad."
+    tab.draw("1")
+    assert tab.text("#pad-state") == f"A validation digit of class {digits.y_val[rows[1]]} and 1 stroke on the pad."
+    tab.load(DIGITS / "2_red_on_yellow.png")
+    assert tab.text("#pad-state") == "1 picture on the pad."
+    tab.page.click("#undo")
+    tab.settle()
+    assert tab.text("#pad-state") == f"A validation digit of class {digits.y_val[rows[1]]} and 1 stroke on the pad."
+
+
 def test_of_many_classes_the_first_five_have_bars(open_page: Any, digits: tn.data.Split, tmp_path: Path) -> None:
     runs = [small_run(name, classes=30, seed=k) for k, name in enumerate(("one", "two"))]
     tab = open_page(tn.report(runs, tmp_path / "report.html", validation=few_digits(digits)), **PHONE)

@@ -3,8 +3,8 @@
 The backend "numpy" is `functions.py` itself: `backend("numpy").ops is tinynet.functions`. Any other backend is a module
 in `tinynet.kernels`. It holds kernels under the names of the functions that they replace, and takes the remaining
 functions from `functions.py`. It may also define `train_steps` and `evaluate_steps`, compiled versions of those in
-`training/`; `describe` and `note`; and, if its arrays live on a device, `xp`, `to_device`, `to_host`, `synchronize` and
-`use`.
+`training/`; `compile_step`; `describe` and `note`; and, if its arrays live on a device, `xp`, `to_device`, `to_host`,
+`synchronize` and `use`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ FASTEST_FIRST = ("cupy", "numba", "numpy-fast")
 READABLE = "these are the readable functions; backend='auto' takes the fastest that works here"
 
 
+def _nothing_to_compile(*of_a_step: Any) -> None:
+    """Compile nothing: the functions of NumPy are ready."""
+
+
 def _describe_numpy() -> str:
     return f"NumPy {np.__version__} on the host"
 
@@ -35,6 +39,7 @@ class Backend:
     """Arrays of one kind (`xp`), the functions that compute with them (`ops`), and the way to the host and back.
 
     to_host(to_device(x)) = x. `train_steps` and `evaluate_steps` are compiled versions of those in `training/`, if any.
+    `compile_step` compiles what a step needs; `fit` calls it before its clock starts.
     `describe()` returns one line about what computes. `note` is shown by `summary`, for example why "auto" did not take
     a faster backend. A backend is pickled by its name.
     """
@@ -48,6 +53,7 @@ class Backend:
     describe: Callable[[], str] = _describe_numpy
     train_steps: Callable[..., Any] | None = None
     evaluate_steps: Callable[..., Any] | None = None
+    compile_step: Callable[..., None] = _nothing_to_compile
     note: str = ""
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import warnings
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -16,6 +17,8 @@ PIXELS = [f"pixel{i}" for i in range(28 * 28)]
 LARGEST = {"label": 9, **dict.fromkeys(PIXELS, 255)}
 VALUES = {str(value): value for value in range(256)}
 TRAINING_ROWS, VALIDATION_ROWS = 32_000, 10_000
+TEST_ROWS = 28_000
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 SOURCE = 'download it from the Kaggle competition "Digit Recognizer"'
 
 
@@ -23,12 +26,15 @@ def kaggle(folder: str | Path) -> Split:
     """Return the two files of the Kaggle competition "Digit Recognizer", in file order.
 
     train.csv: label,pixel0..pixel783; the first 32,000 rows are for training, the last 10,000 for validation.
-    test.csv: pixel0..pixel783, without labels: y_test is None.
+    test.csv: pixel0..pixel783, without labels: y_test is None. Warns unless it has 28,000 rows, as Kaggle's file has.
 
     Raises DataError with the file, line (the header is line 1) and column of the first error.
     """
     train = _read_csv(Path(folder) / "train.csv", ["label", *PIXELS], least=TRAINING_ROWS + VALIDATION_ROWS)
     x_test = _read_csv(Path(folder) / "test.csv", PIXELS, least=1)
+    if len(x_test) != TEST_ROWS:
+        expected = f"expected Kaggle's {TEST_ROWS} rows after the header, got {len(x_test)}"
+        warnings.warn(f"kaggle: {Path(folder) / 'test.csv'}: {expected}; for a submission, {SOURCE}", stacklevel=2)
     x, y = train[:, 1:].copy(), train[:, 0].copy()
     return Split(x[:TRAINING_ROWS], y[:TRAINING_ROWS], x[-VALIDATION_ROWS:], y[-VALIDATION_ROWS:], x_test, None)
 
@@ -55,6 +61,9 @@ def _first_error(path: Path, columns: list[str], least: int) -> str:
         if line > 1 and cells == [""]:
             continue
         rows += 1
+        if len(cells) == 1 and (separators := [sign for sign in OTHER_SEPARATORS if sign in cells[0]]):
+            found = OTHER_SEPARATORS[separators[0]]
+            return f"line {line}: expected commas between the cells, found {found}; save the file with commas"
         for column, (name, cell) in enumerate(zip_longest(columns, cells, fillvalue=""), start=1):
             if not name:
                 return f"line {line}, column {column}: expected the line to end, found {cell!r:.20}"

@@ -18,6 +18,14 @@ COLUMNS = ("layer", "output shape", "parameters", "bytes", "multiply-adds", "buf
 
 def summary(network: Network, row: Shape = None) -> str:
     """Return the table: layers, those inside a block indented below it; totals; dtype, backend, seed and epochs."""
+    where = f"{network.dtype}, backend {network.backend.name}, seed {network.seed}, {network.epoch} epochs trained"
+    notes = [network.backend.note] if network.backend.note else []
+    table, *unknown = layer_table(network, row)
+    return "\n".join([table, where, *notes, *unknown])
+
+
+def layer_table(network: Network, row: Shape = None) -> list[str]:
+    """Return the table of layers and totals, and a note if the input shape is not known."""
     row = row or ((D,) if (D := features_in(network.layers)) else None)
     with recorded(network.layers, "output_shape") as shapes:
         network.output_shape(row)
@@ -33,9 +41,8 @@ def summary(network: Network, row: Shape = None) -> str:
         for cells in table
     ]
     rule = "-" * len(lines[0])
-    where = f"{network.dtype}, backend {network.backend.name}, seed {network.seed}, {network.epoch} epochs trained"
-    notes = [note for note in (network.backend.note, None if row else UNKNOWN) if note]
-    return "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1], where, *notes])
+    text = "\n".join([lines[0], rule, *lines[1:-1], rule, lines[-1]])
+    return [text] if row else [text, UNKNOWN]
 
 
 def _row(network: Network, path: str, layer: Layer, shape: tuple[int, ...] | None) -> tuple[str, ...]:

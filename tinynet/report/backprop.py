@@ -22,7 +22,9 @@ FUNCTIONS: dict[type, str] = {kind: row.function for kind, row in ROWS.items()} 
     CrossEntropy: "cross_entropy",
 }
 LARGEST_MATRIX, LARGEST_FILTERS = 2_500, 48 * 784  # most weights that the page shows as a picture
-LEARNING_RATE = 0.01
+LARGEST_RATE, LARGEST_CHANGE = 0.01, 0.1
+"""The step's learning rate is at most LARGEST_RATE, and so small that the first order predicts a change of the loss by
+about LARGEST_CHANGE of it: a larger step would not show what a gradient is."""
 
 
 def trace(network: Network, x: np.ndarray, label: int) -> dict[str, Any]:
@@ -38,7 +40,11 @@ def trace(network: Network, x: np.ndarray, label: int) -> dict[str, Any]:
         dx = np.asarray(reference.backward(dz, need_dx=True))
     layers = {name: layer for _, name, layer in walk(reference.layers)}
     steps = [_step(name, layers[name], outputs[name], gradients[name]) for name in outputs if name in gradients]
-    SGD(reference, lr=LEARNING_RATE).step()
+    for _, grad in reference.frozen():
+        grad[...] = 0
+    squared_norm = float(reference.grad @ reference.grad)
+    lr = _learning_rate(value, squared_norm)
+    SGD(reference, lr=lr).step()
     after_step.theta[...] = reference.theta
     z_after = after_step.forward(x, train=True)
     (value_after,) = numbers(loss.forward(z_after, t))
@@ -56,13 +62,20 @@ def trace(network: Network, x: np.ndarray, label: int) -> dict[str, Any]:
             "dz": numbers(dz),
         },
         "update": {
-            "lr": LEARNING_RATE,
-            "gradient_norm": numbers(np.asarray(np.linalg.norm(reference.grad)))[0],
+            "lr": lr,
+            "gradient_norm": numbers(np.sqrt(squared_norm))[0],
+            "predicted_change": numbers(np.asarray(-lr * squared_norm))[0],
             "parameters": reference.theta.size - sum(theta.size for theta, _ in reference.frozen()),
             "loss": value_after,
             "chances": [_chance(loss, z, label), _chance(loss, z_after, label)],
         },
     }
+
+
+def _learning_rate(loss: float, squared_norm: float) -> float:
+    """Return a learning rate of one digit, such as 0.003."""
+    most = LARGEST_CHANGE * loss / squared_norm if squared_norm and loss else LARGEST_RATE
+    return min(LARGEST_RATE, float(f"{most:.0e}"))
 
 
 def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, Any]:
@@ -78,10 +91,14 @@ def _step(name: str, layer: Layer, y: np.ndarray, dx: np.ndarray) -> dict[str, A
         "maps": [_maps(y), _maps(dx)],
     }
     most = LARGEST_FILTERS if layer.D == 784 else LARGEST_MATRIX
-    if isinstance(layer, Dense | Conv2D) and layer.W.size <= most:
-        step |= {"shape": layer.W.shape, "W": numbers(layer.W)}
+    if isinstance(layer, Dense | Conv2D):
+        step["shape"] = layer.W.shape
+    shown = [name for name in layer.shapes() if name != "W" or layer.W.size <= most]
+    step["parameters"] = [name for name in shown if not {name, f"d{name}"} & step.keys()]
+    for name in step["parameters"]:
+        step[name] = numbers(layer.views[name])
         if layer.trainable:
-            step |= {"dW": numbers(layer.dW), "db": numbers(layer.db)}
+            step[f"d{name}"] = numbers(layer.views[f"d{name}"])
     return step
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import data
+from ..inspect.summary import layer_table
 from ..layers.residual import features_in
 from ..network import Network
 from ..training.evaluation import Evaluation, evaluate
@@ -183,7 +184,7 @@ def _network(
     return {
         "name": run.name,
         "parameters": run.network.theta.size,
-        "summary": run.network.summary(x.shape[1:]),
+        "summary": _summary(run.network, x.shape[1:]),
         "history": {
             field: [_finite(getattr(record, field)) for record in run.history]
             for field in ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
@@ -198,6 +199,12 @@ def _network(
         "precision": packed.precision if packed else None,
         "largest_change": packed.largest_change if packed else None,
     }
+
+
+def _summary(network: Network, row: tuple[int, ...]) -> str:
+    """Return the summary without the backend: the network in hand is often a copy of the one that was trained."""
+    made = f"{network.dtype}, seed {network.seed}, {network.epoch} epochs trained"
+    return "\n".join([*layer_table(network, row), made])
 
 
 def _finite(value: float | None) -> float | None:

@@ -187,6 +187,8 @@ def listening(listeners: Sequence[Listener], training: Training) -> Iterator[Ste
         for listener in listeners:
             listener.begin(training)
             steps = listener.steps(steps)
+        network, optimizer, loss = training.network, training.optimizer, training.loss
+        network.backend.compile_step(network, optimizer, loss, training.x, training.t, training.batch_size)
         yield steps
     except BaseException as raised:
         error = raised

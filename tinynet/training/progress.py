@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 REFRESH = 0.1
 """Seconds between two refreshes of the bar, at least."""
 
+COMPILES = "a first run compiles before the clock starts"
+"""What the bar shows until the first step."""
+
 
 class ProgressBar(Listener):
     """A tqdm bar over all rows of all epochs, refreshed at most ten times a second.
@@ -33,6 +36,8 @@ class ProgressBar(Listener):
     def begin(self, training: Training) -> None:
         rows = (training.epochs - len(training.history)) * len(training.x)
         self.bar = open_bar(training.network.backend, self.wanted, rows)
+        if training.network.backend.train_steps:
+            self.bar.set_postfix_str(COMPILES)
         self.waiting, self.next = 0, 0.0
 
     def steps(self, steps: Steps) -> Steps:

@@ -32,7 +32,7 @@ from .pictures import (
     relu,
     relu_backward,
 )
-from .steps import evaluate_steps, share_steps, train_steps
+from .steps import compile_step, evaluate_steps, share_steps, train_steps
 from .thread_count import most_threads as _most_threads
 
 

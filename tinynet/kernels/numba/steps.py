@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
 from ...arrays import Array
+from ...layers.bound import walk
 from ...losses import Loss
 from ...network import Network
 from ...optim import Optimizer
 from ...training import evaluation, loop
-from .._mlp import dense_layers, has_covered_optimizer, is_covered, smoothed
+from .._mlp import METHODS, dense_layers, has_covered_optimizer, is_covered, smoothed
 from . import large, small
 from .blas import HAS_BLAS, one_blas_thread
 
@@ -35,6 +38,29 @@ def train_steps(
         if HAS_BLAS and not optimizer.clip_norm:
             return large.train(*given)
     return _limited(loop.train_steps(network, optimizer, loss, x, t, order, batch_size), x)
+
+
+_compiled: set[Any] = set()
+"""The kinds of networks for which `compile_step` took a step function by function."""
+
+
+def compile_step(network: Network, optimizer: Optimizer, loss: Loss, x: Array, t: Array, batch_size: int) -> None:
+    """Compile what a training step of this network needs, without training it.
+
+    A compiled loop is called with no rows. For other networks, a copy takes one step, once per process and kind. Parts
+    that a user wrote are not called.
+    """
+    if is_covered(network, loss, x) and has_covered_optimizer(network, optimizer):
+        train_steps(network, optimizer, loss, x, t, np.arange(0), batch_size)
+        return
+    parts = [optimizer, loss, *(layer for *_, layer in walk(network.layers))]
+    kind = network.dtype, x.dtype, x.ndim, type(network), *map(type, parts)
+    is_ours = all(part.__module__.startswith("tinynet.") and not METHODS & vars(part).keys() for part in parts)
+    if is_ours and kind not in _compiled:
+        _compiled.add(kind)
+        copy = deepcopy(optimizer)
+        order = np.arange(min(batch_size, len(x)))
+        deque(train_steps(copy.network, copy, deepcopy(loss).bind(network.backend), x, t, order, batch_size), maxlen=0)
 
 
 def evaluate_steps(network: Network, loss: Loss, x: Array, t: Array) -> Iterator[tuple[int, Array, Array]]:

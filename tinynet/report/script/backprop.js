@@ -122,26 +122,33 @@ class Backprop {
   forwardCard(layer, number) {
     const [words] = LAYER_WORDS[layer.kind] ?? [layer.formulas[0]];
     const output = [size("y", layer.y.length), this.numbers(layer.y, layer.maps[0])];
-    const weights = this.weights(layer, "W", "weights");
-    return card("", `${number}. ${layer.name}`, words, [formula(layer.formulas[0]), weights, output]);
+    const parameters = this.parameters(layer, "", "weights");
+    const left = layer.shape && !layer.W ? size(`W ${layer.shape.join(" × ")}: too large to be shown here`) : [];
+    return card("", `${number}. ${layer.name}`, words, [formula(layer.formulas[0]), left, parameters, output]);
   }
 
   backwardCard(layer, number) {
     const words = LAYER_WORDS[layer.kind]?.[1] ?? "The backward pass computes dx from dy.";
     const dx = number === 1 ? [] : [size("dx", layer.dx.length), this.numbers(layer.dx, layer.maps[1])];
-    const dW = this.weights(layer, "dW", "gradient");
-    const db = layer.db ? [size("db", layer.db.length), strip(layer.db)] : [];
-    return card("gradient", `${number}. ${layer.name}`, words, [layer.formulas.slice(1).map(formula), dx, dW, db]);
+    const gradients = this.parameters(layer, "d", "gradient");
+    return card("gradient", `${number}. ${layer.name}`, words, [layer.formulas.slice(1).map(formula), dx, gradients]);
+  }
+
+  // The parameters of the layer, or their gradients if the prefix is "d". A frozen layer has no gradients.
+  parameters(layer, prefix, what) {
+    const names = layer.parameters.map((name) => prefix + name).filter((name) => layer[name]);
+    const isW = (name) => layer.shape && name === `${prefix}W`;
+    const vector = (name) => [size(name, layer[name].length), strip(layer[name])];
+    return names.flatMap((name) => (isW(name) ? this.weights(layer, name, what) : vector(name)));
   }
 
   numbers(values, maps) {
     return this.picture && maps ? mapsOf(values, maps, strongest(values)) : strip(values);
   }
 
-  // W or dW, if the layer has it, below its size.
+  // W or dW below its size.
   weights(layer, name, what) {
     const values = layer[name];
-    if (!values) return [];
     const scale = strongest(values);
     const words = `${name} ${layer.shape.join(" × ")}, largest magnitude ${scale.toPrecision(2)}`;
     return [size(words), this.weightPictures(layer, values, scale, what)];
@@ -179,8 +186,11 @@ class Backprop {
 
   updateCard() {
     const { update, loss, label } = this.step;
+    const change = (value) => value.toPrecision(3).replace("-", "−");
     const figures = {
       loss: `${loss.value.toFixed(4)} → ${update.loss.toFixed(4)}`,
+      "change of the loss": change(update.loss - loss.value),
+      "change predicted by the first order, −lr |grad|²": change(update.predicted_change),
       [`probability of ${label}`]: update.chances.map((p) => percent(p)).join(" → "),
       "norm of the gradient": update.gradient_norm.toFixed(3),
     };
@@ -189,7 +199,7 @@ class Backprop {
       element("p.formula", `theta ← theta − ${update.lr} · grad`),
       element("p",
         `One SGD step against this gradient changes ${whole(update.parameters)} parameters slightly. `,
-        "The same row before and after the step:",
+        "The two changes of the loss agree if the step is small. The same row before and after the step:",
       ),
       element("dl", Object.entries(figures).map(([name, text]) => [element("dt", name), element("dd", text)])),
     );

@@ -77,7 +77,7 @@ function startPad(facts) {
     byId("draw").scrollIntoView({ behavior: moves() ? "smooth" : "auto" });
   });
   const samples = facts.disagreements.rows.concat(facts.networks[0].least_certain).slice(0, 8);
-  fill(byId("samples"), samples.map((k) => rowPicture(facts, k)));
+  fill(byId("samples"), samples.map((k) => rowFigure(facts, k, `is ${facts.digits.labels[k]}`)));
 }
 
 function showTiming(pixels, count, milliseconds) {

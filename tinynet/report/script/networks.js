@@ -1,4 +1,4 @@
-// One network in detail: summary, confusion matrix, errors per class, filters, uncertain rows and mistakes.
+// One network in detail: summary, confusion matrix, error rates per class, filters, uncertain rows and mistakes.
 
 const MOST_FILTERS = 96;
 
@@ -22,9 +22,10 @@ class Networks {
     fill(
       byId("network"),
       scrolling("Summary", element("pre.summary", network.summary)),
+      this.whereToLook(network),
       element("div.pair",
         element("div", element("h3", "Confusion matrix"), this.confusion(network)),
-        element("div", element("h3", "Errors per class"), this.classes(network)),
+        element("div", element("h3", "Error rate per class"), this.classes(network)),
       ),
       this.cellDigits,
       network.layers ? this.filters(network) : null,
@@ -35,6 +36,12 @@ class Networks {
         ? this.gallery(network, network.surest_mistakes)
         : element("p.note", "It made no mistakes."),
     );
+  }
+
+  whereToLook(network) {
+    const link = element("a", { href: "#draw" }, "Draw a digit");
+    const pad = this.facts.pad && network.layers ? [link, " and look inside the network to see what each layer computes. "] : "";
+    return element("p.note", pad, "In Python, examples/tour.ipynb of tinynet's repository shows how to look inside a network.");
   }
 
   confusion(network) {
@@ -82,9 +89,9 @@ class Networks {
     const wrong = network.confusion.map((row, r) => (totals[r] ? 1 - row[r] / totals[r] : 0));
     const items = network.confusion.map((row, r) => {
       const bar = element("i", { style: { width: `${(100 * wrong[r]) / (Math.max(...wrong) || 1)}%` } });
-      const words = totals[r] ? `${whole(totals[r] - row[r])} of ${whole(totals[r])}` : "no rows";
-      const share = totals[r] ? `${percent(1 - wrong[r])} correct` : "";
-      const values = [words, share].map((value) => element("span.value", value));
+      const share = totals[r] ? percent(wrong[r]) : "";
+      const count = totals[r] ? `${whole(totals[r] - row[r])} of ${whole(totals[r])}` : "no rows";
+      const values = [share, count].map((value) => element("span.value", value));
       return element("li", element("b", r), element("span.well", bar), values);
     });
     return element("ul.classes", items);

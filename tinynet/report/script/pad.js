@@ -156,15 +156,15 @@ class Pad {
   }
 
   // Put a validation digit on the pad unchanged: 784 grays, light ink on dark.
-  takeDigit(pixels) {
+  takeDigit({ pixels, label }) {
     const picture = new ImageData(28, 28);
     pixels.forEach((pixel, i) => picture.data.set([255 - pixel, 255 - pixel, 255 - pixel, 255], 4 * i));
-    this.put(picture, pixels);
+    this.put(picture, pixels, label);
   }
 
-  put(picture, grays) {
+  put(picture, grays, label = null) {
     this.lift();
-    this.items.push({ picture, grays });
+    this.items.push({ picture, grays, label });
     this.later();
   }
 
@@ -189,10 +189,13 @@ class Pad {
     if (!this.pen.down) this.say(this.contents());
   }
 
+  // A picture covers all that was on the pad before.
   contents() {
-    const pictures = this.items.filter(({ picture }) => picture).length;
-    const strokes = this.items.length - pictures;
-    const parts = [strokes && plural(strokes, "stroke"), pictures && plural(pictures, "picture")].filter(Boolean);
+    const top = this.items.findLastIndex(({ picture }) => picture);
+    const strokes = this.items.length - 1 - top;
+    const { label = null } = this.items[top] ?? {};
+    const picture = top < 0 ? null : label === null ? "1 picture" : `A validation digit of class ${label}`;
+    const parts = [picture, strokes && plural(strokes, "stroke")].filter(Boolean);
     return parts.length ? `${parts.join(" and ")} on the pad.` : "Nothing drawn yet.";
   }
 

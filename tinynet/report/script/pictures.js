@@ -131,7 +131,8 @@ function rowPicture(facts, k) {
   if (!facts.pixels) return element("b", `row ${row}`);
   const picture = digitCanvas(facts.pixels[k]);
   if (!facts.pad) return picture;
-  const take = () => document.dispatchEvent(new CustomEvent("take", { detail: facts.pixels[k] }));
+  const detail = { pixels: facts.pixels[k], label: facts.digits.labels[k] };
+  const take = () => document.dispatchEvent(new CustomEvent("take", { detail }));
   const label = `Validation row ${row}, class ${facts.digits.labels[k]}: put it on the pad`;
   return element("button.digit", { "aria-label": label, title: label, onclick: take }, picture);
 }
