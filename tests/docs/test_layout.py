@@ -39,6 +39,7 @@ EARLIEST_FIRST = [
     "inspect.diagnosis",
     "training.listeners",
     "training.progress",
+    "training.identity",
     "training.checkpoint",
     "training.fit",
     "gradcheck",

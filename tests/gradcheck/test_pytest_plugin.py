@@ -171,6 +171,7 @@ def test_not():
     assert "sign is wrong" not in text_of(result)
 
 
+@pytest.mark.slow
 def test_the_fixture_works_with_hypothesis(run):
     result = run(
         """

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PATHS = [str(ROOT / "benchmarks"), str(ROOT / "tests")]
 CASES = """

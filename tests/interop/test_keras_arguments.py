@@ -82,7 +82,6 @@ OTHER = {
     "max_value": 6.0,
     "threshold": 0.5,
     "noise_shape": (None, 1),
-    "trainable": False,
     "ragged": True,
     "optional": True,
     "ignore_class": 2,

@@ -64,7 +64,7 @@ def passes(report: tn.GradientReport) -> None:
 @each_layer
 def test_a_layer_passes_the_gradient_check(name):
     layer, x = LAYERS[name]
-    passes(tn.gradient_check_layer(layer, x, full=True))
+    passes(tn.gradient_check_layer(layer, x, full=x.size < 50))
 
 
 @each_layer

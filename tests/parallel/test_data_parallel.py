@@ -137,7 +137,7 @@ def test_batches_of_fewer_rows_than_ranks(tmp_path):
         ("data", "differs from rank 0 in x: "),
         ("seed", "differs from rank 0 in seed: 1, not 0"),
         ("layers", "differs from rank 0 in layers: 0 Dense"),
-        ("settings", "differs from rank 0 in optimizer: Adam{"),
+        ("settings", "differs from rank 0 in learning rate: 0.1, not 0.01"),
         ("frozen", "differs from rank 0 in layers: 0 Dense{"),
         ("version", "differs from rank 0 in version: 0.0.0, not"),
         ("call", "differs from rank 0 in call: evaluate, not fit"),
@@ -173,7 +173,7 @@ def test_only_rank_0_shows_a_bar(tmp_path):
     done = run(2, tmp_path, "bars")
     assert done.returncode == 0, done.stderr
     assert "406/406" in done.stderr
-    assert done.stderr.count(" 0%|") == 1
+    assert done.stderr.count("406/406") == 1
 
 
 @pytest.mark.parametrize("ends_at", ["7", *(pytest.param(step, marks=pytest.mark.slow) for step in ("11", "20"))])

@@ -168,7 +168,19 @@ def test_buffers_come_back(tmp_path):
         ({"augment": lambda x, seed, epoch: x + epoch}, "augment was not given, and is float32"),
         ({"sample_weight": np.linspace(1, 2, 103)}, "loss was SoftmaxCrossEntropy{.*, and is Weighted{"),
     ],
-    ids=str,
+    ids=[
+        "seed",
+        "layers",
+        "rates",
+        "x",
+        "batch",
+        "loss",
+        "validation",
+        "patience",
+        "no patience",
+        "augment",
+        "weights",
+    ],
 )
 def test_another_trainings_file_is_refused_and_kept(tmp_path, change, said):
     path = tmp_path / "run"
@@ -235,7 +247,7 @@ def test_a_finished_training_goes_on_with_more_epochs(tmp_path, place):
     expected = state(*trained(place, tmp_path / "straight", epochs=5, patience=9))
     trained(place, tmp_path / "run", epochs=3, patience=9)
     assert state(*trained(place, tmp_path / "run", epochs=5, patience=9)) == expected
-    with pytest.raises(tn.ModelFileError, match=r"it holds 5 epochs, but fit was asked for 4; ask for 5 or more"):
+    with pytest.raises(tn.ModelFileError, match=r"it holds 5 epochs, and epochs=4 are wanted; take epochs=5 or more"):
         trained(place, tmp_path / "run", epochs=4, patience=9)
 
 
