@@ -62,8 +62,8 @@ class Tab:
         self.settle()
 
     def settle(self) -> None:
-        """Wait for two frames and for the delay of the sentence above the answers."""
-        self.page.wait_for_timeout(150)
+        """Wait until a drawing is prepared, and for the delay of the sentence above the answers."""
+        self.page.wait_for_timeout(450)
 
     def load(self, file: Path) -> None:
         self.page.set_input_files("#load", file)

@@ -523,7 +523,8 @@ def test_fit_says_where_a_loss_was_lost(rows):
     net = tn.mlp(6, [4], 3)
     history = stopped(net, tn.SGD(net, lr=1e30), *rows)
     assert re.fullmatch(
-        r"the loss of epoch \d is (nan|inf); a lower lr, or smaller x and t, may help; first not finite: W of 0 Dense\(6, 4\) itself: \w+",
+        r"the loss of epoch \d is (nan|inf); a lower lr, or smaller x and t, may help; "
+        r"first not finite: W of 0 Dense\(6, 4\) itself: \w+",
         history.stopped,
     )
 

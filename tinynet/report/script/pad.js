@@ -51,6 +51,7 @@ class Pad {
     if (event.pointerId !== this.pointer) return;
     this.pointer = null;
     this.stroke = null;
+    this.later();
   }
 
   drag(event) {
@@ -101,6 +102,7 @@ class Pad {
   lift() {
     if (this.pen.down) this.say("Pen lifted.");
     this.pen.down = false;
+    if (this.stroke) this.later();
     this.stroke = null;
     byId("pad-pen").hidden = true;
   }
@@ -184,7 +186,8 @@ class Pad {
     const start = performance.now();
     this.paint();
     const last = this.items.at(-1);
-    const pixels = last?.grays ?? (last ? prepare(this.context.getImageData(0, 0, SIDE, SIDE)) : null);
+    const read = this.stroke ? preview : prepare;
+    const pixels = last?.grays ?? (last ? read(this.context.getImageData(0, 0, SIDE, SIDE)) : null);
     this.changed(pixels, start);
     if (!this.pen.down) this.say(this.contents());
   }
