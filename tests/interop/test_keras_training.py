@@ -13,6 +13,8 @@ import pytest
 import tinynet as tn
 from tinynet.interop import keras_files
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
