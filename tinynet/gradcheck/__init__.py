@@ -131,7 +131,7 @@ def gradient_check_layer(
     settings = Settings(full, seed, tolerance, directions)
     network = Network(layer.copy(), seed=seed, dtype="float64")
     network.trainable = True
-    x, theta = in_float64(x), network.theta.copy()
+    x, theta = np.array(real(x), dtype=np.float64), network.theta.copy()
     family = _family_of(network, x, seed)
     report = _report(family, len(x), settings)
     report.note(_parameters_stay(network.theta, theta))
@@ -158,7 +158,7 @@ def gradient_check_loss(
     The keyword arguments are as in `gradient_check`. Raises ValueError if the loss is not finite, if the gradient has
     another shape than z, and if forward writes into z or t.
     """
-    settings, z, t = Settings(full, seed, tolerance, directions), in_float64(z), np.asarray(t)
+    settings, z, t = Settings(full, seed, tolerance, directions), np.array(real(z), dtype=np.float64), np.asarray(t)
     if not z.size:
         raise ValueError(f"gradient_check_loss takes z (N, K) with at least one row; got {z.shape}")
     is_square = (z.ndim > 1 and len(z) in z.shape[1:] and t.ndim == 1) or (t.ndim > 1 and t.shape[0] in t.shape[1:])
