@@ -42,6 +42,7 @@ def compiled() -> dict[str, int]:
     return {name: len(value.signatures) for name, value in found.items() if hasattr(value, "signatures")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_nothing_is_compiled_by_the_first_epoch_and_the_training_is_the_same(name: str) -> None:
     make, shape = NETWORKS[name]
