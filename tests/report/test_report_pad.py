@@ -109,7 +109,7 @@ def saved(tab: Tab, path: Path) -> np.ndarray:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:.*a part of the ink is separate")
+@pytest.mark.filterwarnings("ignore:digit_image")
 def test_pad_saved_picture_and_networks_agree_on_a_loaded_picture(
     open_page: Any, small_page: Path, tmp_path: Path
 ) -> None:
