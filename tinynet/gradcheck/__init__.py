@@ -29,8 +29,8 @@ from ..training.input_validation import loss_for
 from ..training.loop import batches
 from .compare import Settings, compare_array, compare_together
 from .contract import (
+    NOT_DEFINED,
     Family,
-    dtype_of,
     for_other_layouts,
     for_other_rows,
     for_other_sizes_of_dy,
@@ -40,6 +40,7 @@ from .contract import (
     moved,
     precision,
     repeated,
+    stays_float32,
     unequal,
 )
 from .hints import guess
@@ -63,9 +64,6 @@ from .subject import (
 DIRECTIONS = 3
 TOLERANCE = 1e-6
 NUDGE = 1e-3
-NOT_DEFINED = (ArithmeticError, ValueError, IndexError)
-"""Errors of a function where it is not defined."""
-
 UNTOLD = ("zero", "noisy")
 """Statuses that neither confirm nor deny a gradient."""
 
@@ -398,7 +396,7 @@ def _in_float32(network: Network, loss: Loss | None, family: Family) -> Point:
         if unequal(exact, near, 0.0005, 0.01):
             return Point("float32", "note", "cannot be compared: x in float32 is rounded, and the gradient feels it")
         return Point("float32", "wrong", f"gives another gradient of {wrong[0]} in float32 than in float64")
-    return dtype_of("float32", "float32", {"forward": outputs, "backward": found["x"]})
+    return stays_float32({"forward": outputs, "backward": found["x"]})
 
 
 @_quiet()
@@ -406,7 +404,7 @@ def _loss_in_float32(loss: Loss, z: np.ndarray, t: np.ndarray) -> Point:
     """Check that a loss computes in float32 for z in float32."""
     targets = t.astype(np.float32) if t.dtype.kind == "f" or t.shape == z.shape else t
     found = {"forward": loss.forward(z.astype(np.float32), targets), "backward": loss.backward()}
-    return dtype_of("float32", "float32", found)
+    return stays_float32(found)
 
 
 def _compiled_step(network: Network, loss: Loss, x: np.ndarray, t: np.ndarray) -> Point:

@@ -141,8 +141,7 @@ def compare(
 ) -> tuple[str, Measurement]:
     """Return the status along one line, and the measurement that decided. `size` is a usual entry of the gradient.
 
-    A step that agrees ends the comparison, and so does one that is certain of the opposite. Otherwise the step with
-    the least uncertainty decides.
+    A step that agrees ends the comparison. Otherwise the step with the least uncertainty decides.
     """
     if not np.isfinite(line.center).all():
         found = line.center[~np.isfinite(line.center)].flat[0]

@@ -53,7 +53,7 @@ class Checkpoint(Listener):
     def begin(self, training: Training) -> None:
         """Restore what the file holds. Raises ModelFileError if it holds another training."""
         self.training, self.network, self.optimizer = training, training.network, training.optimizer
-        self.began = self.first = self.rated = self.optimizer.step_count
+        self.began = self.rated = self.optimizer.step_count
         self.rates = 0
         self.facts = _identity(training)
         if found := access(self.network.backend, partial(self._found, self.path)):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable
 from functools import partial
 from numbers import Real
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -50,8 +51,9 @@ def described(value: Any) -> str:
     """Return a text that is equal for equal settings of objects of the same class.
 
     Numbers are compared by value, arrays by checksum, functions by their code and what it captures, layers, losses and
-    optimizers by class and attributes, and other objects by class alone.
+    optimizers by class and attributes, and other objects by class and repr, without addresses.
     """
+    value = value.item() if isinstance(value, np.generic) else value
     if value is None or isinstance(value, str | bytes | bool | type):
         return repr(value)
     if isinstance(value, Real):
@@ -62,12 +64,14 @@ def described(value: Any) -> str:
         return f"{{{', '.join(f'{key!r}: {described(part)}' for key, part in sorted(value.items(), key=str))}}}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(described, value))}]"
+    if isinstance(value, set | frozenset):
+        return f"[{', '.join(sorted(map(described, value)))}]"
     if isinstance(value, partial):
         return described([value.func, value.args, value.keywords])
     if isinstance(value, FunctionType):
         return _code(value)
-    settings = described(_settings(value)) if isinstance(value, Layer | Loss | Optimizer) else ""
-    return f"{type(value).__qualname__}{settings}"
+    settings = described(_settings(value)) if isinstance(value, Layer | Loss | Optimizer) else repr(value)
+    return f"{type(value).__qualname__}{re.sub(' at 0x[0-9a-fA-F]+', '', settings)}"
 
 
 def add_rates(found: int, rates: Iterable[float]) -> int:
@@ -90,8 +94,12 @@ def _is_layer(value: Any) -> bool:
 
 
 def _code(function: FunctionType) -> str:
-    code = function.__code__
     captured = [cell.cell_contents for cell in function.__closure__ or ()]
-    constants = [part for part in code.co_consts if not hasattr(part, "co_code")]
-    names = f"{function.__qualname__} {code.co_names} {zlib.crc32(code.co_code):08x}"
-    return f"{names} {described([*constants, *captured, *(function.__defaults__ or ())])}"
+    keywords = function.__kwdefaults__ or {}
+    return f"{_instructions(function.__code__)} {described([*captured, *(function.__defaults__ or ()), keywords])}"
+
+
+def _instructions(code: CodeType) -> str:
+    """Return the instructions, names and constants of a function, and of the functions inside of it."""
+    constants = [_instructions(part) if isinstance(part, CodeType) else described(part) for part in code.co_consts]
+    return f"{code.co_qualname} {code.co_names} {zlib.crc32(code.co_code):08x} {constants}"
