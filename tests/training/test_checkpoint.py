@@ -192,12 +192,15 @@ def test_another_trainings_file_is_refused_and_kept(tmp_path, change, said):
     assert path.read_bytes() == before
 
 
+INNER = (lambda: [k in {1, 2} for k in "a"], lambda: [k in {1, 3} for k in "a"])
+
+
 class Scaled(tn.Layer):
     """y = scale x, without a config"""
 
     def __init__(self, scale):
         self.scale, self.flag = scale, np.bool_(True)
-        self.own = lambda: [k in {1, 2} for k in "a"]
+        self.own = INNER[0]
 
     def forward(self, x, train=False):
         return self.scale * x
@@ -228,9 +231,7 @@ CHANGES = {
     "frozen": lambda net, optimizer, settings: setattr(net[0], "trainable", False),
     "a layer's attribute": lambda net, optimizer, settings: setattr(net[1], "scale", 3.0),
     "an optimizer's attribute": lambda net, optimizer, settings: setattr(optimizer, "power", 2.0),
-    "a constant of an inner function": lambda net, optimizer, settings: setattr(
-        net[1], "own", lambda: [k in {1, 3} for k in "a"]
-    ),
+    "a constant of an inner function": lambda net, optimizer, settings: setattr(net[1], "own", INNER[1]),
     "a NumPy truth value": lambda net, optimizer, settings: setattr(net[1], "flag", np.bool_(False)),
     "slots": lambda net, optimizer, settings: optimizer.velocity.__setitem__(0, 1.0),
     "the loss behind weights": lambda net, optimizer, settings: settings.update(
